@@ -1,0 +1,1 @@
+//! tap and tapctl: the user's and the administrator's commands.

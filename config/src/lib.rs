@@ -1,0 +1,1 @@
+//! tapgate.yaml: read, checked whole, every error with its line.

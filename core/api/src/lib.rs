@@ -1,0 +1,62 @@
+//! What client and gate say to each other over `/v1`: JSON bodies, one type each.
+//!
+//! Bytes travel as base64url without padding. Every error is an [`ApiError`] with an HTTP status.
+
+mod admin;
+mod ceremony;
+mod discovery;
+mod session;
+
+pub use admin::{AdminAction, AdminOutcome, Explanation, ExplainRole, InviteCreated, ResourceText, Status};
+pub use ceremony::{
+    Assertion, Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, LoginBegin, LoginCertificates,
+};
+pub use discovery::{Find, FindAuth, FindProxy, FindSsh};
+pub use session::{Requirement, SessionBegin, SessionCertificates, SessionTarget, TargetEntry, Targets};
+
+use serde::{Deserialize, Serialize};
+
+/// Why a request was not carried out, in words for the person at the terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ApiError {
+    /// A short, stable word for programs: `not_found`, `denied`, `invalid`, `unauthenticated`,
+    /// `expired`, `conflict`, `too_many`, `internal`.
+    pub code: String,
+    /// What went wrong.
+    pub message: String,
+    /// What to do about it, where there is something to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// The paths of the interface, each in one place.
+pub mod path {
+    /// `GET`, no certificate: [`crate::Find`].
+    pub const FIND: &str = "/v1/webapi/find";
+    /// `POST`, no certificate: [`crate::LoginBegin`] → [`crate::Ceremony`].
+    pub const LOGIN_BEGIN: &str = "/v1/login";
+    /// `POST`, no certificate: [`crate::Assertion`] → [`crate::LoginCertificates`].
+    pub const LOGIN_FINISH: &str = "/v1/login/finish";
+    /// `POST`, no certificate: [`crate::EnrolBegin`] → [`crate::EnrolChallenge`].
+    pub const ENROL_BEGIN: &str = "/v1/enrol";
+    /// `POST`, no certificate: [`crate::EnrolFinish`] → [`crate::Enrolled`].
+    pub const ENROL_FINISH: &str = "/v1/enrol/finish";
+    /// `GET`, login certificate: [`crate::Targets`].
+    pub const TARGETS: &str = "/v1/targets";
+    /// `POST`, login certificate: [`crate::SessionBegin`] → [`crate::Requirement`].
+    pub const SESSION_BEGIN: &str = "/v1/sessions";
+    /// `POST`, login certificate: [`crate::Assertion`] → [`crate::SessionCertificates`].
+    pub const SESSION_FINISH: &str = "/v1/sessions/finish";
+    /// `POST`, login certificate, an administrator's: [`crate::AdminAction`] → [`crate::Ceremony`].
+    pub const ADMIN_BEGIN: &str = "/v1/admin";
+    /// `POST`, login certificate: [`crate::Assertion`] → [`crate::AdminOutcome`].
+    pub const ADMIN_FINISH: &str = "/v1/admin/finish";
+    /// `GET ?kind=…&name=…`, login certificate: a list of [`crate::ResourceText`].
+    pub const RESOURCES: &str = "/v1/resources";
+    /// `GET`, login certificate: [`crate::Status`].
+    pub const STATUS: &str = "/v1/status";
+    /// `GET ?user=…&target=…`, login certificate, an administrator's: [`crate::Explanation`].
+    pub const EXPLAIN: &str = "/v1/explain";
+    /// `GET`, no certificate: the `OpenAPI` document of all of this.
+    pub const OPENAPI: &str = "/v1/openapi.json";
+}

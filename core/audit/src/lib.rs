@@ -1,0 +1,1 @@
+//! What happened, as a chain of records that cannot be changed unseen.

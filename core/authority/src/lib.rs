@@ -1,0 +1,1 @@
+//! Users, login, certificate authorities, ceremonies and issuing.

@@ -1,0 +1,1 @@
+//! The X.509 and SSH certificate profiles: issued and verified in one place.

@@ -1,0 +1,13 @@
+//! The words of the gate: names, targets, logins and time. Every crate speaks them; this one depends on none.
+
+mod id;
+mod login;
+mod name;
+mod target;
+mod time;
+
+pub use id::{Digest, SessionId, TargetUid};
+pub use login::Login;
+pub use name::{LoginName, NameError, ObjectName, RoleName, TargetName, UserName};
+pub use target::{Kind, Labels, TargetRef};
+pub use time::{Clock, ManualClock, SystemClock, UnixTime};

@@ -1,0 +1,1 @@
+//! Roles, labels, resources and templates, and the decision they make.

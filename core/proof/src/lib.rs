@@ -1,0 +1,1 @@
+//! Statements, the taps that sign them, and how anybody verifies one.

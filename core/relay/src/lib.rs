@@ -1,0 +1,1 @@
+//! What the edge hands to a protocol, and the trait a protocol implements.

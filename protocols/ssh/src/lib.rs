@@ -1,0 +1,1 @@
+//! SSH: a packet relay that terminates both legs.
