@@ -1,2 +1,72 @@
-//! x.
-fn main() {}
+//! `tapgate`: the gate's command line.
+
+mod accept;
+mod admin;
+mod demo;
+mod limits;
+mod prefixed;
+mod run;
+mod sniff;
+mod start;
+mod tls;
+mod web;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A protocol-aware reverse proxy that opens a session only for somebody who has just tapped.
+#[derive(Parser)]
+#[command(name = "tapgate", version, after_help = "Example:\n  tapgate start --config /etc/tapgate/tapgate.yaml")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gate.
+    #[command(after_help = "Example:\n  tapgate start --config /etc/tapgate/tapgate.yaml")]
+    Start {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", default_value = "/etc/tapgate/tapgate.yaml")]
+        config: PathBuf,
+    },
+    /// Read the configuration and the resource files and print every error in them.
+    #[command(after_help = "Example:\n  tapgate check --config tapgate.yaml")]
+    Check {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", default_value = "/etc/tapgate/tapgate.yaml")]
+        config: PathBuf,
+    },
+    /// Prepare the data directory and invite the first administrator.
+    #[command(after_help = "Example:\n  tapgate init --config tapgate.yaml --admin olga")]
+    Init {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", default_value = "/etc/tapgate/tapgate.yaml")]
+        config: PathBuf,
+        /// The first administrator's user name.
+        #[arg(long, value_name = "USER")]
+        admin: tapgate_model::UserName,
+    },
+    /// Run a gate with demo users and targets on this machine.
+    #[command(after_help = "Examples:\n  tapgate demo\n  tapgate demo --script")]
+    Demo(demo::Options),
+    /// Print the version.
+    #[command(after_help = "Example:\n  tapgate version")]
+    Version,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // The one TLS provider of the process; a second installation can't happen this early.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match run::run(arguments.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("ERROR: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,18 @@
-//! tap and tapctl: the user's and the administrator's commands.
+//! `tap` and `tapctl`: the user's and the administrator's commands, as modules that the two binaries share.
+
+pub mod agent;
+pub mod ceremony;
+pub mod cli;
+pub mod error;
+pub mod files;
+pub mod gate_addr;
+pub mod http;
+pub mod keys;
+pub mod limits;
+pub mod login;
+pub mod profile;
+pub mod session;
+pub mod solver;
+pub mod ssh;
+pub mod ssh_agent;
+pub mod tls;

@@ -1,1 +1,76 @@
-//! tapgate.yaml: read, checked whole, every error with its line.
+//! `tapgate.yaml`: read, parsed whole into types that hold, every error at once with its line.
+
+mod limits;
+mod lines;
+mod parse;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use tapgate_model::Digest;
+
+pub use parse::parse;
+
+/// The gate's configuration. Every field holds what its type says; nothing is left to check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The cluster's name, which is also the name that the gate's own certificates carry.
+    pub cluster_name: String,
+    /// Where the store, the audit log and the keys of the certificate authorities are.
+    pub data_dir: PathBuf,
+    /// Where the one port for clients listens.
+    pub listen: SocketAddr,
+    /// The host and port that users type.
+    pub public_addr: HostPort,
+    /// Where `/healthz` and `/readyz` listen, if anywhere. Never the public port.
+    pub admin_listen: Option<SocketAddr>,
+    /// The relying party that security keys are registered with.
+    pub rp_id: String,
+    /// The origins whose ceremonies count.
+    pub origins: Vec<String>,
+    /// The pins of the first administrators' security keys.
+    pub first_admins: Vec<Digest>,
+    /// A directory of resource files, beside those that `tapctl` writes.
+    pub resources: Option<PathBuf>,
+    /// Where the audit log is written.
+    pub audit_log: PathBuf,
+}
+
+/// A host name or address, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort {
+    /// The host.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl std::fmt::Display for HostPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// One thing that is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: {what}")]
+pub struct Problem {
+    /// The file, as it was named.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// What is wrong and what to do.
+    pub what: String,
+}
+
+/// Reads and parses a file.
+pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
+    let file = path.display().to_string();
+    let problem = |what: String| vec![Problem { file: file.clone(), line: 1, what }];
+    let size = std::fs::metadata(path).map_err(|e| problem(format!("can't be read: {e}")))?.len();
+    if size > limits::FILE_MAX {
+        return Err(problem(format!("is larger than {} bytes", limits::FILE_MAX)));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| problem(format!("can't be read: {e}")))?;
+    parse(&file, &text)
+}

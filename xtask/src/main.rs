@@ -1,2 +1,58 @@
-//! x.
-fn main() {}
+//! The project's own commands: demo, test, ci, setup, bench, dist and graph.
+
+mod cargo;
+mod ci;
+mod graph;
+mod help;
+mod house;
+mod setup;
+mod ship;
+mod suites;
+mod tally;
+mod tree;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ERROR: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let Some((command, rest)) = arguments.split_first() else {
+        println!("{}", help::OVERVIEW);
+        return Ok(());
+    };
+    if command == "--help" || command == "-h" || command == "help" {
+        println!("{}", rest.first().and_then(|name| help::of(name)).unwrap_or(help::OVERVIEW));
+        return Ok(());
+    }
+    // `demo` hands its own arguments to the gate, but its help is told here, before anything is built.
+    if rest.iter().any(|argument| argument == "--help" || argument == "-h") {
+        println!("{}", help::of(command).unwrap_or(help::OVERVIEW));
+        return Ok(());
+    }
+    match (command.as_str(), rest) {
+        ("demo", rest) => ship::demo(rest),
+        ("bench", rest) => ship::bench(rest),
+        ("dist", []) => ship::dist(),
+        ("test", []) => suites::run_all(),
+        ("test", names) => suites::run(names),
+        ("ci", []) => ci::run(),
+        ("setup", []) => setup::run(),
+        ("graph", []) => graph::run(),
+        ("house", []) => house::run(),
+        ("dist" | "ci" | "setup" | "graph" | "house", [extra, ..]) => {
+            bail!("`{command}` takes no arguments, but got `{extra}` (see `cargo xtask {command} --help`)")
+        }
+        _ => bail!("there is no command `{command}` (see `cargo xtask --help`)"),
+    }
+}

@@ -1,1 +1,40 @@
 //! Users, login, certificate authorities, ceremonies and issuing.
+//!
+//! Every method blocks for as long as a disk or a password hash takes: on an async runtime, call
+//! them on a blocking thread. [`Authority::snapshot`] must have been called once before users come:
+//! it reads what is true, and everything else goes by what it read last.
+
+mod admin;
+mod authority;
+mod bootstrap;
+mod cas;
+mod ceremony;
+mod chain;
+mod change;
+mod counter;
+mod documents;
+mod enrol;
+mod error;
+mod fault;
+mod host;
+mod invite;
+mod key;
+pub mod limits;
+mod login;
+mod password;
+mod public_key;
+mod rate;
+mod resources;
+mod session;
+mod snapshot;
+mod spend;
+mod tap;
+#[cfg(test)]
+mod tests;
+mod token;
+mod uid;
+mod webauthn;
+
+pub use authority::{Authority, AuthorityParts};
+pub use error::AuthorityError;
+pub use fault::Fault;

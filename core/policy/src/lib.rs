@@ -1,1 +1,62 @@
 //! Roles, labels, resources and templates, and the decision they make.
+//!
+//! [`parse`] reads YAML into [`Document`]s, [`Policy::build`] compiles them, and [`Policy::decide`]
+//! answers whether a user may open a target under a login, and on which [`Terms`]. Nothing here
+//! does I/O, reads a clock or knows a connection.
+
+#[doc(hidden)]
+pub mod fuzz;
+
+mod address;
+mod admin;
+mod at;
+mod compile;
+mod connector;
+mod decide;
+mod duration;
+mod explain;
+mod index;
+mod kube_limits;
+mod label;
+mod limits;
+mod locate;
+mod lock;
+mod locks;
+mod logins;
+mod metadata;
+mod node;
+mod options;
+mod parse;
+mod pattern;
+mod policy;
+mod preference;
+mod problem;
+mod resource;
+mod role;
+mod section;
+mod split;
+mod ssh_key;
+mod target;
+mod template;
+mod terms;
+mod timestamp;
+mod user;
+mod yaml;
+
+pub use admin::Verb;
+pub use connector::{ClaimRule, OidcResource};
+pub use decide::{Decision, DenyReason, Query};
+pub use duration::duration;
+pub use limits::WINDOW_MAX;
+pub use lock::{Lock, LockTarget};
+pub use node::NodeResource;
+pub use parse::parse;
+pub use policy::{Policy, TargetEntry};
+pub use preference::{AuthPreference, SecondFactor};
+pub use problem::Problem;
+pub use resource::{Document, Resource, ResourceKind};
+pub use role::Role;
+pub use target::{AppResource, DbProtocol, DbResource, DesktopProtocol, DesktopResource, KubeResource};
+pub use terms::{InBand, LoginTerms, SessionMfa, Terms};
+pub use timestamp::timestamp;
+pub use user::User;

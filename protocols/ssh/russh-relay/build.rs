@@ -1,10 +1,18 @@
 //! Builds an edited copy of russh's source in `OUT_DIR`. Nothing of russh is stored in this repository.
+
+mod edits;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+use edits::{EDITS, Edit};
+
+/// The version whose source is edited. It is pinned in `Cargo.toml` and, with its checksum, in `Cargo.lock`.
 const VERSION: &str = "0.65.1";
-include!("edits.rs");
+
+/// Says in each edited file that it was changed, as russh's licence asks.
+const NOTICE: &str = "// Changed by russh-relay: see its edits.rs.\n";
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -51,10 +59,13 @@ fn locate(out: &Path) -> Result<PathBuf, String> {
             .map_err(|e| format!("{}: {e}", path.display()))
     };
     write("src/lib.rs", "")?;
-    write("Cargo.toml", &format!(
-        "[package]\nname = \"probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n\
+    write(
+        "Cargo.toml",
+        &format!(
+            "[package]\nname = \"probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n\
          [dependencies.russh]\nversion = \"={VERSION}\"\ndefault-features = false\n",
-    ))?;
+        ),
+    )?;
     if let Some(lock) = lock {
         let text = fs::read_to_string(&lock).map_err(|e| format!("{}: {e}", lock.display()))?;
         write("Cargo.lock", &text)?;
@@ -102,7 +113,10 @@ fn check_version(dir: &Path) -> Result<(), String> {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), String> {
-    let at = |p: &Path| { let p = p.display().to_string(); move |e: std::io::Error| format!("{p}: {e}") };
+    let at = |p: &Path| {
+        let p = p.display().to_string();
+        move |e: std::io::Error| format!("{p}: {e}")
+    };
     fs::create_dir_all(to).map_err(at(to))?;
     for entry in fs::read_dir(from).map_err(at(from))? {
         let (path, name) = entry.map(|e| (e.path(), e.file_name())).map_err(at(from))?;
@@ -117,14 +131,18 @@ fn copy(from: &Path, to: &Path) -> Result<(), String> {
 }
 
 fn apply(dir: &Path) -> Result<(), String> {
-    for (n, (file, anchor, replacement)) in EDITS.iter().enumerate() {
+    for (n, Edit { file, anchor, replacement }) in EDITS.iter().enumerate() {
         let path = dir.join(file);
         let text = fs::read_to_string(&path).map_err(|e| format!("edit {n}: {}: {e}", path.display()))?;
         let found = text.matches(anchor).count();
         if found != 1 {
-            return Err(format!("edit {n}: its anchor occurs {found} times (want 1) in russh {VERSION} src/{file}:\n{anchor}"));
+            return Err(format!(
+                "edit {n}: its anchor occurs {found} times (want 1) in russh {VERSION} src/{file}:\n{anchor}"
+            ));
         }
-        fs::write(&path, text.replacen(anchor, replacement, 1)).map_err(|e| format!("{}: {e}", path.display()))?;
+        let notice = if text.starts_with(NOTICE) { "" } else { NOTICE };
+        let text = format!("{notice}{}", text.replacen(anchor, replacement, 1));
+        fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
     }
     Ok(())
 }

@@ -1,82 +1,325 @@
-// Included by build.rs. (file under russh's src/, anchor that must occur exactly once, replacement).
-const EDITS: &[(&str, &str, &str)] = &[
-    // 1. The verified signature reaches the handler: for sk-* keys its tail is flags(1) counter(4).
-    ("server/mod.rs",
-     "    pub algorithm: &'a ssh_key::Algorithm,\n}\n\n/// Server handler.",
-     "    pub algorithm: &'a ssh_key::Algorithm,\n    /// The verified signature.\n    pub signature: &'a ssh_key::Signature,\n}\n\n/// Server handler."),
-    ("server/mod.rs",
-     "        certificate: &Certificate,\n    ) -> impl Future<Output = Result<Auth, Self::Error>> + Send {",
-     "        certificate: &Certificate,\n        signature: &ssh_key::Signature,\n    ) -> impl Future<Output = Result<Auth, Self::Error>> + Send {"),
-    ("server/encrypted.rs",
-     "                                        algorithm: &algorithm,\n                                    };\n                                    handler.auth_publickey(user, key)",
-     "                                        algorithm: &algorithm,\n                                        signature: &sig,\n                                    };\n                                    handler.auth_publickey(user, key)"),
-    ("server/encrypted.rs",
-     "handler.auth_openssh_certificate(user, cert).await?",
-     "handler.auth_openssh_certificate(user, cert, &sig).await?"),
-    // 2. Raw connection-layer packets, server side.
-    ("server/mod.rs",
-     "    /// Called when authentication succeeds for a session.\n    #[allow(unused_variables)]\n    fn auth_succeeded(",
-     concat!("    /// A raw connection-layer packet (type >= 80) after authentication.\n",
-             "    /// `true`: consumed; `false`: russh handles it as usual.\n",
-             "    #[allow(unused_variables)]\n",
-             "    fn raw_packet(&mut self, packet: &[u8]) -> impl Future<Output = Result<bool, Self::Error>> + Send {\n",
-             "        async { Ok(false) }\n    }\n\n",
-             "    /// Called when authentication succeeds for a session.\n    #[allow(unused_variables)]\n    fn auth_succeeded(")),
-    ("server/encrypted.rs",
-     "                enc.state = EncryptedState::Authenticated;\n                self.server_read_authenticated(handler, *msg, &mut r).await",
-     "                enc.state = EncryptedState::Authenticated;\n                if *msg >= 80 && handler.raw_packet(buf).await? {\n                    return Ok(());\n                }\n                self.server_read_authenticated(handler, *msg, &mut r).await"),
-    ("server/encrypted.rs",
-     "            (EncryptedState::Authenticated, Some((msg, mut r))) => {\n                self.server_read_authenticated(",
-     "            (EncryptedState::Authenticated, Some((msg, mut r))) => {\n                if *msg >= 80 && handler.raw_packet(buf).await? {\n                    return Ok(());\n                }\n                self.server_read_authenticated("),
-    ("server/session.rs",
-     "#[derive(Debug)]\npub enum Msg {\n",
-     "#[derive(Debug)]\npub enum Msg {\n    Raw(bytes::Bytes),\n"),
-    ("server/session.rs",
-     "impl Handle {\n    /// Send data to the session",
-     concat!("impl Handle {\n    /// Queue a raw connection-layer packet; `false` when the session is gone.\n",
-             "    pub fn send_raw(&self, packet: bytes::Bytes) -> bool {\n",
-             "        self.priority_sender.send(Msg::Raw(packet)).is_ok()\n    }\n\n",
-             "    /// Send data to the session")),
-    ("server/session.rs",
-     "    fn dispatch_msg(&mut self, msg: Msg) -> Result<(), Error> {\n        match msg {\n",
-     concat!("    fn dispatch_msg(&mut self, msg: Msg) -> Result<(), Error> {\n        match msg {\n",
-             "            Msg::Raw(b) => {\n                if let Some(ref mut enc) = self.common.encrypted {\n",
-             "                    push_packet!(enc.write, { enc.write.extend_from_slice(&b) });\n                }\n            }\n")),
-    // 3. The same, client side.
-    ("client/mod.rs",
-     "    type Error: From<crate::Error> + Send + core::fmt::Debug;\n\n    /// Called when the server sends us an authentication banner.",
-     concat!("    type Error: From<crate::Error> + Send + core::fmt::Debug;\n\n",
-             "    /// A raw connection-layer packet (type >= 80) after authentication.\n",
-             "    /// `true`: consumed; `false`: russh handles it as usual.\n",
-             "    #[allow(unused_variables)]\n",
-             "    fn raw_packet(&mut self, packet: &[u8]) -> impl Future<Output = Result<bool, Self::Error>> + Send {\n",
-             "        async { Ok(false) }\n    }\n\n",
-             "    /// Called when the server sends us an authentication banner.")),
-    ("client/encrypted.rs",
-     "        if is_authenticated {\n            self.client_read_authenticated(client, buf).await",
-     "        if is_authenticated {\n            if buf.first().is_some_and(|t| *t >= 80) && client.raw_packet(buf).await? {\n                return Ok(());\n            }\n            self.client_read_authenticated(client, buf).await"),
-    ("client/mod.rs",
-     "pub enum Msg {\n    Authenticate {",
-     "pub enum Msg {\n    Raw(bytes::Bytes),\n    Authenticate {"),
-    ("client/mod.rs",
-     "    fn handle_msg(&mut self, msg: Msg) -> Result<(), crate::Error> {\n        match msg {\n",
-     concat!("    fn handle_msg(&mut self, msg: Msg) -> Result<(), crate::Error> {\n        match msg {\n",
-             "            Msg::Raw(b) => {\n                if let Some(ref mut enc) = self.common.encrypted {\n",
-             "                    push_packet!(enc.write, { enc.write.extend_from_slice(&b) });\n                }\n            }\n")),
-    ("client/mod.rs",
-     "/// Handle to a session, used to send messages to a client outside of\n/// the request/response cycle.\npub struct Handle<H: Handler> {\n    sender: Sender<Msg>,\n",
-     concat!("/// Sends raw connection-layer packets to the server.\n#[derive(Clone, Debug)]\npub struct RawSender(UnboundedSender<Msg>);\n",
-             "impl RawSender {\n    /// Queue a packet; `false` when the session is gone.\n",
-             "    pub fn send(&self, packet: bytes::Bytes) -> bool { self.0.send(Msg::Raw(packet)).is_ok() }\n}\n\n",
-             "/// Handle to a session, used to send messages to a client outside of\n/// the request/response cycle.\n",
-             "pub struct Handle<H: Handler> {\n    sender: Sender<Msg>,\n    raw_sender: UnboundedSender<Msg>,\n")),
-    ("client/mod.rs",
-     "impl<H: Handler> Handle<H> {\n    pub fn is_closed(",
-     "impl<H: Handler> Handle<H> {\n    /// A cloneable sender of raw connection-layer packets.\n    pub fn raw_sender(&self) -> RawSender { RawSender(self.raw_sender.clone()) }\n    pub fn is_closed("),
-    ("client/mod.rs",
-     "    let (kex_done_signal, kex_done_signal_rx) = oneshot::channel();",
-     "    let raw_sender = session.priority_sender.clone();\n    let (kex_done_signal, kex_done_signal_rx) = oneshot::channel();"),
-    ("client/mod.rs",
-     "    Ok(Handle {\n        sender: handle_sender,\n",
-     "    Ok(Handle {\n        sender: handle_sender,\n        raw_sender,\n"),
+//! The edits: what russh must tell a relay, and does not tell by itself.
+//!
+//! Each edit has an anchor that occurs exactly once in its file, so an upgrade that moves something
+//! fails loudly. The edits give a server the certificate in an offered key, the verified signature,
+//! the judgement of a certificate's validity and a word to a client whose certificate is refused;
+//! and both sides raw connection-layer packets.
+
+/// One edit of one file under russh's `src/`.
+pub struct Edit {
+    /// The file.
+    pub file: &'static str,
+    /// The text to find, once.
+    pub anchor: &'static str,
+    /// What stands there afterwards.
+    pub replacement: &'static str,
+}
+
+const fn edit(file: &'static str, anchor: &'static str, replacement: &'static str) -> Edit {
+    Edit { file, anchor, replacement }
+}
+
+/// All edits, in the order in which they are made.
+pub const EDITS: &[Edit] = &[
+    // The certificate of an offered key, so that plain keys can be refused before anything is signed.
+    edit(
+        "server/mod.rs",
+        r"    pub algorithm: &'a ssh_key::Algorithm,
+}
+
+/// A public key whose ownership has been verified",
+        r"    pub algorithm: &'a ssh_key::Algorithm,
+    /// The certificate that the key came in, if it did; only its own signature was verified.
+    pub certificate: Option<&'a Certificate>,
+}
+
+/// A public key whose ownership has been verified",
+    ),
+    edit(
+        "server/encrypted.rs",
+        r"                        let offer = PublicKeyOffer {
+                            public_key: &pubkey,
+                            algorithm: &algorithm,
+                        };",
+        r"                        let offer = PublicKeyOffer {
+                            public_key: &pubkey,
+                            algorithm: &algorithm,
+                            certificate: match pk_or_cert {
+                                PublicKeyOrCertificate::Certificate(ref cert) => Some(cert),
+                                PublicKeyOrCertificate::PublicKey { .. } => None,
+                            },
+                        };",
+    ),
+    edit(
+        "server/encrypted.rs",
+        r"                    auth_user.push_str(user);
+                    let offer = PublicKeyOffer {
+                        public_key: &pubkey,
+                        algorithm: &algorithm,
+                    };",
+        r"                    auth_user.push_str(user);
+                    let offer = PublicKeyOffer {
+                        public_key: &pubkey,
+                        algorithm: &algorithm,
+                        certificate: match pk_or_cert {
+                            PublicKeyOrCertificate::Certificate(ref cert) => Some(cert),
+                            PublicKeyOrCertificate::PublicKey { .. } => None,
+                        },
+                    };",
+    ),
+    // A certificate's validity is the handler's to judge, by its own clock, so that it can say why.
+    edit(
+        "server/encrypted.rs",
+        r"                        let now = SystemTime::now();
+                        if cert.valid_after_time().map(|t| now < t).unwrap_or_default()
+                            || cert
+                                .valid_before_time()
+                                .map(|t| now > t)
+                                .unwrap_or_default()
+                        {
+                            warn!(",
+        r"                        if false {
+                            warn!(",
+    ),
+    // The verified signature: of an sk key, its tail is the flags and the counter.
+    edit(
+        "server/mod.rs",
+        r"    pub algorithm: &'a ssh_key::Algorithm,
+}
+
+/// Server handler.",
+        r"    pub algorithm: &'a ssh_key::Algorithm,
+    /// The verified signature.
+    pub signature: &'a ssh_key::Signature,
+}
+
+/// Server handler.",
+    ),
+    edit(
+        "server/mod.rs",
+        r"        certificate: &Certificate,
+    ) -> impl Future<Output = Result<Auth, Self::Error>> + Send {",
+        r"        certificate: &Certificate,
+        signature: &ssh_key::Signature,
+    ) -> impl Future<Output = Result<Auth, Self::Error>> + Send {",
+    ),
+    edit(
+        "server/encrypted.rs",
+        r"                                        algorithm: &algorithm,
+                                    };
+                                    handler.auth_publickey(user, key)",
+        r"                                        algorithm: &algorithm,
+                                        signature: &sig,
+                                    };
+                                    handler.auth_publickey(user, key)",
+    ),
+    edit(
+        "server/encrypted.rs",
+        r"handler.auth_openssh_certificate(user, cert).await?",
+        r"handler.auth_openssh_certificate(user, cert, &sig).await?",
+    ),
+    // A word to a client whose certificate is refused, so that "expired" need not be guessed.
+    edit(
+        "server/mod.rs",
+        r"    /// Check authentication using an OpenSSH certificate. This method",
+        r"    /// A banner for the client whose key or certificate was just refused.
+    fn rejection_banner(&mut self) -> Option<String> {
+        None
+    }
+
+    /// Check authentication using an OpenSSH certificate. This method",
+    ),
+    edit(
+        "server/encrypted.rs",
+        r#"                                auth_user.clear();
+                                reject_auth_request(until, &mut self.write, auth_request).await?;
+                            }
+                        } else {
+                            debug!("signature wrong");"#,
+        r#"                                auth_user.clear();
+                                if let Some(banner) = handler.rejection_banner() {
+                                    push_packet!(self.write, {
+                                        self.write.push(msg::USERAUTH_BANNER);
+                                        map_err!(banner.encode(&mut self.write))?;
+                                        map_err!("".encode(&mut self.write))?;
+                                    });
+                                }
+                                reject_auth_request(until, &mut self.write, auth_request).await?;
+                            }
+                        } else {
+                            debug!("signature wrong");"#,
+    ),
+    // Raw connection-layer packets, on the server's side.
+    edit(
+        "server/mod.rs",
+        r"    /// Called when authentication succeeds for a session.
+    #[allow(unused_variables)]
+    fn auth_succeeded(",
+        r"    /// A raw connection-layer packet (type >= 80) after authentication.
+    /// `true`: consumed; `false`: russh handles it as usual.
+    #[allow(unused_variables)]
+    fn raw_packet(&mut self, packet: &[u8]) -> impl Future<Output = Result<bool, Self::Error>> + Send {
+        async { Ok(false) }
+    }
+
+    /// Called when authentication succeeds for a session.
+    #[allow(unused_variables)]
+    fn auth_succeeded(",
+    ),
+    edit(
+        "server/encrypted.rs",
+        r"                enc.state = EncryptedState::Authenticated;
+                self.server_read_authenticated(handler, *msg, &mut r).await",
+        r"                enc.state = EncryptedState::Authenticated;
+                if *msg >= 80 && handler.raw_packet(buf).await? {
+                    return Ok(());
+                }
+                self.server_read_authenticated(handler, *msg, &mut r).await",
+    ),
+    edit(
+        "server/encrypted.rs",
+        r"            (EncryptedState::Authenticated, Some((msg, mut r))) => {
+                self.server_read_authenticated(",
+        r"            (EncryptedState::Authenticated, Some((msg, mut r))) => {
+                if *msg >= 80 && handler.raw_packet(buf).await? {
+                    return Ok(());
+                }
+                self.server_read_authenticated(",
+    ),
+    edit(
+        "server/session.rs",
+        r"#[derive(Debug)]
+pub enum Msg {
+",
+        r"#[derive(Debug)]
+pub enum Msg {
+    Raw(bytes::Bytes),
+",
+    ),
+    edit(
+        "server/session.rs",
+        r"impl Handle {
+    /// Send data to the session",
+        r"impl Handle {
+    /// Queue a raw connection-layer packet; `false` when the session is gone.
+    pub fn send_raw(&self, packet: bytes::Bytes) -> bool {
+        self.priority_sender.send(Msg::Raw(packet)).is_ok()
+    }
+
+    /// Send data to the session",
+    ),
+    edit(
+        "server/session.rs",
+        r"    fn dispatch_msg(&mut self, msg: Msg) -> Result<(), Error> {
+        match msg {
+",
+        r"    fn dispatch_msg(&mut self, msg: Msg) -> Result<(), Error> {
+        match msg {
+            Msg::Raw(b) => {
+                if let Some(ref mut enc) = self.common.encrypted {
+                    push_packet!(enc.write, { enc.write.extend_from_slice(&b) });
+                }
+            }
+",
+    ),
+    // The same, on the client's side.
+    edit(
+        "client/mod.rs",
+        r"    type Error: From<crate::Error> + Send + core::fmt::Debug;
+
+    /// Called when the server sends us an authentication banner.",
+        r"    type Error: From<crate::Error> + Send + core::fmt::Debug;
+
+    /// A raw connection-layer packet (type >= 80) after authentication.
+    /// `true`: consumed; `false`: russh handles it as usual.
+    #[allow(unused_variables)]
+    fn raw_packet(&mut self, packet: &[u8]) -> impl Future<Output = Result<bool, Self::Error>> + Send {
+        async { Ok(false) }
+    }
+
+    /// Called when the server sends us an authentication banner.",
+    ),
+    edit(
+        "client/encrypted.rs",
+        r"        if is_authenticated {
+            self.client_read_authenticated(client, buf).await",
+        r"        if is_authenticated {
+            if buf.first().is_some_and(|t| *t >= 80) && client.raw_packet(buf).await? {
+                return Ok(());
+            }
+            self.client_read_authenticated(client, buf).await",
+    ),
+    edit(
+        "client/mod.rs",
+        r"pub enum Msg {
+    Authenticate {",
+        r"pub enum Msg {
+    Raw(bytes::Bytes),
+    Authenticate {",
+    ),
+    edit(
+        "client/mod.rs",
+        r"    fn handle_msg(&mut self, msg: Msg) -> Result<(), crate::Error> {
+        match msg {
+",
+        r"    fn handle_msg(&mut self, msg: Msg) -> Result<(), crate::Error> {
+        match msg {
+            Msg::Raw(b) => {
+                if let Some(ref mut enc) = self.common.encrypted {
+                    push_packet!(enc.write, { enc.write.extend_from_slice(&b) });
+                }
+            }
+",
+    ),
+    edit(
+        "client/mod.rs",
+        r"/// Handle to a session, used to send messages to a client outside of
+/// the request/response cycle.
+pub struct Handle<H: Handler> {
+    sender: Sender<Msg>,
+",
+        r"/// Sends raw connection-layer packets to the server.
+#[derive(Clone, Debug)]
+pub struct RawSender(UnboundedSender<Msg>);
+impl RawSender {
+    /// Queue a packet; `false` when the session is gone.
+    pub fn send(&self, packet: bytes::Bytes) -> bool {
+        self.0.send(Msg::Raw(packet)).is_ok()
+    }
+}
+
+/// Handle to a session, used to send messages to a client outside of
+/// the request/response cycle.
+pub struct Handle<H: Handler> {
+    sender: Sender<Msg>,
+    raw_sender: UnboundedSender<Msg>,
+",
+    ),
+    edit(
+        "client/mod.rs",
+        r"impl<H: Handler> Handle<H> {
+    pub fn is_closed(",
+        r"impl<H: Handler> Handle<H> {
+    /// A cloneable sender of raw connection-layer packets.
+    pub fn raw_sender(&self) -> RawSender {
+        RawSender(self.raw_sender.clone())
+    }
+    pub fn is_closed(",
+    ),
+    edit(
+        "client/mod.rs",
+        r"    let (kex_done_signal, kex_done_signal_rx) = oneshot::channel();",
+        r"    let raw_sender = session.priority_sender.clone();
+    let (kex_done_signal, kex_done_signal_rx) = oneshot::channel();",
+    ),
+    edit(
+        "client/mod.rs",
+        r"    Ok(Handle {
+        sender: handle_sender,
+",
+        r"    Ok(Handle {
+        sender: handle_sender,
+        raw_sender,
+",
+    ),
 ];

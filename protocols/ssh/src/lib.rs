@@ -1,1 +1,28 @@
 //! SSH: a packet relay that terminates both legs.
+//!
+//! russh speaks the transport and authentication on either side; above that, this crate passes the
+//! connection protocol's packets on as they are, and judges each. `LIFECYCLE.md` tells the way of
+//! one connection.
+
+mod algorithms;
+mod channel;
+mod credit;
+mod entrance;
+#[doc(hidden)]
+pub mod fuzz;
+mod host_key;
+mod limits;
+mod link;
+mod name;
+mod relay;
+mod replies;
+mod rules;
+mod serve;
+mod severable;
+mod side;
+mod target;
+mod wire;
+mod write;
+
+pub use name::{Destination, DestinationError};
+pub use serve::{Ssh, SshError, SshParts, sniff};

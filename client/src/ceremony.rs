@@ -1,0 +1,306 @@
+//! The tap: what is about to be signed is read and compared first, and only then is a key asked.
+
+use tapgate_api::{Assertion, Ceremony, FindAuth};
+use tapgate_model::{Digest, Kind, TargetName, UnixTime, UserName};
+use tapgate_proof::{Holder, Purpose, Statement, StatementParts, Uses, challenge};
+use url::Url;
+use webauthn_rs_proto::RequestChallengeResponse;
+
+use crate::error::{Act as _, Failure, Result};
+use crate::gate_addr::GateAddr;
+use crate::keys::from_base64;
+use crate::limits::CLOCK_SKEW;
+use crate::solver::Solver;
+
+/// What the person at the terminal has asked for, and so the only thing that may be signed.
+#[derive(Debug, Clone)]
+pub struct Wish<'a> {
+    /// The gate's pin.
+    pub gate: &'a Digest,
+    /// Who taps.
+    pub user: &'a UserName,
+    /// For what.
+    pub deed: Deed<'a>,
+    /// The present moment.
+    pub now: UnixTime,
+}
+
+/// What a tap is for.
+#[derive(Debug, Clone)]
+pub enum Deed<'a> {
+    /// A login with keys whose digest is this.
+    Login(Digest),
+    /// A session of one target.
+    Session {
+        /// The target's kind.
+        kind: Kind,
+        /// Its name.
+        target: &'a TargetName,
+        /// The login there, in its text form.
+        login: &'a str,
+        /// The SHA-256 of the session key's `SubjectPublicKeyInfo`.
+        key: Digest,
+        /// Whether the gate says that the window may be used again.
+        reusable: bool,
+    },
+    /// An administrator's request whose body has this SHA-256.
+    Admin(Digest),
+}
+
+/// A ceremony that signs exactly what was wished for. Only [`Checked::new`] makes one, and only
+/// from one can a key be asked.
+#[derive(Debug)]
+pub struct Checked {
+    id: String,
+    webauthn: RequestChallengeResponse,
+}
+
+impl Checked {
+    /// Compares what the gate wants signed with what was wished for.
+    pub fn new(ceremony: Ceremony, wish: &Wish<'_>) -> Result<Self> {
+        let der = from_base64(&ceremony.statement)?;
+        let random = from_base64(&ceremony.random)?;
+        let random = random.as_slice().try_into().map_err(|_| lie("random bytes of the wrong length"))?;
+        let statement = Statement::from_der(&der).act(|| "the gate's statement cannot be read".to_owned())?;
+        if ceremony.webauthn.public_key.challenge.as_slice() != challenge(random, &der).as_slice() {
+            return Err(lie("a challenge that is not over the statement"));
+        }
+        compare(statement.parts(), wish)?;
+        Ok(Self { id: ceremony.id, webauthn: ceremony.webauthn })
+    }
+
+    /// Asks for the tap.
+    pub fn tap(self, origin: &Url, solver: &mut dyn Solver) -> Result<Assertion> {
+        eprintln!("Tap any security key");
+        let webauthn = solver.authenticate(origin, self.webauthn)?;
+        eprintln!("Detected security key tap");
+        Ok(Assertion { id: self.id, webauthn })
+    }
+}
+
+fn compare(parts: &StatementParts, wish: &Wish<'_>) -> Result<()> {
+    if parts.gate != *wish.gate {
+        return Err(lie("another gate"));
+    }
+    if parts.user != *wish.user {
+        return Err(lie("another user"));
+    }
+    if parts.expires <= wish.now.minus(CLOCK_SKEW) || parts.created > wish.now.plus(CLOCK_SKEW) {
+        return Err(lie("another time").advise("compare this machine's clock with the gate's"));
+    }
+    match &wish.deed {
+        Deed::Login(action) => action_only(parts, Purpose::Login, *action),
+        Deed::Admin(action) => action_only(parts, Purpose::Admin, *action),
+        Deed::Session { kind, target, login, key, reusable } => session(parts, *kind, target, login, *key, *reusable),
+    }
+}
+
+fn action_only(parts: &StatementParts, purpose: Purpose, action: Digest) -> Result<()> {
+    if parts.purpose != purpose {
+        return Err(lie("another purpose"));
+    }
+    if parts.action != Some(action) || !parts.targets.is_empty() {
+        return Err(lie("another action"));
+    }
+    Ok(())
+}
+
+fn session(
+    parts: &StatementParts,
+    kind: Kind,
+    target: &TargetName,
+    login: &str,
+    key: Digest,
+    reusable: bool,
+) -> Result<()> {
+    if parts.purpose != Purpose::Session || parts.action.is_some() {
+        return Err(lie("another purpose"));
+    }
+    let [entry] = parts.targets.as_slice() else { return Err(lie("more than the one target")) };
+    if entry.target.kind != kind || entry.target.name != *target {
+        return Err(lie("another target"));
+    }
+    if entry.login.to_string() != login {
+        return Err(lie("another login"));
+    }
+    if entry.holder != Holder::SessionKey(key) {
+        return Err(lie("another key"));
+    }
+    if parts.uses != (if reusable { Uses::Window } else { Uses::Once }) {
+        return Err(lie("another number of uses"));
+    }
+    Ok(())
+}
+
+fn lie(what: &str) -> Failure {
+    Failure::new(format!("the gate wants a tap for {what}, so no key was asked"))
+        .advise("tell the gate's administrator")
+}
+
+/// The origin that a tap is made for: the gate's own, as TLS has authenticated it, or the tap
+/// page's where that is this gate's `tap.` name.
+pub fn origin(gate: &GateAddr, auth: &FindAuth) -> Result<Url> {
+    let own = gate.origin()?;
+    let claimed = Url::parse(&auth.origin).ok();
+    let accepted = claimed.filter(|url| {
+        let host = url.host_str().unwrap_or_default();
+        let secure = url.scheme() == "https" || (url.scheme() == "http" && host == "localhost");
+        secure && (host == gate.host() || host == format!("tap.{}", gate.host()))
+    });
+    Ok(accepted.unwrap_or(own))
+}
+
+#[cfg(test)]
+mod tests {
+    use tapgate_model::{Login, TargetRef, TargetUid};
+    use tapgate_proof::StatementTarget;
+
+    use super::*;
+    use crate::keys::to_base64;
+
+    const GATE: Digest = Digest::from_bytes([1; 32]);
+    const KEY: Digest = Digest::from_bytes([2; 32]);
+    const ACTION: Digest = Digest::from_bytes([3; 32]);
+    const NOW: UnixTime = UnixTime::from_secs(1_000_000);
+
+    fn session_parts() -> StatementParts {
+        let target =
+            TargetRef { kind: Kind::Node, name: "prod3".parse().unwrap(), uid: TargetUid::from_bytes([4; 16]) };
+        let login = Login::Unix("jerry".parse().unwrap());
+        StatementParts {
+            gate: GATE,
+            purpose: Purpose::Session,
+            user: "jerry".parse().unwrap(),
+            uses: Uses::Window,
+            source_ip: None,
+            action: None,
+            targets: vec![StatementTarget { target, login, holder: Holder::SessionKey(KEY) }],
+            created: NOW,
+            expires: UnixTime::from_secs(1_000_300),
+        }
+    }
+
+    fn admin_parts() -> StatementParts {
+        StatementParts {
+            purpose: Purpose::Admin,
+            uses: Uses::Once,
+            action: Some(ACTION),
+            targets: Vec::new(),
+            ..session_parts()
+        }
+    }
+
+    fn ceremony(parts: StatementParts) -> Ceremony {
+        let der = Statement::new(parts).unwrap().to_der();
+        let challenge = to_base64(&challenge(&[5; 32], &der));
+        let webauthn = serde_json::json!({
+            "publicKey": {"challenge": challenge, "rpId": "localhost", "allowCredentials": [], "userVerification": "preferred"}
+        });
+        Ceremony {
+            id: "1".into(),
+            expires: 1_000_300,
+            random: to_base64(&[5; 32]),
+            statement: to_base64(&der),
+            webauthn: serde_json::from_value(webauthn).unwrap(),
+        }
+    }
+
+    fn session_deed(target: &TargetName) -> Deed<'_> {
+        Deed::Session { kind: Kind::Node, target, login: "jerry", key: KEY, reusable: true }
+    }
+
+    fn refusal(parts: StatementParts, deed: Deed<'_>) -> Option<String> {
+        let wish = Wish { gate: &GATE, user: &"jerry".parse().unwrap(), deed, now: NOW };
+        Checked::new(ceremony(parts), &wish).err().map(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn what_was_asked_for_may_be_tapped() {
+        let prod3 = "prod3".parse().unwrap();
+        assert_eq!(refusal(session_parts(), session_deed(&prod3)), None);
+        assert_eq!(refusal(admin_parts(), Deed::Admin(ACTION)), None);
+        let login = StatementParts { purpose: Purpose::Login, ..admin_parts() };
+        assert_eq!(refusal(login, Deed::Login(ACTION)), None);
+    }
+
+    /// One change to an honest statement, and what it is refused as.
+    fn check(change: impl FnOnce(&mut StatementParts), expect: &str) {
+        let prod3 = "prod3".parse().unwrap();
+        let mut parts = session_parts();
+        change(&mut parts);
+        let refusal = refusal(parts, session_deed(&prod3)).unwrap_or_default();
+        assert!(refusal.starts_with(&format!("the gate wants a tap for {expect}")), "{expect}: {refusal}");
+    }
+
+    #[test]
+    fn anything_else_is_refused_before_the_tap() {
+        check(|p| p.gate = KEY, "another gate");
+        check(|p| p.user = "ann".parse().unwrap(), "another user");
+        check(|p| p.targets[0].target.name = "prod4".parse().unwrap(), "another target");
+        check(|p| p.targets[0].login = Login::Unix("root".parse().unwrap()), "another login");
+        check(|p| p.targets[0].holder = Holder::SessionKey(ACTION), "another key");
+        check(|p| p.targets[0].holder = Holder::WebSession(KEY), "another key");
+        check(|p| p.uses = Uses::Once, "another number of uses");
+        check(|p| p.created = UnixTime::from_secs(1_000_200), "another time");
+        check(
+            |p| {
+                let mut second = p.targets[0].clone();
+                second.target.name = "prod4".parse().unwrap();
+                second.target.uid = TargetUid::from_bytes([6; 16]);
+                p.targets.push(second);
+            },
+            "more than the one target",
+        );
+    }
+
+    #[test]
+    fn a_tap_for_one_purpose_is_none_for_another() {
+        let prod3 = "prod3".parse().unwrap();
+        assert!(refusal(admin_parts(), session_deed(&prod3)).is_some());
+        assert!(refusal(session_parts(), Deed::Admin(ACTION)).is_some());
+        assert!(refusal(admin_parts(), Deed::Login(ACTION)).is_some());
+        assert!(refusal(admin_parts(), Deed::Admin(KEY)).is_some());
+    }
+
+    #[test]
+    fn a_challenge_that_is_not_over_the_statement_is_refused() {
+        let prod3 = "prod3".parse().unwrap();
+        let wish = Wish { gate: &GATE, user: &"jerry".parse().unwrap(), deed: session_deed(&prod3), now: NOW };
+        let mut other = ceremony(session_parts());
+        other.random = to_base64(&[6; 32]);
+        assert!(Checked::new(other, &wish).is_err());
+        let mut short = ceremony(session_parts());
+        short.random = to_base64(&[5; 31]);
+        assert!(Checked::new(short, &wish).is_err());
+        let mut hidden = ceremony(session_parts());
+        hidden.statement = ceremony(admin_parts()).statement;
+        assert!(Checked::new(hidden, &wish).is_err());
+    }
+
+    #[test]
+    fn origins() {
+        let gate: GateAddr = "gate.example.com:443".parse().unwrap();
+        let check = |claimed: &str, expect: &str| {
+            let auth = FindAuth {
+                kind: "local".into(),
+                second_factors: Vec::new(),
+                rp_id: String::new(),
+                origin: claimed.into(),
+                allow_cli_auth_via_browser: false,
+            };
+            assert_eq!(origin(&gate, &auth).unwrap().origin().ascii_serialization(), expect, "{claimed:?}");
+        };
+        let own = "https://gate.example.com";
+        check("https://tap.gate.example.com", "https://tap.gate.example.com");
+        check("https://gate.example.com:8443", "https://gate.example.com:8443");
+        for foreign in [
+            "",
+            "https://evil.example.com",
+            "https://xtap.gate.example.com",
+            "https://gate.example.com.evil.example",
+            "http://tap.gate.example.com",
+        ] {
+            check(foreign, own);
+        }
+    }
+}

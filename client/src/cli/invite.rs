@@ -1,0 +1,27 @@
+//! `tapctl users`: people, and the invites that let them enrol.
+
+use tapgate_api::{AdminAction, InviteCreated};
+use tapgate_model::{Clock as _, SystemClock, UnixTime, UserName};
+
+use super::{Context, admin, output};
+use crate::error::{Failure, Result, printable};
+
+/// Makes a user, or lets one enrol anew, and prints what to hand over.
+pub async fn invite(context: &Context, user: &UserName, roles: Vec<String>) -> Result<()> {
+    let action = AdminAction::Invite { user: user.to_string(), roles };
+    let outcome = admin::change(context, &action).await?;
+    let invite = outcome.invite.as_ref().ok_or_else(|| Failure::new("the gate gave no invite"))?;
+    output::show(context.format(), &outcome, |_| {
+        format!("{}{}", admin::lines(&outcome), hand_over(context, invite, SystemClock.now()))
+    })
+}
+
+fn hand_over(context: &Context, invite: &InviteCreated, now: UnixTime) -> String {
+    let minutes = UnixTime::from_secs(invite.expires).since(now).as_secs().div_ceil(60);
+    let (gate, pin) = (&context.profile.gate, &context.profile.ca_pin);
+    format!(
+        "Hand this command to {}; it works once, within {minutes} minutes:\n\ntap enrol --gate {gate} --ca-pin {pin} --token {}\n",
+        invite.user,
+        printable(&invite.token)
+    )
+}

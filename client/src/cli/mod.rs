@@ -1,0 +1,150 @@
+//! The command lines of `tap` and `tapctl`, and what every command needs.
+
+pub mod admin;
+pub mod edit;
+pub mod invite;
+pub mod lock;
+pub mod output;
+pub mod password;
+pub mod resources;
+pub mod tap;
+pub mod tapctl;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Command};
+use tapgate_api::{Find, path};
+use tapgate_model::{Clock as _, SystemClock, UserName};
+use url::Url;
+
+use crate::ceremony;
+use crate::error::{Failure, Result};
+use crate::gate_addr::GateAddr;
+use crate::http::Http;
+use crate::keys::LoginFiles;
+use crate::profile::{Home, Profile};
+use crate::solver::{self, MfaMode, Solver};
+use crate::tls::Tls;
+
+pub use output::Format;
+
+/// The flags that every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// The gate, as HOST:PORT; without it, the one that was logged in to last
+    #[arg(long, global = true, env = "TAP_GATE", value_name = "HOST:PORT")]
+    pub gate: Option<GateAddr>,
+    /// How to tap; this client can do a security key (auto, cross-platform)
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "MODE")]
+    pub mfa_mode: MfaMode,
+    /// A file that acts as the security key, for tests and demos only
+    #[arg(long, global = true, env = "TAP_SOFTWARE_KEY", value_name = "PATH")]
+    pub software_key: Option<PathBuf>,
+    /// Neither use nor keep windows: every session asks for its own tap
+    #[arg(long, global = true)]
+    pub no_agent: bool,
+    /// How lists are written
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub format: Format,
+}
+
+impl Global {
+    /// Whoever answers taps.
+    pub fn solver(&self) -> Result<Box<dyn Solver>> {
+        solver::choose(self.mfa_mode, self.software_key.clone())
+    }
+}
+
+/// What a command of somebody who is logged in works with.
+pub struct Context {
+    /// The client's folders.
+    pub home: Home,
+    /// The gate, and who is logged in there.
+    pub profile: Profile,
+    /// Whether the agent is left alone.
+    pub no_agent: bool,
+    global: Global,
+}
+
+impl Context {
+    /// The chosen gate's profile. A user who is named must be the one who is logged in.
+    pub fn new(global: &Global, user: Option<&UserName>) -> Result<Self> {
+        let home = Home::from_env()?;
+        let profile = home.chosen(global.gate.as_ref())?;
+        if let (Some(wanted), Some(known)) = (user, &profile.user)
+            && wanted != known
+        {
+            return Err(Failure::new(format!("{known}, not {wanted}, is logged in at {}", profile.gate))
+                .advise(format!("run tap login --gate {} --user {wanted}", profile.gate)));
+        }
+        Ok(Self { home, profile, no_agent: global.no_agent, global: global.clone() })
+    }
+
+    /// The user, where the login still holds.
+    pub fn user(&self) -> Result<&UserName> {
+        self.profile.logged_in(SystemClock.now())
+    }
+
+    /// The login's files.
+    pub fn login_files(&self) -> LoginFiles {
+        LoginFiles::within(&self.home.keys(&self.profile.gate))
+    }
+
+    /// TLS with the login certificate.
+    pub fn tls(&self) -> Result<Tls> {
+        self.user()?;
+        Tls::with_login(self.profile.gate.clone(), &self.profile.ca_pin, &self.login_files())
+    }
+
+    /// Requests with the login certificate.
+    pub fn with_login(&self) -> Result<Http> {
+        self.tls().map(Http::new)
+    }
+
+    /// The origin that taps are made for.
+    pub async fn origin(&self) -> Result<Url> {
+        let http = Http::new(Tls::anonymous(self.profile.gate.clone(), &self.profile.ca_pin));
+        let find: Find = http.get(path::FIND, &[]).await?;
+        ceremony::origin(&self.profile.gate, &find.auth)
+    }
+
+    /// Whoever answers taps.
+    pub fn solver(&self) -> Result<Box<dyn Solver>> {
+        self.global.solver()
+    }
+
+    /// How lists are written.
+    pub const fn format(&self) -> Format {
+        self.global.format
+    }
+}
+
+/// Runs a command's future on this thread and makes an exit code of what comes out. The runtime is
+/// not waited for: a read of standard input that is still under way would never end.
+pub fn block_on(future: impl Future<Output = Result<u8>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => {
+            let outcome = runtime.block_on(future);
+            runtime.shutdown_background();
+            outcome
+        }
+        Err(error) => Err(Failure::new(format!("the program cannot start: {error}"))),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            eprintln!("ERROR: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes the completions of a command for a shell.
+pub fn completions(mut command: Command, shell: clap_complete::Shell) -> Result<()> {
+    let name = command.get_name().to_owned();
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut command, name, &mut text);
+    output::write(&String::from_utf8_lossy(&text))
+}

@@ -1,0 +1,269 @@
+//! `tap`: the user's commands.
+
+use std::path::PathBuf;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use tapgate_api::{EnrolBegin, TargetEntry, Targets, path};
+use tapgate_model::{Clock as _, SystemClock, UnixTime, UserName};
+use zeroize::Zeroize as _;
+
+use super::{Context, Global, output, password};
+use crate::error::{Failure, Result};
+use crate::gate_addr::CaPin;
+use crate::login;
+use crate::profile::{Home, Profile};
+use crate::ssh::destination::{Destination, Tail};
+use crate::{agent, ssh};
+
+/// Reach what is behind a Tapgate. A session that requires it asks for a tap of your security key.
+#[derive(Debug, Parser)]
+#[command(name = "tap", version, after_help = "Example:\n  tap ssh jerry@prod3")]
+pub struct Tap {
+    #[command(flatten)]
+    global: Global,
+    /// Your name at the gate
+    #[arg(long, global = true, env = "TAP_USER", value_name = "NAME")]
+    user: Option<UserName>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What a first contact with a gate needs.
+#[derive(Debug, Clone, clap::Args)]
+struct Trust {
+    /// The gate's CA pin, as printed by `tapctl status` on the gate; needed once for each gate.
+    /// Gates with a certificate that the system's own roots know are not supported yet
+    #[arg(long, value_name = "sha256:…")]
+    ca_pin: Option<CaPin>,
+    /// Read the password from standard input (`TAP_PASSWORD_FILE` names a file instead)
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Log in with password and security key
+    #[command(after_help = "Example:\n  tap login --gate localhost:3080 --user jerry --ca-pin sha256:…")]
+    Login(Trust),
+    /// Spend an invite: choose a password and register a security key
+    #[command(after_help = "Example:\n  tap enrol --gate localhost:3080 --ca-pin sha256:… --token …")]
+    Enrol {
+        #[command(flatten)]
+        trust: Trust,
+        /// The invite, as the administrator handed it over
+        #[arg(long, env = "TAP_INVITE", hide_env_values = true)]
+        token: String,
+        /// What you call the key
+        #[arg(long, default_value = "security key", value_name = "NAME")]
+        device_name: String,
+    },
+    /// Show who is logged in, and until when
+    #[command(after_help = "Example:\n  tap status")]
+    Status,
+    /// Forget the login certificates and close every window
+    #[command(after_help = "Example:\n  tap logout")]
+    Logout,
+    /// List what you may reach
+    #[command(after_help = "Example:\n  tap ls --format json")]
+    Ls,
+    /// Open an SSH session with the system's OpenSSH
+    #[command(
+        override_usage = "tap ssh [OPTIONS] [LOGIN@]TARGET [COMMAND]... [-- SSH-OPTIONS...]",
+        after_help = "Examples:\n  tap ssh jerry@prod3\n  tap ssh jerry@prod3 uptime\n  tap ssh jerry@prod3 -- -L 8080:localhost:80 -N"
+    )]
+    Ssh {
+        /// Forward your own agent (`$SSH_AUTH_SOCK`), never the one of this session
+        #[arg(short = 'A')]
+        forward_agent: bool,
+        /// Where to, the command, and after -- options for OpenSSH
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "TARGET")]
+        words: Vec<String>,
+    },
+    /// Carry a protocol's bytes to the gate
+    #[command(subcommand, after_help = "Example:\n  ssh -o ProxyCommand='tap proxy ssh %r' jerry@prod3@localhost")]
+    Proxy(Proxy),
+    /// Keep the windows of this user
+    #[command(hide = true)]
+    Agent {
+        /// The socket to serve
+        socket: PathBuf,
+    },
+    /// Print the completions for a shell
+    #[command(after_help = "Example:\n  tap completions bash > /etc/bash_completion.d/tap")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Proxy {
+    /// The gate's SSH door on standard input and output, for OpenSSH's `ProxyCommand`
+    #[command(after_help = "Example:\n  ssh -o ProxyCommand='tap proxy ssh %r' jerry@prod3@localhost")]
+    Ssh {
+        /// LOGIN@TARGET
+        destination: String,
+    },
+}
+
+/// Runs the command.
+pub async fn run(args: Tap) -> Result<u8> {
+    let Tap { global, user, command } = args;
+    match command {
+        Command::Login(trust) => log_in(&global, user, trust).await,
+        Command::Enrol { trust, token, device_name } => enrol(&global, trust, token, device_name).await,
+        Command::Status => status(&Context::new(&global, user.as_ref())?),
+        Command::Logout => log_out(&global).await,
+        Command::Ls => list(&Context::new(&global, user.as_ref())?).await,
+        Command::Ssh { forward_agent, words } => {
+            let context = Context::new(&global, user.as_ref())?;
+            let (first, rest) = words.split_first().ok_or_else(|| Failure::new("no target is named"))?;
+            let destination = Destination::parse(first, context.user()?)?;
+            return ssh::run::run(&context, &destination, &Tail::parse(rest)?, forward_agent).await;
+        }
+        Command::Proxy(Proxy::Ssh { destination }) => {
+            let context = Context::new(&global, user.as_ref())?;
+            Destination::parse(&destination, context.user()?)?;
+            ssh::tunnel::run(&context.tls()?).await
+        }
+        Command::Agent { socket } => agent::server::run(&socket).await,
+        Command::Completions { shell } => super::completions(Tap::command(), shell),
+    }?;
+    Ok(0)
+}
+
+async fn log_in(global: &Global, user: Option<UserName>, trust: Trust) -> Result<()> {
+    let home = Home::from_env()?;
+    let profile = login::first_trust(&home, global.gate.as_ref(), trust.ca_pin)?;
+    let user = user
+        .or_else(|| profile.user.clone())
+        .ok_or_else(|| Failure::new("nobody is named to log in").advise("pass --user NAME"))?;
+    // Asked for first: without a key the password is typed for nothing.
+    let mut solver = global.solver()?;
+    let password = password::read(trust.password_stdin, &format!("Password of {user} at {}: ", profile.gate))?;
+    let profile = login::login(&home, profile, user, password, solver.as_mut()).await?;
+    show_profile(global, &profile)
+}
+
+async fn enrol(global: &Global, trust: Trust, token: String, device_name: String) -> Result<()> {
+    let home = Home::from_env()?;
+    let profile = login::first_trust(&home, global.gate.as_ref(), trust.ca_pin)?;
+    let mut solver = global.solver()?;
+    let password = password::choose(trust.password_stdin, "Choose a password: ")?;
+    let mut invite = EnrolBegin { token, password: password.as_str().to_owned(), device_name };
+    let (profile, enrolled) = login::enrol(&home, profile, &invite, solver.as_mut()).await?;
+    invite.password.zeroize();
+    output::show(global.format, &enrolled, |enrolled| {
+        let pin = enrolled
+            .pin
+            .as_ref()
+            .map_or_else(String::new, |pin| format!("The key counts once this stands in tapgate.yaml:\n\n{pin}\n\n"));
+        format!(
+            "{} is enrolled at {}.\n{pin}Log in with: tap login --gate {} --user {}\n",
+            enrolled.user, profile.gate, profile.gate, enrolled.user
+        )
+    })
+}
+
+async fn log_out(global: &Global) -> Result<()> {
+    let home = Home::from_env()?;
+    let profile = home.chosen(global.gate.as_ref())?;
+    let gate = profile.gate.clone();
+    login::logout(&home, profile).await?;
+    output::write(&format!("Logged out of {gate}.\n"))
+}
+
+fn status(context: &Context) -> Result<()> {
+    context.user()?;
+    show_profile_as(context.format(), &context.profile)
+}
+
+fn show_profile(global: &Global, profile: &Profile) -> Result<()> {
+    show_profile_as(global.format, profile)
+}
+
+fn show_profile_as(format: output::Format, profile: &Profile) -> Result<()> {
+    output::show(format, profile, |profile| {
+        let row = |name: &str, value: String| vec![name.to_owned(), value];
+        let expires = profile.expires.unwrap_or(UnixTime::from_secs(0));
+        output::table(&[
+            row("Gate", format!("https://{}", profile.gate)),
+            row("Cluster", profile.cluster.clone().unwrap_or_default()),
+            row("Logged in as", profile.user.as_ref().map_or_else(String::new, ToString::to_string)),
+            row("Roles", profile.roles.join(", ")),
+            row("Logins", profile.logins.join(", ")),
+            row("Valid until", format!("{expires} ({})", left(expires, SystemClock.now()))),
+        ])
+    })
+}
+
+/// `11h59m left`.
+fn left(end: UnixTime, now: UnixTime) -> String {
+    let minutes = end.since(now).as_secs() / 60;
+    format!("{}h{:02}m left", minutes / 60, minutes % 60)
+}
+
+async fn list(context: &Context) -> Result<()> {
+    let Targets { targets } = context.with_login()?.get(path::TARGETS, &[]).await?;
+    output::show(context.format(), &targets, |targets| rows(targets))
+}
+
+/// `prod3 (env=prod)`, the logins there, and whether a tap is due.
+fn rows(targets: &[TargetEntry]) -> String {
+    let row = |target: &TargetEntry| {
+        let labels: Vec<_> = target.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let name =
+            if labels.is_empty() { target.name.clone() } else { format!("{} ({})", target.name, labels.join(",")) };
+        let mfa = if target.mfa_required { "MFA" } else { "" };
+        vec![name, target.logins.join(","), mfa.to_owned()]
+    };
+    output::table(&targets.iter().map(row).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Tap::command().debug_assert();
+        for line in [
+            "tap login --gate localhost:3080 --user jerry",
+            "tap ls --format json",
+            "tap ssh jerry@prod3",
+            "tap proxy ssh jerry@prod3 --gate localhost:3080",
+            "tap enrol --gate localhost:3080 --token x",
+            "tap --no-agent ssh jerry@prod3",
+            "tap agent /tmp/x",
+        ] {
+            assert!(Tap::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_follows_the_target_is_not_ours() {
+        let check = |line: &str, expect: &[&str]| {
+            let Command::Ssh { words, .. } = Tap::try_parse_from(line.split(' ')).unwrap().command else {
+                panic!("{line}")
+            };
+            assert_eq!(words, expect, "{line}");
+        };
+        check("tap ssh jerry@prod3 ls -l --format json", &["jerry@prod3", "ls", "-l", "--format", "json"]);
+        check("tap ssh -A jerry@prod3 -- -v", &["jerry@prod3", "--", "-v"]);
+        check("tap ssh --no-agent jerry@prod3 -A", &["jerry@prod3", "-A"]);
+    }
+
+    #[test]
+    fn lists() {
+        let entry = |name: &str, env: &str, mfa_required| TargetEntry {
+            kind: "node".into(),
+            name: name.into(),
+            labels: [("env".to_owned(), env.to_owned())].into(),
+            logins: vec!["jerry".into()],
+            mfa_required,
+        };
+        let text = rows(&[entry("dev1", "dev", false), entry("prod3", "prod", true)]);
+        assert_eq!(text, "dev1 (env=dev)    jerry\nprod3 (env=prod)  jerry  MFA\n");
+        assert_eq!(left(UnixTime::from_secs(3700), UnixTime::from_secs(40)), "1h01m left");
+    }
+}

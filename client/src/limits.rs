@@ -1,0 +1,49 @@
+//! Every size and every wait of the client, each with its reason.
+
+use std::time::Duration;
+
+/// The largest answer that is read from a gate: lists of thousands of targets fit, a flood does not.
+pub const BODY_BYTES_MAX: usize = 4 << 20;
+
+/// How long the gate may take to accept a connection and finish the TLS handshake.
+pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
+
+/// How long one request may take; password hashing at the gate is slow on purpose.
+pub const REQUEST_WAIT: Duration = Duration::from_secs(30);
+
+/// The largest message to or from our agent: certificates with a proof are below 32 KiB.
+pub const AGENT_FRAME_BYTES_MAX: usize = 128 << 10;
+
+/// How many windows the agent keeps: more than anybody opens by hand within five minutes.
+pub const AGENT_ENTRIES_MAX: usize = 256;
+
+/// How long the agent waits for the first window after its start.
+pub const AGENT_FIRST_WAIT: Duration = Duration::from_secs(30);
+
+/// How long `tap` waits for the agent that it has started.
+pub const AGENT_START_WAIT: Duration = Duration::from_secs(5);
+
+/// How long one exchange with the agent may take; it never blocks on anything but its socket.
+pub const AGENT_ANSWER_WAIT: Duration = Duration::from_secs(5);
+
+/// A window that is nearly over is not used: the gate would refuse it before the session opens.
+pub const WINDOW_MARGIN: Duration = Duration::from_secs(5);
+
+/// No window is longer than this, whatever a gate says.
+pub const WINDOW_MAX: Duration = Duration::from_mins(5);
+
+/// How far the clocks of gate and client may differ when a statement's times are compared.
+pub const CLOCK_SKEW: Duration = Duration::from_mins(2);
+
+/// The largest message that OpenSSH may send to the agent socket (its own limit is the same).
+pub const SSH_AGENT_MESSAGE_BYTES_MAX: usize = 256 << 10;
+
+/// How many signatures one `tap ssh` gives: OpenSSH needs one, and a second one where the gate
+/// asks it to try again.
+pub const SSH_SIGNATURES_MAX: u32 = 2;
+
+/// How long a path to a Unix socket may be (`sun_path` without its final zero).
+pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// The largest password that is read from a file or from standard input.
+pub const PASSWORD_BYTES_MAX: u64 = 1024;

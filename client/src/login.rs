@@ -1,0 +1,122 @@
+//! Login, enrolment and logout: how the client comes to its certificates and parts with them.
+
+use tapgate_api::{
+    Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, Find, LoginBegin, LoginCertificates, path,
+};
+use tapgate_model::{Clock as _, SystemClock, UnixTime, UserName};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::agent::client::AgentClient;
+use crate::ceremony::{self, Checked, Deed, Wish};
+use crate::error::{Act as _, Failure, Result};
+use crate::files;
+use crate::gate_addr::{CaPin, GateAddr};
+use crate::http::Http;
+use crate::keys::{LoginFiles, LoginKeys, to_base64};
+use crate::profile::{Home, Profile};
+use crate::solver::Solver;
+use crate::tls::Tls;
+
+/// The gate that is meant, and the pin by which it is known: given now, or kept from before.
+pub fn first_trust(home: &Home, gate: Option<&GateAddr>, pin: Option<CaPin>) -> Result<Profile> {
+    let gate = match gate {
+        Some(gate) => gate.clone(),
+        None => home.current()?.ok_or_else(|| Failure::new("no gate is chosen").advise("pass --gate HOST:PORT"))?,
+    };
+    match (home.profile(&gate)?, pin) {
+        (Some(profile), Some(pin)) => Ok(Profile { ca_pin: pin, ..profile }),
+        (Some(profile), None) => Ok(profile),
+        (None, Some(pin)) => Ok(Profile::new(gate, pin)),
+        (None, None) => Err(Failure::new(format!("{gate} is not known here, so it cannot be trusted yet"))
+            .advise("pass --ca-pin sha256:…, as printed by tapctl status on the gate")),
+    }
+}
+
+/// Logs in and keeps what comes of it.
+pub async fn login(
+    home: &Home,
+    mut profile: Profile,
+    user: UserName,
+    password: Zeroizing<String>,
+    solver: &mut dyn Solver,
+) -> Result<Profile> {
+    let http = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin));
+    let find: Find = http.get(path::FIND, &[]).await?;
+    let keys = LoginKeys::generate()?;
+    let mut begin = LoginBegin {
+        user: user.to_string(),
+        password: password.as_str().to_owned(),
+        tls_public_key: to_base64(&keys.tls_spki()),
+        ssh_public_key: keys.ssh_line()?,
+    };
+    let ceremony: Result<Ceremony> = http.post(path::LOGIN_BEGIN, &begin).await;
+    begin.password.zeroize();
+    let deed = Deed::Login(keys.action()?);
+    let wish = Wish { gate: profile.ca_pin.digest(), user: &user, deed, now: SystemClock.now() };
+    let checked = Checked::new(ceremony?, &wish)?;
+    let assertion = checked.tap(&ceremony::origin(&profile.gate, &find.auth)?, solver)?;
+    let certificates: LoginCertificates = http.post(path::LOGIN_FINISH, &assertion).await?;
+    accept(&profile, &user, &keys, &certificates)?;
+
+    let folder = home.make_keys(&profile.gate)?;
+    keys.save(&LoginFiles::within(&folder), &certificates)?;
+    profile.user = Some(user);
+    profile.cluster = Some(find.cluster_name);
+    profile.roles = certificates.roles;
+    profile.logins = certificates.logins;
+    profile.expires = Some(UnixTime::from_secs(certificates.expires));
+    home.save(&profile)?;
+    // A window that another user's login has left must not outlive it.
+    forget_windows(home).await?;
+    Ok(profile)
+}
+
+/// Whether the certificates are ours, and their host CA is the one that is pinned.
+fn accept(profile: &Profile, user: &UserName, keys: &LoginKeys, certificates: &LoginCertificates) -> Result<()> {
+    if certificates.user != user.as_str() {
+        return Err(Failure::new("the gate's certificates are for another user"));
+    }
+    let (_, pem) = x509_parser::pem::parse_x509_pem(certificates.host_ca.as_bytes())
+        .act(|| "the gate's host CA cannot be read".to_owned())?;
+    let pin = tapgate_identity::gate_pin(&pem.contents.as_slice().into())
+        .act(|| "the gate's host CA cannot be read".to_owned())?;
+    if CaPin::from(pin) != profile.ca_pin {
+        return Err(Failure::new("the gate names another host CA than the pinned one"));
+    }
+    keys.fit(certificates)
+}
+
+/// Spends an invite. The gate is remembered, so that a login needs no pin.
+pub async fn enrol(
+    home: &Home,
+    mut profile: Profile,
+    invite: &EnrolBegin,
+    solver: &mut dyn Solver,
+) -> Result<(Profile, Enrolled)> {
+    let http = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin));
+    let find: Find = http.get(path::FIND, &[]).await?;
+    let challenge: EnrolChallenge = http.post(path::ENROL_BEGIN, invite).await?;
+    let origin = ceremony::origin(&profile.gate, &find.auth)?;
+    eprintln!("Tap any security key");
+    let webauthn = solver.register(&origin, challenge.webauthn)?;
+    eprintln!("Detected security key tap");
+    let finish = EnrolFinish { id: challenge.id, webauthn };
+    let enrolled: Enrolled = http.post(path::ENROL_FINISH, &finish).await?;
+    profile.cluster = Some(find.cluster_name);
+    home.save(&profile)?;
+    Ok((profile, enrolled))
+}
+
+/// Forgets the login: windows, keys and certificates. The gate and its pin stay known.
+pub async fn logout(home: &Home, mut profile: Profile) -> Result<()> {
+    forget_windows(home).await?;
+    files::remove_dir(&home.keys(&profile.gate))?;
+    profile.expires = None;
+    profile.roles = Vec::new();
+    profile.logins = Vec::new();
+    home.save(&profile)
+}
+
+async fn forget_windows(home: &Home) -> Result<()> {
+    AgentClient::of(home)?.clear().await
+}

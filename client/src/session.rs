@@ -1,0 +1,120 @@
+//! A session's certificates: the login's where no tap is due, else a window's, old or new.
+
+use tapgate_api::{Requirement, SessionBegin, SessionCertificates, SessionTarget, path};
+use tapgate_model::{Clock as _, Kind, Login, SystemClock, TargetName};
+
+use crate::agent::client::AgentClient;
+use crate::agent::wire::Window;
+use crate::ceremony::{Checked, Deed, Wish};
+use crate::cli::Context;
+use crate::error::{Act as _, Failure, Result};
+use crate::keys::{SessionKey, sha256, to_base64};
+
+/// What a session is opened with.
+pub enum Access {
+    /// The login certificate.
+    Login,
+    /// A session certificate, and whatever can sign for it.
+    Window {
+        /// The certificates.
+        certificates: SessionCertificates,
+        /// Who signs.
+        signer: Signer,
+    },
+}
+
+/// Who holds a session key.
+pub enum Signer {
+    /// This process.
+    Here(SessionKey),
+    /// The agent, under this number.
+    Agent(AgentClient, u64),
+}
+
+impl Signer {
+    /// The Ed25519 signature of an SSH authentication request.
+    pub async fn sign(&self, data: &[u8]) -> Result<Vec<u8>> {
+        match self {
+            Self::Here(key) => Ok(key.sign(data)),
+            Self::Agent(agent, id) => agent.sign(*id, data).await,
+        }
+    }
+}
+
+/// Gets what a session of this target needs; asks for a tap where one is due.
+pub async fn open(context: &Context, kind: Kind, target: &TargetName, login: &Login) -> Result<Access> {
+    let user = context.user()?;
+    let window = Window {
+        gate: context.profile.gate.to_string(),
+        user: user.to_string(),
+        kind: kind.to_string(),
+        target: target.to_string(),
+        login: login.to_string(),
+    };
+    let agent = if context.no_agent { None } else { Some(AgentClient::of(&context.home)?) };
+    if let Some(agent) = &agent
+        && let Some(kept) = agent.find(window.clone()).await?
+    {
+        let signer = Signer::Agent(agent.clone(), kept.id);
+        return Ok(Access::Window { certificates: kept.certificates, signer });
+    }
+    let key = SessionKey::generate()?;
+    match ask(context, kind, target, login, &key).await? {
+        None => Ok(Access::Login),
+        Some(certificates) => Ok(keep(agent, window, certificates, key).await),
+    }
+}
+
+/// Asks the gate what is due, and taps. `None`: nothing is.
+async fn ask(
+    context: &Context,
+    kind: Kind,
+    target: &TargetName,
+    login: &Login,
+    key: &SessionKey,
+) -> Result<Option<SessionCertificates>> {
+    let http = context.with_login()?;
+    let spki = key.spki();
+    let login = login.to_string();
+    let wanted = SessionTarget { kind: kind.to_string(), name: target.to_string(), login: login.clone() };
+    let begin = SessionBegin { targets: vec![wanted], public_key: to_base64(&spki) };
+    let Requirement::Tap { ceremony, reusable } = http.post(path::SESSION_BEGIN, &begin).await? else {
+        return Ok(None);
+    };
+    let deed = Deed::Session { kind, target, login: &login, key: sha256(&spki), reusable };
+    let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
+    let checked = Checked::new(*ceremony, &wish)?;
+    let origin = context.origin().await?;
+    let mut solver = context.solver()?;
+    eprintln!("MFA is required to access {} \"{target}\"", kind.title());
+    let assertion = checked.tap(&origin, solver.as_mut())?;
+    let certificates: SessionCertificates = http.post(path::SESSION_FINISH, &assertion).await?;
+    fit(&certificates, key)?;
+    Ok(Some(certificates))
+}
+
+fn fit(certificates: &SessionCertificates, key: &SessionKey) -> Result<()> {
+    let ssh = ssh_key::Certificate::from_openssh(certificates.ssh_certificate.trim())
+        .act(|| "the SSH session certificate cannot be read".to_owned())?;
+    if key.is_key_of(ssh.public_key()) {
+        Ok(())
+    } else {
+        Err(Failure::new("the gate's session certificate is for another key than ours"))
+    }
+}
+
+/// Gives the key to the agent where the window may be used again. An agent that fails costs the
+/// next session a tap, not this one its opening.
+async fn keep(
+    agent: Option<AgentClient>,
+    window: Window,
+    certificates: SessionCertificates,
+    key: SessionKey,
+) -> Access {
+    if let Some(agent) = agent.filter(|_| certificates.reusable)
+        && let Err(failure) = agent.put(window, certificates.clone(), key.seed()).await
+    {
+        eprintln!("WARNING: {failure}; the next session asks for a tap again");
+    }
+    Access::Window { certificates, signer: Signer::Here(key) }
+}

@@ -1,0 +1,97 @@
+//! Who answers a tap: a security key on USB, or the software key for tests and demos.
+
+mod software;
+#[cfg(feature = "fido-usb")]
+mod usb;
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use url::Url;
+use webauthn_rs_proto::{
+    CreationChallengeResponse, PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse,
+};
+
+use crate::error::{Failure, Result};
+
+pub use software::SoftwareKey;
+#[cfg(feature = "fido-usb")]
+pub use usb::UsbKey;
+
+/// Something that can be tapped.
+pub trait Solver {
+    /// Answers a ceremony with a key that is registered already.
+    fn authenticate(&mut self, origin: &Url, request: RequestChallengeResponse) -> Result<PublicKeyCredential>;
+
+    /// Makes a key for this gate.
+    fn register(&mut self, origin: &Url, request: CreationChallengeResponse) -> Result<RegisterPublicKeyCredential>;
+}
+
+/// How a tap is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MfaMode {
+    /// What this machine can do.
+    Auto,
+    /// A security key.
+    CrossPlatform,
+    /// The machine's own authenticator.
+    Platform,
+    /// The browser.
+    Browser,
+    /// The identity provider.
+    Sso,
+    /// A one-time code.
+    Otp,
+}
+
+impl MfaMode {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::CrossPlatform => "cross-platform",
+            Self::Platform => "platform",
+            Self::Browser => "browser",
+            Self::Sso => "sso",
+            Self::Otp => "otp",
+        }
+    }
+}
+
+/// The solver that the flags and this build allow.
+pub fn choose(mode: MfaMode, software_key: Option<PathBuf>) -> Result<Box<dyn Solver>> {
+    if !matches!(mode, MfaMode::Auto | MfaMode::CrossPlatform) {
+        return Err(Failure::new(format!("this client cannot do --mfa-mode={} yet", mode.as_str()))
+            .advise("use --mfa-mode=cross-platform with a security key"));
+    }
+    match software_key {
+        Some(path) => Ok(Box::new(SoftwareKey::at(path))),
+        None => usb_key(),
+    }
+}
+
+#[cfg(feature = "fido-usb")]
+#[expect(clippy::unnecessary_wraps, reason = "without the feature there is no such key")]
+fn usb_key() -> Result<Box<dyn Solver>> {
+    Ok(Box::new(UsbKey))
+}
+
+#[cfg(not(feature = "fido-usb"))]
+fn usb_key() -> Result<Box<dyn Solver>> {
+    Err(Failure::new("this build of tap cannot reach security keys on USB")
+        .advise("build it with --features fido-usb, or use --software-key PATH for tests and demos"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_that_are_not_there_say_so() {
+        for mode in [MfaMode::Platform, MfaMode::Browser, MfaMode::Sso, MfaMode::Otp] {
+            let error = choose(mode, Some("/x".into())).err().map(|e| e.to_string()).unwrap_or_default();
+            let expect = format!("this client cannot do --mfa-mode={} yet", mode.as_str());
+            assert!(error.starts_with(&expect), "{error}");
+        }
+        assert!(choose(MfaMode::Auto, Some("/x".into())).is_ok());
+    }
+}

@@ -1,0 +1,7 @@
+//! `tap ssh` and `tap proxy ssh`: the system's OpenSSH, with the gate's certificates.
+
+pub mod agent_socket;
+pub mod destination;
+pub mod options;
+pub mod run;
+pub mod tunnel;

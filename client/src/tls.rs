@@ -1,0 +1,107 @@
+//! TLS to the gate: its certificate is checked against the pin, ours is the login certificate.
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tapgate_identity::PinnedGate;
+use tapgate_model::SystemClock;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::error::{Act as _, Failure, Result};
+use crate::gate_addr::{CaPin, GateAddr};
+use crate::keys::LoginFiles;
+use crate::limits::CONNECT_WAIT;
+
+/// The protocols that the gate speaks over TLS to this client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alpn {
+    /// The `/v1` interface.
+    Http,
+    /// A raw tunnel to the SSH door.
+    Ssh,
+}
+
+impl Alpn {
+    const fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Self::Http => b"http/1.1",
+            Self::Ssh => b"tapgate-ssh",
+        }
+    }
+}
+
+/// Makes aws-lc-rs the process's cryptography. To be called first thing in `main`; a second call
+/// changes nothing.
+pub fn install_provider() {
+    // An error says that a provider is there already, which is what is wanted.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+}
+
+/// How to reach a gate: the pin, and the login certificate where there is one.
+#[derive(Clone)]
+pub struct Tls {
+    gate: GateAddr,
+    config: ClientConfig,
+}
+
+impl Tls {
+    /// For requests that need no certificate.
+    pub fn anonymous(gate: GateAddr, pin: &CaPin) -> Self {
+        let config = pinned(pin).with_no_client_auth();
+        Self { gate, config }
+    }
+
+    /// For requests that carry the login certificate.
+    pub fn with_login(gate: GateAddr, pin: &CaPin, files: &LoginFiles) -> Result<Self> {
+        let chain = CertificateDer::pem_file_iter(&files.tls_certificate)
+            .and_then(Iterator::collect::<std::result::Result<Vec<_>, _>>)
+            .act(|| format!("{} cannot be read", files.tls_certificate.display()))?;
+        let key = PrivateKeyDer::from_pem_file(&files.tls_key)
+            .act(|| format!("{} cannot be read", files.tls_key.display()))?;
+        let config =
+            pinned(pin).with_client_auth_cert(chain, key).act(|| "the login certificate cannot be used".to_owned())?;
+        Ok(Self { gate, config })
+    }
+
+    /// The gate that this leads to.
+    pub const fn gate(&self) -> &GateAddr {
+        &self.gate
+    }
+
+    /// Connects, and authenticates the gate by the pin.
+    pub async fn connect(&self, alpn: Alpn) -> Result<TlsStream<TcpStream>> {
+        let unreachable = || Failure::new(format!("the gate {} cannot be reached: no answer in time", self.gate));
+        timeout(CONNECT_WAIT, self.handshake(alpn)).await.map_err(|_| unreachable())?
+    }
+
+    async fn handshake(&self, alpn: Alpn) -> Result<TlsStream<TcpStream>> {
+        let mut config = self.config.clone();
+        config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+        #[expect(clippy::disallowed_methods, reason = "the client reaches the gate, not a target")]
+        let tcp = TcpStream::connect((self.gate.host(), self.gate.port()))
+            .await
+            .act(|| format!("the gate {} cannot be reached", self.gate))?;
+        // Keystrokes are small packets that must not wait for each other.
+        tcp.set_nodelay(true).act(|| "the connection cannot be set up".to_owned())?;
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect(self.gate.server_name()?, tcp)
+            .await
+            .act(|| format!("the gate {} did not prove itself", self.gate))
+            .map_err(|failure| failure.advise("compare the CA pin with what tapctl status prints on the gate"))?;
+        if stream.get_ref().1.alpn_protocol() != Some(alpn.as_bytes()) {
+            return Err(Failure::new(format!("{} is not a gate, or an older one than this client", self.gate)));
+        }
+        Ok(stream)
+    }
+}
+
+fn pinned(pin: &CaPin) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
+    ClientConfig::builder_with_protocol_versions(&[&rustls::version::TLS13])
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(PinnedGate::new(*pin.digest(), Arc::new(SystemClock))))
+}

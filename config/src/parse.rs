@@ -1,0 +1,259 @@
+//! From text to [`Config`]: each key is parsed by itself, so that all errors come at once.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde_norway::{Mapping, Value};
+use tapgate_model::Digest;
+
+use crate::lines::line_of;
+use crate::{Config, HostPort, Problem};
+
+const KEYS: [&str; 9] = [
+    "cluster_name",
+    "data_dir",
+    "listen",
+    "public_addr",
+    "admin_listen",
+    "webauthn",
+    "first_admins",
+    "resources",
+    "audit_log",
+];
+
+/// Parses the text of a configuration; `file` is only named in problems.
+pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Problem>> {
+    let mut reader = Reader { file, text, problems: Vec::new() };
+    let root = match serde_norway::from_str::<Value>(text) {
+        Ok(Value::Mapping(root)) => root,
+        Ok(_) => return Err(vec![reader.problem(&[], "is not a mapping of keys to values".to_owned())]),
+        Err(error) => {
+            let line = error.location().map_or(1, |at| at.line());
+            return Err(vec![Problem { file: file.to_owned(), line, what: format!("is not YAML: {error}") }]);
+        }
+    };
+    let config = reader.config(&root);
+    match config {
+        Some(config) if reader.problems.is_empty() => Ok(config),
+        _ => Err(reader.problems),
+    }
+}
+
+/// Collects problems while the keys are read.
+struct Reader<'a> {
+    file: &'a str,
+    text: &'a str,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn problem(&self, path: &[&str], what: String) -> Problem {
+        Problem { file: self.file.to_owned(), line: line_of(self.text, path), what }
+    }
+
+    fn wrong(&mut self, path: &[&str], what: String) {
+        let problem = self.problem(path, what);
+        self.problems.push(problem);
+    }
+
+    fn config(&mut self, root: &Mapping) -> Option<Config> {
+        self.unknown(root, &[], &KEYS);
+        let public_addr = self.required(root, "public_addr", host_port);
+        let host = public_addr.as_ref().map(|addr| addr.host.clone());
+        let cluster_name = self.optional(root, &["cluster_name"], host_name).or_else(|| host.clone());
+        let data_dir = self.optional(root, &["data_dir"], path).unwrap_or_else(|| PathBuf::from("/var/lib/tapgate"));
+        let listen = self.optional(root, &["listen"], socket).unwrap_or(SocketAddr::from(([0, 0, 0, 0], 3080)));
+        let (rp_id, origins) = self.webauthn(root, public_addr.as_ref());
+        let admin_listen = self.optional(root, &["admin_listen"], socket);
+        if admin_listen == Some(listen) {
+            self.wrong(&["admin_listen"], "is the public port too; give it a port of its own".to_owned());
+        }
+        let first_admins = self.pins(root);
+        let resources = self.optional(root, &["resources"], path);
+        let audit_log = self.optional(root, &["audit_log"], path).unwrap_or_else(|| data_dir.join("audit.jsonl"));
+        Some(Config {
+            cluster_name: cluster_name?,
+            data_dir,
+            listen,
+            public_addr: public_addr?,
+            admin_listen,
+            rp_id: rp_id?,
+            origins,
+            first_admins,
+            resources,
+            audit_log,
+        })
+    }
+
+    fn unknown(&mut self, map: &Mapping, parent: &[&str], known: &[&str]) {
+        for key in map.keys() {
+            let name = key.as_str().unwrap_or("(not a text)");
+            if !known.contains(&name) {
+                let path: Vec<&str> = parent.iter().copied().chain([name]).collect();
+                self.wrong(&path, format!("unknown key `{name}` (known here: {})", known.join(", ")));
+            }
+        }
+    }
+
+    fn required<T>(&mut self, map: &Mapping, key: &str, parse: fn(&str) -> Result<T, String>) -> Option<T> {
+        if map.get(key).is_none() {
+            self.wrong(&[key], format!("`{key}` is missing"));
+        }
+        self.optional(map, &[key], parse)
+    }
+
+    fn optional<T>(&mut self, map: &Mapping, path: &[&str], parse: fn(&str) -> Result<T, String>) -> Option<T> {
+        let key = path.last()?;
+        let value = map.get(*key)?;
+        let parsed = value.as_str().ok_or_else(|| "must be a text (quote it)".to_owned()).and_then(parse);
+        parsed.map_err(|why| self.wrong(path, format!("`{key}` {why}"))).ok()
+    }
+
+    fn section<'m>(&mut self, root: &'m Mapping, key: &str, known: &[&str]) -> Option<&'m Mapping> {
+        let value = root.get(key)?;
+        let Some(map) = value.as_mapping() else {
+            self.wrong(&[key], format!("`{key}` must be a mapping with {}", known.join(", ")));
+            return None;
+        };
+        self.unknown(map, &[key], known);
+        Some(map)
+    }
+
+    fn webauthn(&mut self, root: &Mapping, public: Option<&HostPort>) -> (Option<String>, Vec<String>) {
+        let map = self.section(root, "webauthn", &["rp_id", "origins"]).cloned().unwrap_or_default();
+        let rp_id = self.optional(&map, &["webauthn", "rp_id"], host_name).or_else(|| public.map(|p| p.host.clone()));
+        let origins = match map.get("origins") {
+            None => public.map(|p| vec![origin_of(p)]).unwrap_or_default(),
+            Some(Value::Sequence(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            Some(_) => Vec::new(),
+        };
+        if let Some(rp_id) = &rp_id {
+            self.relying_party(rp_id, &origins);
+        }
+        (rp_id, origins)
+    }
+
+    fn relying_party(&mut self, rp_id: &str, origins: &[String]) {
+        if rp_id != "localhost" && (!rp_id.contains('.') || rp_id.parse::<std::net::IpAddr>().is_ok()) {
+            let what =
+                format!("`rp_id` {rp_id} can't hold security keys (use a full host name, or localhost for a demo)");
+            self.wrong(&["webauthn", "rp_id"], what);
+        }
+        if origins.is_empty() {
+            self.wrong(
+                &["webauthn", "origins"],
+                "`origins` must be a list of texts such as https://gate.example.com".to_owned(),
+            );
+        }
+        for origin in origins {
+            let host = origin.strip_prefix("https://").map(|rest| rest.split([':', '/']).next().unwrap_or(rest));
+            let under = host.is_some_and(|h| h == rp_id || h.strip_suffix(rp_id).is_some_and(|s| s.ends_with('.')));
+            if !under || origin.ends_with('/') {
+                let what =
+                    format!("origin {origin} is not https:// and a host at or under rp_id {rp_id}, without a path");
+                self.wrong(&["webauthn", "origins"], what);
+            }
+        }
+    }
+
+    fn pins(&mut self, root: &Mapping) -> Vec<Digest> {
+        let Some(value) = root.get("first_admins") else { return Vec::new() };
+        let list = value.as_sequence().cloned().unwrap_or_default();
+        let pins: Vec<Digest> = list.iter().filter_map(Value::as_str).filter_map(pin).collect();
+        if !value.is_sequence() || pins.len() != list.len() {
+            let what = "`first_admins` must be a list of pins such as sha256:… (`tap enrol` prints the line)";
+            self.wrong(&["first_admins"], what.to_owned());
+        }
+        pins
+    }
+}
+
+/// The origin of a page at the public address; the default port is not written.
+fn origin_of(public: &HostPort) -> String {
+    match public.port {
+        443 => format!("https://{}", public.host),
+        port => format!("https://{}:{port}", public.host),
+    }
+}
+
+fn pin(text: &str) -> Option<Digest> {
+    text.strip_prefix("sha256:")?.parse().ok()
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("is empty".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn socket(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| format!("is not an address and port such as 0.0.0.0:3080: {text}"))
+}
+
+fn host_name(text: &str) -> Result<String, String> {
+    let label = |l: &str| !l.is_empty() && l.len() <= 63 && !l.starts_with('-') && !l.ends_with('-');
+    let chars = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.');
+    if chars && text.len() <= 253 && text.split('.').all(label) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("is not a host name in lower case: {text}"))
+    }
+}
+
+fn host_port(text: &str) -> Result<HostPort, String> {
+    let wrong = || format!("is not a host and port such as gate.example.com:443: {text}");
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let port: u16 = port.parse().map_err(|_| wrong())?;
+    Ok(HostPort { host: host_name(host).map_err(|_| wrong())?, port })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(text: &str) -> String {
+        let Err(problems) = parse("t.yaml", text) else { return "no problem".to_owned() };
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_short_file_is_enough() {
+        let config = parse("t.yaml", "public_addr: gate.example.com:443\n").unwrap();
+        assert_eq!(config.rp_id, "gate.example.com");
+        assert_eq!(config.origins, ["https://gate.example.com"]);
+        assert_eq!(config.audit_log, PathBuf::from("/var/lib/tapgate/audit.jsonl"));
+    }
+
+    #[test]
+    fn all_problems_come_at_once_with_their_lines() {
+        let text = "public_addr: nowhere\nlisten: 3080\ncolour: red\nwebauthn:\n  rp_id: 127.0.0.1\n  origin: x\n";
+        assert_eq!(
+            problems(text),
+            "t.yaml:3: unknown key `colour` (known here: cluster_name, data_dir, listen, public_addr, admin_listen, webauthn, first_admins, resources, audit_log)\n\
+             t.yaml:1: `public_addr` is not a host and port such as gate.example.com:443: nowhere\n\
+             t.yaml:2: `listen` must be a text (quote it)\n\
+             t.yaml:6: unknown key `origin` (known here: rp_id, origins)\n\
+             t.yaml:5: `rp_id` 127.0.0.1 can't hold security keys (use a full host name, or localhost for a demo)\n\
+             t.yaml:4: `origins` must be a list of texts such as https://gate.example.com"
+        );
+    }
+
+    #[test]
+    fn what_is_no_yaml_says_where() {
+        assert!(problems("public_addr: a:1\n\t- x").starts_with("t.yaml:2: is not YAML"));
+        assert!(problems("- a").contains("is not a mapping"));
+        assert_eq!(problems(""), "t.yaml:1: is not a mapping of keys to values");
+    }
+
+    #[test]
+    fn an_origin_elsewhere_is_refused() {
+        let text = "public_addr: gate.example.com:443\nwebauthn:\n  origins: [\"https://evilgate.example.com\"]\n";
+        assert!(problems(text).contains("t.yaml:3: origin https://evilgate.example.com is not"));
+    }
+
+    #[test]
+    fn a_pin_is_parsed_or_pointed_at() {
+        let pin = "ab".repeat(32);
+        let good = format!("public_addr: a.b:1\nfirst_admins: [\"sha256:{pin}\"]\n");
+        assert_eq!(parse("t", &good).unwrap().first_admins.len(), 1);
+        assert!(problems("public_addr: a.b:1\nfirst_admins: [x]\n").contains("t.yaml:2: `first_admins`"));
+    }
+}

@@ -1,0 +1,240 @@
+//! What can happen, with the names that the log gives it.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use tapgate_model::{Digest, Kind, SessionId, TargetName, TargetUid, UserName};
+
+use crate::Text;
+
+/// One thing that happened. In the log its name stands in the field `event`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event")]
+pub enum Event {
+    /// A session to a target was opened.
+    #[serde(rename = "session.start")]
+    SessionStart {
+        /// Who, where, and by what right.
+        #[serde(flatten)]
+        facts: Box<SessionFacts>,
+    },
+    /// A session is over.
+    #[serde(rename = "session.end")]
+    SessionEnd {
+        /// Who, where, and by what right.
+        #[serde(flatten)]
+        facts: Box<SessionFacts>,
+        /// Why it ended.
+        reason: Text,
+        /// Bytes from the client to the target.
+        bytes_up: u64,
+        /// Bytes from the target to the client.
+        bytes_down: u64,
+        /// How long it was open.
+        duration_secs: u64,
+    },
+    /// A session was refused.
+    #[serde(rename = "session.denied")]
+    SessionDenied {
+        /// Who and where.
+        #[serde(flatten)]
+        facts: Box<SessionFacts>,
+        /// The true reason.
+        reason: Text,
+        /// What the client was told, which may be less.
+        message: Text,
+    },
+    /// A session was granted, and the target could not be reached or did not let us in.
+    #[serde(rename = "session.failed")]
+    SessionFailed {
+        /// Who, where, and by what right.
+        #[serde(flatten)]
+        facts: Box<SessionFacts>,
+        /// The true reason.
+        reason: Text,
+        /// What the client was told, which may be less.
+        message: Text,
+    },
+    /// Somebody is asked for a tap.
+    #[serde(rename = "mfa.begin")]
+    MfaBegin {
+        /// Who is asked.
+        user: UserName,
+        /// What for.
+        purpose: Text,
+        /// The ceremony's number.
+        ceremony: Text,
+        /// The targets that are shown, such as `node prod3 as jerry`.
+        targets: Vec<Text>,
+    },
+    /// Somebody has tapped.
+    #[serde(rename = "mfa.succeeded")]
+    MfaSucceeded {
+        /// Who has tapped.
+        user: UserName,
+        /// What for.
+        purpose: Text,
+        /// The ceremony's number.
+        ceremony: Text,
+        /// The targets that were shown.
+        targets: Vec<Text>,
+        /// The tap.
+        proof: TapRecord,
+    },
+    /// A tap was not given, or did not verify.
+    #[serde(rename = "mfa.failed")]
+    MfaFailed {
+        /// Who was asked.
+        user: UserName,
+        /// What for.
+        purpose: Text,
+        /// The ceremony's number.
+        ceremony: Text,
+        /// The targets that were shown.
+        targets: Vec<Text>,
+        /// Why it failed.
+        reason: Text,
+    },
+    /// Somebody signed in.
+    #[serde(rename = "auth.login")]
+    Login {
+        /// Who.
+        user: UserName,
+        /// From where.
+        peer: SocketAddr,
+    },
+    /// A sign-in failed, or a certificate was refused.
+    #[serde(rename = "auth.login_failed")]
+    LoginFailed {
+        /// The user that was claimed; it need not exist, and may be empty.
+        user: Text,
+        /// From where.
+        peer: SocketAddr,
+        /// Why.
+        reason: Text,
+    },
+    /// An MFA device was registered.
+    #[serde(rename = "auth.enrolled")]
+    Enrolled {
+        /// Whose.
+        user: UserName,
+        /// The credential's id, in base64url.
+        credential_id: Text,
+        /// What the user calls the device.
+        name: Text,
+        /// What vouches for it: `pinned`, `invite` or `device`.
+        link: Text,
+        /// The tap that vouches for it; a pinned device has none.
+        proof: Option<TapRecord>,
+    },
+    /// A resource was created, updated or deleted.
+    #[serde(rename = "admin.changed")]
+    ResourceChanged {
+        /// Who did it; nobody where the resource directory was read again.
+        user: Option<UserName>,
+        /// The resource's kind.
+        kind: Text,
+        /// The resource's name.
+        name: Text,
+        /// What was done.
+        change: Change,
+        /// The digest of what was done, which the tap signs.
+        action: Option<Digest>,
+        /// The tap.
+        proof: Option<TapRecord>,
+    },
+    /// An invite for a first device was made.
+    #[serde(rename = "auth.invite")]
+    InviteCreated {
+        /// The administrator who made it.
+        by: UserName,
+        /// Whom it is for.
+        user: UserName,
+        /// The administrator's tap.
+        proof: Option<TapRecord>,
+    },
+    /// The gate has started.
+    #[serde(rename = "gate.started")]
+    GateStarted {
+        /// The program's version.
+        version: Text,
+    },
+    /// The gate stops in good order. Where this is missing before a start, it crashed.
+    #[serde(rename = "gate.stopped")]
+    GateStopped {
+        /// The program's version.
+        version: Text,
+    },
+    /// Something that an operator should look at.
+    #[serde(rename = "security.warning")]
+    SecurityWarning {
+        /// What, in a sentence.
+        what: Text,
+    },
+    /// Events came faster than the disk took them, and this many before this one are missing.
+    #[serde(rename = "audit.lost")]
+    AuditLost {
+        /// How many.
+        count: u64,
+    },
+    /// The log ended within a line when it was opened, as after a power cut.
+    #[serde(rename = "audit.torn")]
+    AuditTorn {
+        /// How many bytes of the line there were. They were moved to the file `<log>.torn`.
+        bytes: u64,
+    },
+}
+
+/// Who wants to go where, and by what right: what all events of one session share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionFacts {
+    /// The session's number.
+    pub session: SessionId,
+    /// Who.
+    pub user: UserName,
+    /// The kind of target.
+    pub kind: Kind,
+    /// The target's name, as it was asked for.
+    pub target: TargetName,
+    /// The target's uid, where there is such a target.
+    pub uid: Option<TargetUid>,
+    /// Who the user becomes there.
+    pub login: Text,
+    /// The protocol.
+    pub protocol: Text,
+    /// Where the connection came from.
+    pub peer: SocketAddr,
+    /// How the proof was brought: `certificate`, `in-band` or `web`.
+    pub door: Text,
+    /// The fingerprint of the credential that was presented.
+    pub credential: Digest,
+    /// The tap, where there was one.
+    pub tap: Option<TapRecord>,
+}
+
+/// A tap, whole: anybody who has the user's public key can verify it years later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TapRecord {
+    /// The SHA-256 of the proof.
+    pub proof_id: Digest,
+    /// The kind of tap, such as `webauthn`.
+    pub method: Text,
+    /// The credential that signed, in base64url.
+    pub credential_id: String,
+    /// The statement that was signed: DER in base64url.
+    pub statement: String,
+    /// The proof: DER in base64url.
+    pub proof: String,
+}
+
+/// What was done to a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It is new.
+    Created,
+    /// It is another one now.
+    Updated,
+    /// It is gone.
+    Deleted,
+}

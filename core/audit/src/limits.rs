@@ -1,0 +1,23 @@
+//! How much the audit log holds back, and why.
+
+use std::time::Duration;
+
+/// The longest free text in an event, in bytes: a sentence with names in it. Longer ones come from
+/// a peer that wants to fill the disk.
+pub const TEXT_LEN_MAX: usize = 1024;
+
+/// The longest line, in bytes: a proof and its statement at their largest, in base64, with room.
+pub const LINE_LEN_MAX: usize = 128 * 1024;
+
+/// How many events may wait for the disk: several seconds of a busy gate, in a few megabytes.
+pub const QUEUE_LEN_MAX: usize = 8192;
+
+/// How many events one write and one fsync cover. It bounds what a crash can lose, and the memory
+/// that a batch takes.
+pub const BATCH_LEN_MAX: usize = 512;
+
+/// How long the writer waits before it tries a failed disk again.
+pub const RETRY_WAIT: Duration = Duration::from_secs(1);
+
+/// How long `flush` waits for the disk before it says that the log is stuck.
+pub const FLUSH_WAIT_MAX: Duration = Duration::from_secs(10);

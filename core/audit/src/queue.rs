@@ -1,0 +1,159 @@
+//! The bounded queue between those who record and the thread that writes. What does not fit is counted, in place.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tapgate_model::{Clock, UnixTime};
+
+use crate::{Event, Summary};
+
+/// Events on their way to the disk.
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    /// Told when there is an event, or when the queue is closed.
+    filled: Condvar,
+    /// Told when events have reached the disk.
+    settled: Condvar,
+    len_max: usize,
+}
+
+struct State {
+    /// INVARIANT: at most `len_max` events, and one more that counts those which did not fit.
+    waiting: VecDeque<(UnixTime, Event)>,
+    /// How many events were ever put into `waiting`.
+    accepted: u64,
+    /// How many of them have reached the disk.
+    written: u64,
+    summary: Summary,
+    /// What the disk says, while it does not take events.
+    trouble: Option<String>,
+    closed: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(len_max: usize, summary: Summary) -> Self {
+        let state = State { waiting: VecDeque::new(), accepted: 0, written: 0, summary, trouble: None, closed: false };
+        Self { state: Mutex::new(state), filled: Condvar::new(), settled: Condvar::new(), len_max }
+    }
+
+    /// Adds an event. When the queue is full, the event is counted by an `audit.lost` at its end, so that
+    /// the log says at which place how many are missing.
+    pub(crate) fn push(&self, event: Event, clock: &dyn Clock) {
+        let mut state = self.lock();
+        let full = state.waiting.len() >= self.len_max;
+        if full && let Some((_, Event::AuditLost { count })) = state.waiting.back_mut() {
+            *count += 1;
+            return;
+        }
+        // The time is read inside the lock, so that times do not run backwards in the log.
+        let event = if full { Event::AuditLost { count: 1 } } else { event };
+        state.waiting.push_back((clock.now(), event));
+        state.accepted += 1;
+        self.filled.notify_one();
+    }
+
+    /// Waits for events and takes up to `max` of them; nothing when the queue is closed and empty.
+    pub(crate) fn take(&self, max: usize) -> Option<Vec<(UnixTime, Event)>> {
+        let idle = |state: &mut State| state.waiting.is_empty() && !state.closed;
+        let mut state = self.filled.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
+        let len = state.waiting.len().min(max);
+        (len > 0).then(|| state.waiting.drain(..len).collect())
+    }
+
+    /// Says that so many more events have reached the disk.
+    pub(crate) fn settle(&self, len: usize, summary: Summary) {
+        let mut state = self.lock();
+        state.written += u64::try_from(len).unwrap_or(u64::MAX);
+        state.summary = summary;
+        state.trouble = None;
+        self.settled.notify_all();
+    }
+
+    /// Says that the disk does not take events, and waits before the next attempt. False when the queue is closed.
+    pub(crate) fn wait_out(&self, trouble: String, wait: Duration) -> bool {
+        let mut state = self.lock();
+        state.trouble = Some(trouble);
+        let open = |state: &mut State| !state.closed;
+        let waited = self.filled.wait_timeout_while(state, wait, open);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        !state.closed
+    }
+
+    /// Waits until everything that was pushed before has reached the disk, and otherwise gives the trouble.
+    pub(crate) fn flush(&self, wait: Duration) -> Result<(), String> {
+        let state = self.lock();
+        let due = state.accepted;
+        let waited = self.settled.wait_timeout_while(state, wait, |state| state.written < due);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.written < due {
+            return Err(state.trouble.clone().unwrap_or_else(|| "the disk is too slow".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Ends the queue: what is in it is still written, nobody waits for more.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_all();
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        self.lock().summary
+    }
+
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.lock().trouble.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tapgate_model::ManualClock;
+
+    fn event(n: usize) -> Event {
+        Event::security_warning(n.to_string())
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_where_it_is_missing() {
+        let clock = ManualClock::new(UnixTime::from_secs(7));
+        let queue = Queue::new(2, Summary::EMPTY);
+        let events = |max| queue.take(max).unwrap().into_iter().map(|(_, event)| event).collect::<Vec<_>>();
+        (0..5).for_each(|n| queue.push(event(n), &clock));
+        assert_eq!(events(1), [event(0)]);
+        queue.push(event(5), &clock);
+        assert_eq!(events(9), [event(1), Event::AuditLost { count: 4 }], "still full: counted as well");
+        queue.push(event(6), &clock);
+        assert_eq!(events(9), [event(6)]);
+        queue.close();
+        assert!(queue.take(9).is_none());
+    }
+
+    #[test]
+    fn the_queue_never_grows_past_its_limit() {
+        let clock = ManualClock::new(UnixTime::from_secs(7));
+        let queue = Queue::new(3, Summary::EMPTY);
+        let mut recorded = 0;
+        for n in 0..1000 {
+            queue.push(event(n), &clock);
+            recorded += 1;
+            assert!(queue.lock().waiting.len() <= 4);
+            if n % 5 == 0 {
+                recorded -= count(&queue.take(1).unwrap());
+            }
+        }
+        recorded -= count(&queue.take(9).unwrap());
+        assert_eq!(recorded, 0, "every event is there or counted");
+    }
+
+    fn count(batch: &[(UnixTime, Event)]) -> u64 {
+        let one = |event: &Event| if let Event::AuditLost { count } = event { *count } else { 1 };
+        batch.iter().map(|(_, event)| one(event)).sum()
+    }
+}

@@ -1,0 +1,103 @@
+//! Opens a log where it ended: alone, with its chain's head, and without a line that a crash has torn.
+
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::record::place;
+use crate::{AuditError, Summary, limits};
+
+/// A log to be continued.
+pub(crate) struct Resumed {
+    pub(crate) file: File,
+    /// The file's length, which is the end of its last line.
+    pub(crate) len: u64,
+    pub(crate) summary: Summary,
+    /// How many bytes of a torn line were moved away.
+    pub(crate) torn: u64,
+}
+
+/// Opens the log, or makes it, readable by its owner alone.
+pub(crate) fn resume(path: &Path) -> Result<Resumed, AuditError> {
+    let cannot = |source| AuditError::Open { path: path.into(), source };
+    let file = open(path).map_err(cannot)?;
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => AuditError::InUse { path: path.into() },
+        TryLockError::Error(source) => cannot(source),
+    })?;
+    let len = end_of_last_line(&file).map_err(cannot)?;
+    // The chain is checked before anything is changed: another program's file stays as it is.
+    let summary = read_summary(&file, len).map_err(cannot)?;
+    let summary = summary.ok_or_else(|| AuditError::Broken { path: path.into() })?;
+    let torn = cut_off(&file, len, path).map_err(cannot)?;
+    Ok(Resumed { file, len, summary, torn })
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    // The file's name is made durable as well, in its directory.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(directory)?.sync_all()?;
+    Ok(file)
+}
+
+fn end_of_last_line(file: &File) -> io::Result<u64> {
+    let len = file.metadata()?.len();
+    Ok(newline_before(file, len)?.map_or(0, |at| at + 1))
+}
+
+/// The place of the last newline before `end`.
+fn newline_before(file: &File, end: u64) -> io::Result<Option<u64>> {
+    let mut chunk = [0; 4096];
+    let mut end = end;
+    while end > 0 {
+        let start = end.saturating_sub(4096);
+        let filled = usize::try_from(end - start).unwrap_or(chunk.len());
+        let part = chunk.get_mut(..filled).unwrap_or_default();
+        file.read_exact_at(part, start)?;
+        if let Some(at) = part.iter().rposition(|byte| *byte == b'\n') {
+            return Ok(Some(start + u64::try_from(at).unwrap_or(0)));
+        }
+        end = start;
+    }
+    Ok(None)
+}
+
+/// Where the chain stands after the line that ends before `len`; nothing where that line is not a whole record.
+fn read_summary(file: &File, len: u64) -> io::Result<Option<Summary>> {
+    let Some(end) = len.checked_sub(1) else { return Ok(Some(Summary::EMPTY)) };
+    let start = newline_before(file, end)?.map_or(0, |at| at + 1);
+    let line_len = usize::try_from(end - start).unwrap_or(usize::MAX);
+    if line_len > limits::LINE_LEN_MAX {
+        return Ok(None);
+    }
+    let mut line = vec![0; line_len];
+    file.read_exact_at(&mut line, start)?;
+    let whole = place(&line).filter(|(place, due)| place.hash == *due);
+    Ok(whole.map(|(place, _)| Summary { records: place.seq.saturating_add(1), head: place.hash, unfinished: 0 }))
+}
+
+/// Moves what follows the last line into `<path>.torn`, behind what earlier crashes have left there. It is removed from
+/// the log only when it is safe there.
+fn cut_off(file: &File, len: u64, path: &Path) -> io::Result<u64> {
+    let torn = file.metadata()?.len() - len;
+    if torn > 0 {
+        let mut rest = file.try_clone()?;
+        rest.seek(SeekFrom::Start(len))?;
+        let mut aside = OpenOptions::new().append(true).create(true).mode(0o600).open(torn_path(path))?;
+        io::copy(&mut rest.take(torn), &mut aside)?;
+        aside.write_all(b"\n")?;
+        aside.sync_all()?;
+        file.set_len(len)?;
+        file.sync_all()?;
+    }
+    Ok(torn)
+}
+
+fn torn_path(path: &Path) -> PathBuf {
+    let mut torn = path.as_os_str().to_owned();
+    torn.push(".torn");
+    torn.into()
+}

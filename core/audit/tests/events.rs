@@ -1,0 +1,86 @@
+//! Every event under its name, out and back.
+
+#![cfg(test)]
+
+use std::time::Duration;
+
+use tapgate_audit::{Change, Event, SessionFacts, TapRecord};
+use tapgate_model::{Digest, Kind, SessionId, TargetUid};
+
+fn tap() -> TapRecord {
+    TapRecord::webauthn(Digest::from_bytes([1; 32]), b"credential", &[0x30, 0xff, 0xfe], &[0x30; 300])
+}
+
+fn facts(tap: Option<TapRecord>) -> SessionFacts {
+    SessionFacts {
+        session: SessionId::from_bytes([2; 16]),
+        user: "ann".parse().unwrap(),
+        kind: Kind::Node,
+        target: "prod3".parse().unwrap(),
+        uid: Some(TargetUid::from_bytes([3; 16])),
+        login: "jerry".into(),
+        protocol: "ssh".into(),
+        peer: "192.0.2.7:5022".parse().unwrap(),
+        door: "certificate".into(),
+        credential: Digest::from_bytes([4; 32]),
+        tap,
+    }
+}
+
+fn all() -> Vec<(&'static str, Event)> {
+    let (ann, bob) = (|| "ann".parse().unwrap(), || "bob".parse().unwrap());
+    let peer = "192.0.2.7:5022".parse().unwrap();
+    let targets = || vec!["node prod3 as jerry".into()];
+    let minute = Duration::from_mins(1);
+    let action = Digest::from_bytes([5; 32]);
+    vec![
+        ("session.start", Event::session_start(facts(Some(tap())))),
+        ("session.end", Event::session_end(facts(Some(tap())), "the client closed it", 1, u64::MAX, minute)),
+        ("session.denied", Event::session_denied(facts(None), "denied by role x", "access denied")),
+        ("session.failed", Event::session_failed(facts(Some(tap())), "connection refused", "cannot be reached")),
+        ("mfa.begin", Event::mfa_begin(ann(), "session", "c1", targets())),
+        ("mfa.succeeded", Event::mfa_succeeded(ann(), "session", "c1", targets(), tap())),
+        ("mfa.failed", Event::mfa_failed(ann(), "session", "c1", targets(), "expired")),
+        ("auth.login", Event::login(ann(), peer)),
+        ("auth.login_failed", Event::login_failed("nobody", peer, "no such user")),
+        ("auth.enrolled", Event::enrolled(ann(), b"id", "blue key", "invite", Some(tap()))),
+        ("admin.changed", Event::resource_changed(ann(), "role", "dev", Change::Updated, action, tap())),
+        ("admin.changed", Event::resource_reloaded("role", "dev", Change::Deleted)),
+        ("auth.invite", Event::invite_created(ann(), bob(), Some(tap()))),
+        ("gate.started", Event::gate_started("1.0")),
+        ("gate.stopped", Event::gate_stopped("1.0")),
+        ("security.warning", Event::security_warning("look")),
+        ("audit.lost", Event::AuditLost { count: 3 }),
+        ("audit.torn", Event::AuditTorn { bytes: 3 }),
+    ]
+}
+
+#[test]
+fn every_event_has_its_name_and_comes_back() {
+    for (name, event) in all() {
+        let json = serde_json::to_string(&event).unwrap();
+        assert!(json.starts_with(&format!("{{\"event\":\"{name}\"")), "{json}");
+        assert_eq!(event.name(), name);
+        assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
+    }
+}
+
+#[test]
+fn a_session_is_one_flat_object() {
+    let json = serde_json::to_value(Event::session_denied(facts(None), "no role", "access denied")).unwrap();
+    let due = serde_json::json!({
+        "event": "session.denied", "session": "02".repeat(16), "user": "ann", "kind": "node", "target": "prod3",
+        "uid": "03".repeat(16), "login": "jerry", "protocol": "ssh", "peer": "192.0.2.7:5022", "door": "certificate",
+        "credential": "04".repeat(32), "tap": null, "reason": "no role", "message": "access denied",
+    });
+    assert_eq!(json, due);
+}
+
+#[test]
+fn a_tap_gives_its_bytes_back() {
+    let tap = tap();
+    assert_eq!(tap.credential_id_bytes().as_deref(), Some(b"credential".as_slice()));
+    assert_eq!(tap.statement, "MP_-");
+    assert_eq!(tap.statement_der(), Some(vec![0x30, 0xff, 0xfe]));
+    assert_eq!(tap.proof_der(), Some(vec![0x30; 300]));
+}

@@ -1,0 +1,151 @@
+//! The authority: what it is made of, and what it holds in memory.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use tapgate_audit::{Event, Sink};
+use tapgate_identity::{SshCa, Trust};
+use tapgate_model::{Clock, Digest, UnixTime};
+use tapgate_proof::RelyingParty;
+use tapgate_store::Store;
+use zeroize::Zeroizing;
+
+use crate::cas::{Cas, kept};
+use crate::password::Passwords;
+use crate::rate::Rates;
+use crate::snapshot::State;
+use crate::token::{Secret, random};
+use crate::webauthn::Ceremonies;
+use crate::{AuthorityError, limits, webauthn};
+
+/// What an authority is made of.
+pub struct AuthorityParts {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where the audit log goes.
+    pub sink: Arc<dyn Sink>,
+    /// The cluster's name.
+    pub cluster: String,
+    /// What security keys are registered with.
+    pub relying_party: RelyingParty,
+    /// The pins of the first administrators' keys.
+    pub pins: Vec<Digest>,
+    /// The names and addresses under which clients reach the gate.
+    pub host_names: Vec<String>,
+    /// A directory of resource files beside the store's resources.
+    pub resource_dir: Option<PathBuf>,
+}
+
+/// Users, login, certificate authorities, ceremonies and issuing.
+pub struct Authority {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sink: Arc<dyn Sink>,
+    pub(crate) cluster: String,
+    pub(crate) relying_party: RelyingParty,
+    pub(crate) pins: ArcSwap<Vec<Digest>>,
+    pub(crate) host_names: Vec<String>,
+    pub(crate) resource_dir: Option<PathBuf>,
+    pub(crate) cas: Cas,
+    pub(crate) gate: Digest,
+    pub(crate) webauthn: Ceremonies,
+    pub(crate) passwords: Passwords,
+    pub(crate) rates: Rates,
+    /// From which invites are derived. It is never stored: a copy of the store holds no invite.
+    pub(crate) invites: Secret,
+    /// From which the keys of users who are not there are derived, the same ones after a restart.
+    pub(crate) decoys: Secret,
+    pub(crate) state: ArcSwap<State>,
+    /// Held from reading the resources to writing them, so that what was checked is what is written.
+    pub(crate) writing: Mutex<()>,
+    /// The registrations that were reported as dropped, so that each is reported once.
+    pub(crate) reported: Mutex<HashSet<Digest>>,
+}
+
+impl Authority {
+    /// Opens the authority: reads its certificate authorities from the store, or makes them.
+    pub fn open(parts: AuthorityParts) -> Result<Self, AuthorityError> {
+        let now = parts.clock.now();
+        let relying_party = webauthn::both_spellings(parts.relying_party);
+        let cas = Cas::open(&*parts.store, &parts.cluster, now)?;
+        let decoys = kept(&*parts.store, "decoys", now, || Ok(Zeroizing::new(random::<32>().to_vec())))?;
+        Ok(Self {
+            webauthn: Ceremonies::new(&relying_party, &parts.cluster)?,
+            passwords: Passwords::new()?,
+            rates: Rates::new(),
+            invites: Secret::new(&random::<32>()),
+            decoys: Secret::new(&decoys),
+            state: ArcSwap::from_pointee(State::empty(&relying_party, &cas.gate())?),
+            gate: cas.gate(),
+            cas,
+            store: parts.store,
+            clock: parts.clock,
+            sink: parts.sink,
+            cluster: parts.cluster,
+            relying_party,
+            pins: ArcSwap::from_pointee(parts.pins),
+            host_names: parts.host_names,
+            resource_dir: parts.resource_dir,
+            writing: Mutex::new(()),
+            reported: Mutex::default(),
+        })
+    }
+
+    /// SHA-256 of the host authority's public key: what clients pin and statements name.
+    pub const fn gate_fingerprint(&self) -> Digest {
+        self.gate
+    }
+
+    /// Whose certificates become identities.
+    pub fn trust(&self) -> Arc<Trust> {
+        Arc::clone(&self.cas.trust)
+    }
+
+    /// The authority that signs what the gate shows to targets.
+    pub fn target_ca(&self) -> Arc<SshCa> {
+        Arc::clone(&self.cas.target_ssh)
+    }
+
+    /// Its public key as one line, for `TrustedUserCAKeys` of the targets.
+    pub fn target_ca_line(&self) -> Result<String, AuthorityError> {
+        self.cas.target_ssh.public_key().to_openssh().map_err(AuthorityError::internal)
+    }
+
+    /// What security keys are registered with, each origin in both its spellings: the gate must be
+    /// given this one.
+    pub const fn relying_party(&self) -> &RelyingParty {
+        &self.relying_party
+    }
+
+    /// Makes other pins count, as after a change of `tapgate.yaml`. [`Authority::snapshot`] must follow.
+    pub fn install_pins(&self, pins: Vec<Digest>) {
+        self.pins.store(Arc::new(pins));
+    }
+
+    /// Frees the space of what has expired; says how much there was. To be called now and then.
+    pub fn sweep(&self) -> Result<usize, AuthorityError> {
+        Ok(self.store.sweep(self.now().as_secs())?)
+    }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
+    pub(crate) fn warn(&self, what: String) {
+        tracing::warn!(what, "Security warning");
+        self.sink.record(Event::security_warning(what));
+    }
+}
+
+/// Never prints keys or secrets.
+impl std::fmt::Debug for Authority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authority").field("cluster", &self.cluster).field("gate", &self.gate).finish_non_exhaustive()
+    }
+}
+
+const _: () = assert!(limits::ONCE_TTL.as_secs() <= limits::CEREMONY_TTL.as_secs());

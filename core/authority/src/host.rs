@@ -1,0 +1,42 @@
+//! The gate's own certificates, for TLS and for SSH.
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use ssh_key::private::{Ed25519Keypair, KeypairData, PrivateKey};
+use zeroize::Zeroizing;
+
+use crate::cas::kept;
+use crate::token::random;
+use crate::{Authority, AuthorityError};
+
+impl Authority {
+    /// The gate's TLS certificate with the host authority's behind it, and a new key. To be made
+    /// at each start: clients know the host authority, so nothing of it needs keeping.
+    pub fn host_tls(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AuthorityError> {
+        let (leaf, key) = self.cas.host.issue_host(&self.names(), self.now())?;
+        Ok((vec![leaf, self.cas.host.certificate().clone()], key.into()))
+    }
+
+    /// The gate's SSH host key with its certificate. The key stays, for clients that know no host CA.
+    pub fn host_ssh(&self) -> Result<(PrivateKey, ssh_key::Certificate), AuthorityError> {
+        let pem = kept(&*self.store, "host-key-ssh", self.now(), || {
+            let seed = Zeroizing::new(random::<32>());
+            let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&seed));
+            let key = PrivateKey::new(pair, self.cluster.clone()).map_err(AuthorityError::internal)?;
+            let pem = key.to_openssh(ssh_key::LineEnding::LF).map_err(AuthorityError::internal)?;
+            Ok(Zeroizing::new(pem.as_bytes().to_vec()))
+        })?;
+        let pem = std::str::from_utf8(&pem).map_err(AuthorityError::internal)?;
+        let key = PrivateKey::from_openssh(pem).map_err(AuthorityError::internal)?;
+        let certificate = self.cas.host_ssh.issue_host(key.public_key(), &self.names(), self.now())?;
+        Ok((key, certificate))
+    }
+
+    /// The names that clients know the gate by.
+    fn names(&self) -> Vec<String> {
+        let mut names = self.host_names.clone();
+        if !names.contains(&self.cluster) {
+            names.push(self.cluster.clone());
+        }
+        names
+    }
+}

@@ -1,0 +1,57 @@
+//! The keys under which the store holds things, each made in one place.
+
+use tapgate_model::{Digest, UserName};
+use tapgate_policy::ResourceKind;
+
+use crate::token;
+
+pub(crate) const RESOURCES: &str = "resource/";
+pub(crate) const REGISTRATIONS: &str = "registration/";
+/// Registrations that were replaced: `retired/<user>/<credential id>`.
+pub(crate) const RETIRED: &str = "retired/";
+pub(crate) const INVITES: &str = "invite/";
+
+pub(crate) fn resource(kind: ResourceKind, name: &str) -> String {
+    format!("{RESOURCES}{kind}/{name}")
+}
+
+pub(crate) fn password(user: &UserName) -> String {
+    format!("password/{user}")
+}
+
+pub(crate) fn registrations(user: &UserName) -> String {
+    format!("{REGISTRATIONS}{user}/")
+}
+
+pub(crate) fn registration(user: &UserName, credential: &[u8]) -> String {
+    format!("{REGISTRATIONS}{user}/{}", token::to_text(credential))
+}
+
+pub(crate) fn credential_states(user: &UserName) -> String {
+    format!("credential-state/{user}/")
+}
+
+pub(crate) fn credential_state(user: &UserName, credential: &[u8]) -> String {
+    format!("credential-state/{user}/{}", token::to_text(credential))
+}
+
+pub(crate) fn invite(token_sha256: &Digest) -> String {
+    format!("{INVITES}{token_sha256}")
+}
+
+pub(crate) fn authority(kind: &str) -> String {
+    format!("ca/{kind}")
+}
+
+pub(crate) fn ceremony(id: &str) -> String {
+    format!("ceremony/{id}")
+}
+
+/// Which ceremonies wait for a user, so that they can be counted.
+pub(crate) fn waiting(scope: &str, id: &str) -> String {
+    format!("waiting/{scope}/{id}")
+}
+
+pub(crate) fn spent(proof: &Digest) -> String {
+    format!("spent/{proof}")
+}

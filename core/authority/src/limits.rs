@@ -1,0 +1,73 @@
+//! Every limit of the authority, with its reason.
+
+use std::time::Duration;
+
+/// How long a ceremony may wait for its tap: five minutes is what browsers give a person too.
+pub const CEREMONY_TTL: Duration = Duration::from_secs(300);
+
+/// How many ceremonies of one kind a user may have waiting (login: per address). A person has a
+/// few terminals; more is a broken script, and each one is a row in the store.
+pub const CEREMONIES_MAX: usize = 32;
+
+/// How long a session certificate without a window lives: long enough to connect once.
+pub const ONCE_TTL: Duration = Duration::from_secs(60);
+
+/// How long a login certificate lives at most: a working day and a bit.
+pub const LOGIN_TTL_MAX: Duration = Duration::from_secs(12 * 3600);
+
+/// How long an invite may wait: it is handed over by a person who expects it to be used now.
+pub const INVITE_TTL: Duration = Duration::from_secs(3600);
+
+/// How long a spent proof is remembered after it has ended: more than any two clocks of one
+/// cluster may differ.
+pub const SPENT_MARGIN: Duration = Duration::from_secs(120);
+
+/// How many targets one tap may cover. A statement holds 8 KiB, and a person must be able to
+/// read the list before tapping.
+pub const TARGETS_MAX: usize = 32;
+
+/// The shortest password, in characters. NIST SP 800-63B asks for 8 where a second factor is
+/// always due, as here, and for 15 where the password stands alone. 12 leaves a margin for the day
+/// the store leaks, when only the hash stands between a guesser and the password.
+pub const PASSWORD_MIN: usize = 12;
+
+/// The longest password, in bytes: enough for any passphrase, and too little to keep the hash busy.
+pub const PASSWORD_MAX: usize = 512;
+
+/// Argon2id memory in KiB, passes and lanes: the first choice of OWASP's cheat sheet, 19 MiB.
+pub const ARGON2: (u32, u32, u32) = if cfg!(test) { (64, 1, 1) } else { (19_456, 2, 1) };
+
+/// How many passwords are hashed at once: at 19 MiB each this bounds what logins may eat.
+pub const HASHES_AT_ONCE: usize = 4;
+
+/// The longest name of a security key, in characters: it stands in lists.
+pub const DEVICE_NAME_MAX: usize = 64;
+
+/// The longest body of an administrator's action: it waits in the store, whose values have 1 MiB, as base64.
+pub const BODY_MAX: usize = 512 << 10;
+
+/// The largest resource file that is read from the resource directory.
+pub const FILE_MAX: u64 = 4 << 20;
+
+/// The longest SSH public key line and the longest DER public key that is looked at.
+pub const PUBLIC_KEY_MAX: usize = 1_024;
+
+/// Tries at once, and seconds until another one is free, for one address without a certificate:
+/// an office behind one address logs in together in the morning.
+pub const RATE_ADDRESS: (u32, u64) = (40, 1);
+
+/// The same for one user name from one address: what a person's fingers need.
+pub const RATE_USER_ADDRESS: (u32, u64) = (10, 6);
+
+/// The same for one user name from anywhere. It is wider than the one above, so that one address
+/// alone can't lock anybody out, and still far too narrow for guessing.
+pub const RATE_USER: (u32, u64) = (60, 2);
+
+/// The same for one user who has shown a login certificate: scripts that open many sessions.
+pub const RATE_CERTIFICATE: (u32, u64) = (60, 1);
+
+/// How many keys a rate limiter may hold before the idle ones are dropped.
+pub const RATE_KEYS_MAX: usize = 50_000;
+
+/// The longest credential id, in bytes. Keys use 16 to 128; in base64 it stands in a store's key.
+pub const CREDENTIAL_ID_MAX: usize = 512;

@@ -1,0 +1,187 @@
+//! Session certificates: a tap over the targets, for a key that lives in memory.
+
+use std::net::IpAddr;
+
+use tapgate_api::{Assertion, Requirement, SessionBegin, SessionCertificates, SessionTarget};
+use tapgate_identity::{Credential, Identity, SessionSubject, SshSessionSubject};
+use tapgate_model::{Kind, Login, LoginName, TargetName, UserName};
+use tapgate_policy::SessionMfa;
+use tapgate_proof::{Holder, Purpose, Statement, StatementParts, StatementTarget, Uses};
+use tapgate_session::{Denial, DenialReason, Gate, Requirement as Needed};
+
+use crate::ceremony::{Work, new_id};
+use crate::limits::{CEREMONY_TTL, ONCE_TTL, TARGETS_MAX};
+use crate::login::{pem, unissued};
+use crate::public_key::SessionKey;
+use crate::tap::{Given, Wanted};
+use crate::{Authority, Fault};
+
+type Wish = (Kind, TargetName, Login);
+
+impl Authority {
+    /// Says what sessions of these targets need, and asks for the tap where one is due.
+    pub fn session_begin(
+        &self,
+        gate: &Gate,
+        identity: &Identity,
+        begin: &SessionBegin,
+        peer: IpAddr,
+    ) -> Result<Requirement, Fault> {
+        self.rates.known(identity.user())?;
+        self.must_be_login(identity, peer)?;
+        let key = SessionKey::parse(&begin.public_key)?;
+        let wishes = parse_targets(&begin.targets)?;
+        let needed = gate.requirement(identity.user(), &wishes).map_err(|denial| denied(&denial))?;
+        if needed.mfa == SessionMfa::Off {
+            return Ok(Requirement::None);
+        }
+        let keys = self.keys_of(identity.user())?;
+        if keys.is_empty() {
+            return Err(Fault::denied(
+                "MFA is required to access this resource but user has no MFA devices \
+                 (ask your administrator for an invite, then run `tap enrol`)",
+            ));
+        }
+        let statement = self.session_statement(identity, &needed, &key, peer)?;
+        let reusable = statement.parts().uses == Uses::Window;
+        let verified = needed.mfa == SessionMfa::RequiredVerified;
+        let work = Work::Session { public_key: begin.public_key.clone() };
+        let wanted = Wanted { statement: &statement, verified, peer, identity: Some(identity), work };
+        let ceremony = Box::new(self.ask(new_id(), wanted, &keys)?);
+        Ok(Requirement::Tap { ceremony, reusable })
+    }
+
+    /// The window runs from here, so a slow tap leaves less of it; a session is opened with one
+    /// tap or not at all, never with an old one.
+    fn session_statement(
+        &self,
+        identity: &Identity,
+        needed: &Needed,
+        key: &SessionKey,
+        peer: IpAddr,
+    ) -> Result<Statement, Fault> {
+        let now = self.now();
+        let once = needed.window.is_zero();
+        let span = if once { ONCE_TTL } else { needed.window.min(CEREMONY_TTL) };
+        let entry = |(target, login, _): &(tapgate_model::TargetRef, Login, tapgate_policy::Terms)| StatementTarget {
+            target: target.clone(),
+            login: login.clone(),
+            holder: Holder::SessionKey(key.digest()),
+        };
+        Statement::new(StatementParts {
+            gate: self.gate,
+            purpose: Purpose::Session,
+            user: identity.user().clone(),
+            uses: if once { Uses::Once } else { Uses::Window },
+            source_ip: needed.pin_source_ip.then_some(peer),
+            action: None,
+            targets: needed.targets.iter().map(entry).collect(),
+            created: now,
+            expires: now.plus(span).min(identity.login_expires()),
+        })
+        .map_err(|e| Fault::invalid(e.to_string(), "ask for fewer targets, each of them once"))
+    }
+
+    /// Issues the session certificates for a tap.
+    pub fn session_finish(
+        &self,
+        gate: &Gate,
+        identity: &Identity,
+        answer: &Assertion,
+        peer: IpAddr,
+    ) -> Result<SessionCertificates, Fault> {
+        self.rates.known(identity.user())?;
+        self.must_be_login(identity, peer)?;
+        let given = self.receive(answer, Purpose::Session, Some(identity))?;
+        self.record_success(&given);
+        let parts = given.tap.statement().parts();
+        if parts.source_ip.is_some_and(|pinned| pinned != peer) {
+            return Err(Fault::denied("the tap was asked for from another address (start again from here)"));
+        }
+        // What was true when the tap was asked for may be true no more.
+        let wish = |t: &StatementTarget| (t.target.kind, t.target.name.clone(), t.login.clone());
+        let wishes: Vec<Wish> = parts.targets.iter().map(wish).collect();
+        let needed = gate.requirement(identity.user(), &wishes).map_err(|denial| denied(&denial))?;
+        let same = |(n, t): (&(tapgate_model::TargetRef, _, _), &StatementTarget)| n.0.uid == t.target.uid;
+        if !needed.targets.iter().zip(&parts.targets).all(same) {
+            return Err(Fault::conflict("a target is another one now", "start again"));
+        }
+        self.certify_session(identity, &given)
+    }
+
+    fn certify_session(&self, identity: &Identity, given: &Given) -> Result<SessionCertificates, Fault> {
+        let Work::Session { public_key } = &given.pending.work else {
+            return Err(Fault::internal("a session's tap was asked for something else"));
+        };
+        let key = SessionKey::parse(public_key)?;
+        let parts = given.tap.statement().parts();
+        let (user, login_expires, not_after) = (identity.user(), identity.login_expires(), parts.expires);
+        let (proof, now) = (&given.proof, self.now());
+        let subject = SessionSubject { user, spki_der: &key.spki, proof, login_expires, not_after };
+        let tls = self.cas.session.issue_session(&subject, &self.gate, now).map_err(unissued)?;
+        let logins = parts.targets.iter().filter_map(principal).collect::<Vec<_>>();
+        let subject =
+            SshSessionSubject { user, public_key: &key.ssh, logins: &logins, proof, login_expires, not_after };
+        let ssh = self.cas.session_ssh.issue_session(&subject, &self.gate, now).map_err(unissued)?;
+        Ok(SessionCertificates {
+            tls_certificate: pem(&tls),
+            ssh_certificate: ssh.to_openssh().map_err(Fault::internal)?,
+            expires: not_after.as_secs(),
+            reusable: parts.uses == Uses::Window,
+        })
+    }
+
+    /// Only a login certificate asks for anything, and only while it is valid, from where it may.
+    pub(crate) fn must_be_login(&self, identity: &Identity, peer: IpAddr) -> Result<(), Fault> {
+        if identity.credential() != Credential::Login {
+            return Err(Fault::unauthenticated("a session certificate asks for nothing (use the login certificate)"));
+        }
+        if identity.not_after() <= self.now() {
+            return Err(Fault::unauthenticated("your login has expired (run `tap login`)"));
+        }
+        if identity.source_ip().is_some_and(|pinned| pinned != peer) {
+            return Err(Fault::unauthenticated("your login is pinned to another address (run `tap login` from here)"));
+        }
+        self.must_be_free(identity.user())
+    }
+
+    /// Whoever is locked gets nothing, and is told so: they know that they exist.
+    pub(crate) fn must_be_free(&self, user: &UserName) -> Result<(), Fault> {
+        match self.state.load().policy.lock_on(user, self.now()) {
+            Some(lock) => Err(Fault::denied(format!("access is locked: {} (ask your administrator)", lock.name))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn principal(entry: &StatementTarget) -> Option<(LoginName, TargetName)> {
+    match &entry.login {
+        Login::Unix(login) => Some((login.clone(), entry.target.name.clone())),
+        _ => None,
+    }
+}
+
+/// Unknown and forbidden are one answer; a lock is told, so that people know whom to ask.
+fn denied(denial: &Denial) -> Fault {
+    match denial.reason() {
+        DenialReason::Limit(_) => Fault::too_many(),
+        _ => Fault::denied(denial.message()),
+    }
+}
+
+fn parse_targets(targets: &[SessionTarget]) -> Result<Vec<Wish>, Fault> {
+    if targets.is_empty() || targets.len() > TARGETS_MAX {
+        let what = format!("a tap covers 1 to {TARGETS_MAX} targets, not {}", targets.len());
+        return Err(Fault::invalid(what, "ask for fewer at once"));
+    }
+    targets.iter().map(parse_target).collect()
+}
+
+fn parse_target(target: &SessionTarget) -> Result<Wish, Fault> {
+    let kind: Kind = target.kind.parse().map_err(|e| Fault::invalid(format!("{:?} is {e}", target.kind), "see `tap ls`"))?;
+    if kind != Kind::Node {
+        return Err(Fault::invalid(format!("this gate does not open a {kind} yet"), "only nodes so far"));
+    }
+    let bad = |e: tapgate_model::NameError| Fault::invalid(e.to_string(), "see `tap ls`");
+    Ok((kind, target.name.parse().map_err(bad)?, Login::Unix(target.login.parse().map_err(bad)?)))
+}

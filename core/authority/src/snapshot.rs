@@ -1,0 +1,43 @@
+//! What is true now: the policy of all resources, and the registrations that count.
+
+use std::sync::Arc;
+
+use tapgate_model::Digest;
+use tapgate_policy::Policy;
+use tapgate_proof::{Chained, RelyingParty, verify_chain};
+use tapgate_session::Snapshot;
+
+use crate::{Authority, AuthorityError};
+
+/// What was true when it was last read.
+pub(crate) struct State {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) registrations: Chained,
+}
+
+impl State {
+    /// Nobody and nothing.
+    pub(crate) fn empty(relying_party: &RelyingParty, gate: &Digest) -> Result<Self, AuthorityError> {
+        let policy = Policy::build(&[]).map_err(AuthorityError::Problems)?;
+        let (registrations, _) = verify_chain(Vec::new(), &[], relying_party, gate);
+        Ok(Self { policy: Arc::new(policy), registrations })
+    }
+}
+
+impl Authority {
+    /// Reads everything anew, for the gate to install. Where anything is wrong, all of it is
+    /// listed, and what was true before stays.
+    pub fn snapshot(&self) -> Result<Snapshot, AuthorityError> {
+        let policy = Arc::new(self.documents()?.build().map_err(AuthorityError::Problems)?);
+        let registrations = self.chained()?;
+        self.state.store(Arc::new(State { policy: Arc::clone(&policy), registrations: registrations.clone() }));
+        Ok(Snapshot::new(policy, registrations))
+    }
+
+    /// Makes a change of the store count for what follows here. The gate has a snapshot of its own.
+    pub(crate) fn refresh(&self) {
+        if let Err(error) = self.snapshot() {
+            tracing::error!(%error, "The store has changed and can't be read as a whole");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The profile in TLS handshakes: what the gate asks of clients, and what a client asks of its gate.
+
+mod client;
+mod pinned;
+
+pub use client::{ClientAuth, ClientVerifier, server_config};
+pub use pinned::PinnedGate;
+
+use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
+
+fn algorithms() -> WebPkiSupportedAlgorithms {
+    aws_lc_rs::default_provider().signature_verification_algorithms
+}

@@ -1,0 +1,125 @@
+//! `oidc`: an `OpenID` Connect provider.
+
+use tapgate_model::{ObjectName, RoleName};
+
+use crate::at::At;
+use crate::section::Section;
+
+/// Which roles a claim brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRule {
+    /// The claim.
+    pub claim: String,
+    /// The value it must hold.
+    pub value: String,
+    /// The roles it brings.
+    pub roles: Vec<RoleName>,
+}
+
+/// An `OpenID` Connect provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OidcResource {
+    /// Its name.
+    pub name: ObjectName,
+    /// What people see on the sign-in page, where it differs from the name.
+    pub display: Option<String>,
+    /// The provider's address.
+    pub issuer_url: String,
+    /// What the provider calls this gate.
+    pub client_id: String,
+    /// The file that holds the secret shared with the provider.
+    pub client_secret_file: String,
+    /// Where the provider sends the browser back to.
+    pub redirect_url: String,
+    /// What is asked for besides `openid`.
+    pub scope: Vec<String>,
+    /// Which roles which claims bring.
+    pub claims_to_roles: Vec<ClaimRule>,
+    /// The authentication class that sign-in demands, where it demands one.
+    pub acr_values: Option<String>,
+    /// The authentication class that counts as a tap; none where the provider's step-up does not count.
+    pub mfa_acr_values: Option<String>,
+}
+
+const UNSUPPORTED: &[(&str, &str)] = &[
+    ("client_secret", "put the secret into a file and name it in `client_secret_file`"),
+    ("allow_unverified_email", "remove it"),
+    ("google_service_account", "remove it"),
+    ("google_service_account_uri", "remove it"),
+    ("google_admin_email", "remove it"),
+    ("provider", "remove it"),
+    ("prompt", "remove it: the provider is always asked to sign the user in afresh"),
+    ("max_age", "remove it: a sign-in is always fresh"),
+    ("username_claim", "remove it: users are known by issuer and subject"),
+    ("client_redirect_settings", "remove it"),
+    ("pkce_mode", "remove it: PKCE is always used"),
+    ("user_matchers", "remove it"),
+    ("request_object_mode", "remove it"),
+];
+
+impl OidcResource {
+    /// Reads a connector's `spec`.
+    pub(crate) fn read(name: Option<ObjectName>, spec: Section<'_>) -> Option<Self> {
+        let spec = spec.without(UNSUPPORTED);
+        let issuer_url = spec.need("issuer_url", "https://id.example.com").and_then(|at| https(&at));
+        let client_id = spec.need("client_id", "tapgate").and_then(|at| at.text().map(str::to_owned));
+        let secret = spec.need("client_secret_file", "/etc/tapgate/oidc").and_then(|at| at.text().map(str::to_owned));
+        let redirect_url = spec.need("redirect_url", "https://tap.example.com/web/oidc").and_then(|at| https(&at));
+        let rules = spec.need("claims_to_roles", "[{claim: groups, value: dev, roles: [dev]}]");
+        let claims_to_roles = rules.and_then(|at| at.items()).unwrap_or_default();
+        let (display, scope, acr_values) = (spec.text("display"), spec.texts("scope"), spec.text("acr_values"));
+        let mfa_acr_values = spec.section("mfa", "mfa").and_then(step_up);
+        let claims_to_roles = claims_to_roles.into_iter().filter_map(claim_rule).collect();
+        spec.finish();
+        Some(Self {
+            name: name?,
+            display,
+            issuer_url: issuer_url?,
+            client_id: client_id?,
+            client_secret_file: secret?,
+            redirect_url: redirect_url?,
+            scope,
+            claims_to_roles,
+            acr_values,
+            mfa_acr_values,
+        })
+    }
+}
+
+fn https(at: &At<'_>) -> Option<String> {
+    let text = at.text()?;
+    let good = text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.contains([' ', '#', '@']));
+    if !good {
+        at.problem(format!(
+            "`{}`: `{text}` is not an https:// address (an address without TLS proves nothing)",
+            at.name()
+        ));
+    }
+    good.then(|| text.to_owned())
+}
+
+fn claim_rule(at: At<'_>) -> Option<ClaimRule> {
+    let section = Section::open(at, "claims_to_roles")?;
+    let text = |name, example| section.need(name, example).and_then(|at| at.text().map(str::to_owned));
+    let (claim, value) = (text("claim", "groups"), text("value", "dev"));
+    let roles = section.need("roles", "[dev]").and_then(|at| at.one_or_more()).unwrap_or_default();
+    let roles = roles.iter().filter_map(At::parse).collect();
+    section.finish();
+    Some(ClaimRule { claim: claim?, value: value?, roles })
+}
+
+/// The provider's step-up counts only where it says by which class it was done.
+fn step_up(section: Section<'_>) -> Option<String> {
+    const UNSUPPORTED: &[(&str, &str)] = &[
+        ("client_id", "remove it: the connector's own is used"),
+        ("client_secret", "remove it: the connector's own is used"),
+        ("prompt", "remove it: the provider is always asked to sign the user in afresh"),
+        ("max_age", "remove it: a tap is always fresh"),
+        ("request_object_mode", "remove it"),
+    ];
+    let section = section.without(UNSUPPORTED);
+    let enabled = section.flag("enabled", true);
+    let acr = section.need("acr_values", "phr").and_then(|at| at.text().map(str::to_owned));
+    section.finish();
+    acr.filter(|_| enabled)
+}

@@ -1,0 +1,30 @@
+//! Every limit of this crate, each with its reason.
+
+use std::time::Duration;
+
+/// One text of resources. A directory holds many files, and a policy of a thousand roles is far below this.
+pub(crate) const TEXT_MAX: usize = 4 * 1024 * 1024;
+
+/// One document. The largest sensible one is a role with some hundred logins.
+pub(crate) const DOCUMENT_MAX: usize = 256 * 1024;
+
+/// Values in one document. YAML's aliases can make a small text a huge tree; this ends it early.
+pub(crate) const VALUES_MAX: usize = 20_000;
+
+/// How deep lists and maps may nest. The deepest field of any resource lies at six.
+pub(crate) const DEPTH_MAX: usize = 16;
+
+/// How many problems are told at once. Each is found again in the text for its line, and nobody reads more.
+pub(crate) const PROBLEMS_MAX: usize = 100;
+
+/// The compiled size of one regular expression, so that a nested repetition can't eat the memory.
+pub(crate) const REGEX_SIZE_MAX: usize = 1024 * 1024;
+
+/// How long one tap may open sessions. Fixed by the design: a role may only shorten it.
+pub const WINDOW_MAX: Duration = Duration::from_mins(5);
+
+/// How long a session may live where no role says less: a working day and a night after it.
+pub(crate) const SESSION_TTL_DEFAULT: Duration = Duration::from_hours(30);
+
+/// The longest `max_session_ttl`. Longer than a month is nobody's session but a leak.
+pub(crate) const SESSION_TTL_MAX: Duration = Duration::from_hours(30 * 24);

@@ -1,0 +1,93 @@
+//! Every lock of the policy, laid out so that a decision finds the one that strikes it at once.
+
+use std::collections::HashMap;
+
+use tapgate_model::{Kind, Login, LoginName, ObjectName, RoleName, TargetName, TargetUid, UnixTime, UserName};
+
+use crate::compile::slot;
+use crate::decide::Query;
+use crate::lock::{Lock, LockTarget};
+
+/// The locks, by what they strike.
+#[derive(Debug, Default)]
+pub(crate) struct Locks {
+    all: Vec<Lock>,
+    users: HashMap<UserName, Vec<usize>>,
+    roles: HashMap<RoleName, Vec<usize>>,
+    logins: HashMap<LoginName, Vec<usize>>,
+    names: [HashMap<TargetName, Vec<usize>>; 5],
+    uids: HashMap<TargetUid, Vec<usize>>,
+}
+
+impl Locks {
+    /// Lays the locks out.
+    pub(crate) fn new(locks: impl Iterator<Item = Lock>) -> Self {
+        let mut table = Self::default();
+        locks.for_each(|lock| table.add(lock));
+        table
+    }
+
+    fn add(&mut self, lock: Lock) {
+        let number = self.all.len();
+        match &lock.target {
+            LockTarget::User(name) => self.users.entry(name.clone()).or_default().push(number),
+            LockTarget::Role(name) => self.roles.entry(name.clone()).or_default().push(number),
+            LockTarget::Login(name) => self.logins.entry(name.clone()).or_default().push(number),
+            LockTarget::Uid(uid) => self.uids.entry(*uid).or_default().push(number),
+            LockTarget::Named(kind, name) => {
+                if let Some(names) = self.names.get_mut(slot(*kind)) {
+                    names.entry(name.clone()).or_default().push(number);
+                }
+            }
+        }
+        self.all.push(lock);
+    }
+
+    /// The lock on a user, or on one of their roles.
+    pub(crate) fn on_user<'r>(
+        &self,
+        user: &UserName,
+        mut roles: impl Iterator<Item = &'r RoleName>,
+        now: UnixTime,
+    ) -> Option<&Lock> {
+        let by_role = || {
+            let mut struck =
+                (!self.roles.is_empty()).then(|| roles.find_map(|role| self.first(self.roles.get(role), now)));
+            struck.take().flatten()
+        };
+        self.first(self.users.get(user), now).or_else(by_role)
+    }
+
+    /// The lock on a session's target or login.
+    pub(crate) fn on_session(&self, query: &Query<'_>) -> Option<&Lock> {
+        self.first(self.uids.get(query.uid), query.now)
+            .or_else(|| self.on_name(query.kind, query.name, query.now))
+            .or_else(|| self.first(self.logins.get(login_name(query.login)?), query.now))
+    }
+
+    fn on_name(&self, kind: Kind, name: &TargetName, now: UnixTime) -> Option<&Lock> {
+        self.first(self.names.get(slot(kind))?.get(name), now)
+    }
+
+    fn first(&self, numbers: Option<&Vec<usize>>, now: UnixTime) -> Option<&Lock> {
+        let mut locks = numbers?.iter().filter_map(|number| self.all.get(*number));
+        locks.find(|lock| lock.in_force(now))
+    }
+
+    /// The lock of this name.
+    pub(crate) fn named(&self, name: &ObjectName) -> Option<&Lock> {
+        self.all.iter().find(|lock| lock.name == *name)
+    }
+
+    /// Every lock.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Lock> {
+        self.all.iter()
+    }
+}
+
+const fn login_name(login: &Login) -> Option<&LoginName> {
+    match login {
+        Login::Unix(name) | Login::Desktop(name) | Login::Db { user: name, .. } => Some(name),
+        Login::Kube { .. } | Login::App => None,
+    }
+}

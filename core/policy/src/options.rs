@@ -1,0 +1,122 @@
+//! A role's `options`: the terms that it puts on the sessions it allows.
+
+use std::time::Duration;
+
+use crate::at::At;
+use crate::limits::{SESSION_TTL_DEFAULT, SESSION_TTL_MAX, WINDOW_MAX};
+use crate::section::Section;
+use crate::terms::{InBand, SessionMfa, Terms};
+
+const UNSUPPORTED: &[(&str, &str)] = &[
+    ("ssh_port_forwarding", "use `port_forwarding`"),
+    ("mfa_verification_interval", "use `session_mfa_window`"),
+    ("cert_format", "remove it: certificates have one format"),
+    ("cert_extensions", "remove it"),
+    ("create_host_user", "remove it and create users on the node itself"),
+    ("create_host_user_mode", "remove it and create users on the node itself"),
+    ("create_host_user_default_shell", "remove it and create users on the node itself"),
+    ("create_db_user", "remove it and create users in the database itself"),
+    ("create_db_user_mode", "remove it and create users in the database itself"),
+    ("create_desktop_user", "remove it and create users on the desktop itself"),
+    ("desktop_clipboard", "remove it"),
+    ("desktop_directory_sharing", "remove it"),
+    ("device_trust_mode", "remove it"),
+    ("enhanced_recording", "remove it"),
+    ("record_session", "remove it"),
+    ("lock", "remove it: locks are always strict"),
+    ("max_connections", "remove it"),
+    ("max_sessions", "remove it"),
+    ("max_kubernetes_connections", "remove it"),
+    ("permit_x11_forwarding", "remove it: X11 is never forwarded"),
+    ("request_access", "remove it"),
+    ("request_prompt", "remove it"),
+    ("idp", "remove it"),
+];
+
+/// What a role without `options` says.
+pub(crate) const fn defaults() -> Terms {
+    Terms { max_session_ttl: SESSION_TTL_DEFAULT, reuse_login_key: false, port_forwarding: true, ..Terms::neutral() }
+}
+
+/// Reads a role's `options`.
+pub(crate) fn read(at: Option<At<'_>>) -> Terms {
+    let Some(section) = at.and_then(|at| Section::open(at, "role options")) else { return defaults() };
+    let section = section.without(UNSUPPORTED);
+    let session_mfa = session_mfa(&section);
+    let terms = Terms {
+        session_mfa,
+        window: window(&section),
+        max_session_ttl: max_session_ttl(&section),
+        client_idle_timeout: idle_timeout(&section),
+        disconnect_expired_cert: section.flag("disconnect_expired_cert", false),
+        pin_source_ip: section.flag("pin_source_ip", false),
+        reuse_login_key: reuse(&section, session_mfa),
+        in_band: in_band(&section, session_mfa),
+        port_forwarding: section.flag("port_forwarding", true),
+        forward_agent: section.flag("forward_agent", false),
+        ssh_file_copy: section.flag("ssh_file_copy", true),
+    };
+    section.finish();
+    terms
+}
+
+/// Reads `require_session_mfa`. What is not understood is reported, and required meanwhile.
+pub(crate) fn session_mfa(section: &Section<'_>) -> SessionMfa {
+    const CHOICES: &[(&str, SessionMfa)] = &[
+        ("true", SessionMfa::Required),
+        ("false", SessionMfa::Off),
+        ("yes", SessionMfa::Required),
+        ("no", SessionMfa::Off),
+        ("hardware_key", SessionMfa::RequiredVerified),
+        ("hardware_key_touch", SessionMfa::RequiredVerified),
+        ("hardware_key_pin", SessionMfa::RequiredVerified),
+        ("hardware_key_touch_and_pin", SessionMfa::RequiredVerified),
+    ];
+    let Some(at) = section.take("require_session_mfa") else { return SessionMfa::Off };
+    at.choice(CHOICES).unwrap_or(SessionMfa::RequiredVerified)
+}
+
+fn window(section: &Section<'_>) -> Duration {
+    let Some(at) = section.take("session_mfa_window") else { return WINDOW_MAX };
+    let Some(window) = at.duration() else { return Duration::ZERO };
+    if window > WINDOW_MAX {
+        at.problem("`session_mfa_window` can only shorten the five minutes of a tap (use 5m or less; 0s for once)");
+    }
+    window.min(WINDOW_MAX)
+}
+
+fn max_session_ttl(section: &Section<'_>) -> Duration {
+    let Some(at) = section.take("max_session_ttl") else { return SESSION_TTL_DEFAULT };
+    let Some(ttl) = at.duration() else { return SESSION_TTL_DEFAULT };
+    if ttl.is_zero() || ttl > SESSION_TTL_MAX {
+        at.problem("`max_session_ttl` must be longer than 0 and at most 720h (30 days)");
+    }
+    ttl
+}
+
+fn idle_timeout(section: &Section<'_>) -> Option<Duration> {
+    let at = section.take("client_idle_timeout")?;
+    if at.word() == "never" {
+        return None;
+    }
+    at.duration().filter(|timeout| !timeout.is_zero())
+}
+
+fn reuse(section: &Section<'_>, mfa: SessionMfa) -> bool {
+    let Some(at) = section.take("session_mfa_reuse") else { return false };
+    let reuse = at.choice(&[("login_key", true), ("off", false)]).unwrap_or(false);
+    if reuse && mfa == SessionMfa::RequiredVerified {
+        at.problem("`session_mfa_reuse: login_key` does not go with a hardware key (remove one of the two)");
+    }
+    reuse
+}
+
+fn in_band(section: &Section<'_>, mfa: SessionMfa) -> InBand {
+    let Some(at) = section.take("in_band") else { return InBand::Url };
+    let choices = [("url", InBand::Url), ("sk", InBand::Sk), ("off", InBand::Off), ("false", InBand::Off)];
+    let in_band = at.choice(&choices).unwrap_or(InBand::Off);
+    if in_band == InBand::Url && mfa == SessionMfa::RequiredVerified {
+        at.problem("`in_band: url` does not go with a hardware key (use `sk` or `off`)");
+    }
+    in_band
+}

@@ -1,0 +1,134 @@
+//! Verifying a tap: the cheap questions first, then one signature.
+
+use tapgate_model::{Digest, UnixTime, UserName};
+
+use crate::authenticator_data::AuthenticatorData;
+use crate::challenge::sha256;
+use crate::limits::{AUTHENTICATOR_DATA_MAX, CLOCK_SKEW};
+use crate::{CredentialKey, Flags, Proof, ProofError, Purpose, RelyingParty, Statement, StatementParts, client_data};
+
+/// What a proof must be of.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// The key of the registration that the proof's credential id names.
+    pub key: &'a CredentialKey,
+    /// Who asked for the tap.
+    pub relying_party: &'a RelyingParty,
+    /// The fingerprint of the cluster's key.
+    pub gate: &'a Digest,
+    /// What the tap must be for.
+    pub purpose: Purpose,
+    /// Who must have tapped.
+    pub user: &'a UserName,
+    /// Whether the authenticator must have verified its user.
+    pub user_verification: bool,
+    /// The moment at which the statement must be valid.
+    pub at: UnixTime,
+}
+
+/// A tap that was verified. [`verify`] alone makes one:
+///
+/// ```compile_fail,E0451
+/// fn forge(statement: tapgate_proof::Statement) -> tapgate_proof::VerifiedTap {
+///     tapgate_proof::VerifiedTap { statement, ..todo!() }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct VerifiedTap {
+    statement: Statement,
+    credential_id: Vec<u8>,
+    proof_id: Digest,
+    flags: Flags,
+    sign_count: u32,
+}
+
+impl VerifiedTap {
+    /// What was signed.
+    pub const fn statement(&self) -> &Statement {
+        &self.statement
+    }
+
+    /// The credential that signed it.
+    pub fn credential_id(&self) -> &[u8] {
+        &self.credential_id
+    }
+
+    /// The proof's id, by which a proof for one use is spent.
+    pub const fn proof_id(&self) -> &Digest {
+        &self.proof_id
+    }
+
+    /// Whether the authenticator verified its user, by a PIN or a fingerprint.
+    pub const fn user_verified(&self) -> bool {
+        self.flags.user_verified()
+    }
+
+    /// The authenticator's flags.
+    pub const fn flags(&self) -> Flags {
+        self.flags
+    }
+
+    /// The authenticator's signature counter; comparing it with the last one is the authority's matter.
+    pub const fn sign_count(&self) -> u32 {
+        self.sign_count
+    }
+}
+
+/// Verifies a proof. That the connection or key presented *is* the statement's holder, and that a proof for one
+/// use is not spent, is for the caller to check.
+pub fn verify(proof: &Proof, expected: &Expected<'_>) -> Result<VerifiedTap, ProofError> {
+    proof.check_sizes()?;
+    let authenticator = AuthenticatorData::parse(&proof.authenticator_data)?;
+    if authenticator.relying_party_digest != sha256(&[expected.relying_party.id.as_bytes()]).as_bytes() {
+        return Err(ProofError::RelyingParty);
+    }
+    if !authenticator.flags.user_present() {
+        return Err(ProofError::UserPresence);
+    }
+    if expected.user_verification && !authenticator.flags.user_verified() {
+        return Err(ProofError::UserVerification);
+    }
+    let challenge = crate::challenge(&proof.random, &proof.statement);
+    client_data::check(&proof.client_data_json, &challenge, expected.relying_party)?;
+    let statement = proof.statement()?;
+    check_statement(statement.parts(), expected)?;
+    check_signature(proof, expected.key)?;
+    Ok(VerifiedTap {
+        statement,
+        credential_id: proof.credential_id.clone(),
+        proof_id: proof.id(),
+        flags: authenticator.flags,
+        sign_count: authenticator.sign_count,
+    })
+}
+
+fn check_statement(parts: &StatementParts, expected: &Expected<'_>) -> Result<(), ProofError> {
+    if parts.gate != *expected.gate {
+        return Err(ProofError::Gate);
+    }
+    if parts.purpose != expected.purpose {
+        return Err(ProofError::Purpose { expected: expected.purpose, found: parts.purpose });
+    }
+    if parts.user != *expected.user {
+        return Err(ProofError::User { expected: expected.user.clone(), found: parts.user.clone() });
+    }
+    if expected.at < parts.created.minus(CLOCK_SKEW) {
+        return Err(ProofError::TooEarly(parts.created));
+    }
+    if expected.at > parts.expires {
+        return Err(ProofError::Expired(parts.expires));
+    }
+    Ok(())
+}
+
+/// The authenticator signs its data followed by the digest of the client's.
+fn check_signature(proof: &Proof, key: &CredentialKey) -> Result<(), ProofError> {
+    let mut message = [0; AUTHENTICATOR_DATA_MAX + 32];
+    let length = proof.authenticator_data.len();
+    // INVARIANT: `check_sizes` came before, so that the data fits.
+    let message = message.get_mut(..length + 32).ok_or(ProofError::AuthenticatorData)?;
+    let (data, digest) = message.split_at_mut(length);
+    data.copy_from_slice(&proof.authenticator_data);
+    digest.copy_from_slice(sha256(&[&proof.client_data_json]).as_bytes());
+    if key.verifies(message, &proof.signature) { Ok(()) } else { Err(ProofError::Signature) }
+}

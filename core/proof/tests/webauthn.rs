@@ -1,0 +1,184 @@
+//! The same taps before two judges: what webauthn-rs accepts and refuses, `verify` accepts and refuses too.
+
+use std::error::Error;
+
+use serde_json::Value;
+use tapgate_model::{Digest, Kind, Login, TargetRef, TargetUid, UnixTime};
+use tapgate_proof::{
+    CredentialKey, Expected, Holder, KeyError, Proof, ProofError, Purpose, RelyingParty, Statement, StatementParts,
+    StatementTarget, Uses, verify,
+};
+use url::Url;
+use webauthn_authenticator_rs::softpasskey::SoftPasskey;
+use webauthn_authenticator_rs::softtoken::SoftToken;
+use webauthn_authenticator_rs::{AuthenticatorBackend, WebauthnAuthenticator};
+use webauthn_rs::prelude::{
+    COSEKey, COSEKeyType, ECDSACurve, EDDSACurve, Passkey, PasskeyAuthentication, PublicKeyCredential, Uuid, Webauthn,
+    WebauthnBuilder, WebauthnError,
+};
+
+type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+
+const ORIGIN: &str = "https://tap.example.com";
+const GATE: Digest = Digest::from_bytes([7; 32]);
+const NOW: UnixTime = UnixTime::from_secs(1_795_180_333);
+
+#[test]
+fn a_soft_passkey_convinces_both() -> Outcome {
+    both_accept_the_bound_and_refuse_the_unbound(SoftPasskey::new(true))
+}
+
+#[test]
+fn a_soft_token_convinces_both() -> Outcome {
+    let (token, _) = SoftToken::new(true).map_err(|e| format!("{e:?}"))?;
+    both_accept_the_bound_and_refuse_the_unbound(token)
+}
+
+fn both_accept_the_bound_and_refuse_the_unbound(mut authenticator: impl AuthenticatorBackend) -> Outcome {
+    let webauthn = webauthn()?;
+    let passkey = register(&webauthn, &mut authenticator)?;
+    let key = credential_key(passkey.get_public_key())?;
+    let statement = statement()?;
+    for bound in [true, false] {
+        let (mut options, state) = webauthn.start_passkey_authentication(std::slice::from_ref(&passkey))?;
+        let random: [u8; 32] = options.public_key.challenge.as_slice().try_into()?;
+        let challenge = statement.challenge(&random);
+        if bound {
+            options.public_key.challenge = challenge.to_vec();
+        }
+        let state = with_challenge(&state, &challenge)?;
+        let tap = authenticator.do_authentication(ORIGIN.parse()?, options).map_err(|e| format!("{e:?}"))?;
+        let theirs = webauthn.finish_passkey_authentication(&tap, &state);
+        let proof = proof(random, &statement, &tap);
+        let ours = verify(&proof, &expected(&key, &statement, &relying_party()));
+        if bound {
+            let (theirs, ours) = (theirs?, ours?);
+            assert_eq!(theirs.user_verified(), ours.user_verified());
+            assert_eq!(theirs.counter(), ours.sign_count());
+            assert_eq!(ours.credential_id(), passkey.cred_id().as_slice());
+            assert_eq!(Proof::from_der(&proof.to_der()?)?.id(), *ours.proof_id());
+        } else {
+            assert!(matches!(theirs, Err(WebauthnError::MismatchedChallenge)), "{theirs:?}");
+            assert_eq!(ours.err(), Some(ProofError::Challenge));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn both_refuse_what_was_changed_after_the_tap() -> Outcome {
+    let (webauthn, mut authenticator, statement) = (webauthn()?, SoftPasskey::new(true), statement()?);
+    let passkey = register(&webauthn, &mut authenticator)?;
+    let key = credential_key(passkey.get_public_key())?;
+    let (mut options, state) = webauthn.start_passkey_authentication(&[passkey])?;
+    let random: [u8; 32] = options.public_key.challenge.as_slice().try_into()?;
+    options.public_key.challenge = statement.challenge(&random).to_vec();
+    let state = with_challenge(&state, &statement.challenge(&random))?;
+    let tap = authenticator.do_authentication(ORIGIN.parse()?, options).map_err(|e| format!("{e:?}"))?;
+    let judge = |tap: &PublicKeyCredential| {
+        let theirs = webauthn.finish_passkey_authentication(tap, &state).is_ok();
+        let ours = verify(&proof(random, &statement, tap), &expected(&key, &statement, &relying_party())).is_ok();
+        (theirs, ours)
+    };
+    assert_eq!(judge(&tap), (true, true));
+    let changes: [fn(&mut PublicKeyCredential); 7] = [
+        |tap| tap.response.authenticator_data[0] ^= 1,
+        |tap| tap.response.authenticator_data[32] ^= 1,
+        |tap| tap.response.authenticator_data[36] ^= 1,
+        |tap| tap.response.authenticator_data.truncate(36),
+        |tap| tap.response.signature[20] ^= 1,
+        |tap| swap(&mut tap.response.client_data_json, "webauthn.get", "webauthn.create"),
+        |tap| swap(&mut tap.response.client_data_json, "tap.example.com", "app.example.com"),
+    ];
+    for (n, change) in changes.iter().enumerate() {
+        let mut changed = tap.clone();
+        change(&mut changed);
+        assert_eq!(judge(&changed), (false, false), "change {n}");
+    }
+    Ok(())
+}
+
+#[test]
+fn keys_of_other_curves_are_refused() -> Outcome {
+    let (webauthn, mut authenticator) = (webauthn()?, SoftPasskey::new(true));
+    let mut cose = register(&webauthn, &mut authenticator)?.get_public_key().clone();
+    if let COSEKeyType::EC_EC2(ec) = &mut cose.key {
+        ec.curve = ECDSACurve::SECP384R1;
+    }
+    assert!(credential_key(&cose).is_err());
+    Ok(())
+}
+
+/// The conversion that a crate with both libraries needs.
+fn credential_key(cose: &COSEKey) -> Result<CredentialKey, KeyError> {
+    match &cose.key {
+        COSEKeyType::EC_EC2(key) if matches!(key.curve, ECDSACurve::SECP256R1) => CredentialKey::es256(&key.x, &key.y),
+        COSEKeyType::EC_OKP(key) if matches!(key.curve, EDDSACurve::ED25519) => CredentialKey::eddsa(&key.x),
+        COSEKeyType::RSA(key) => CredentialKey::rs256(&key.n, &key.e),
+        _ => Err(KeyError::Text),
+    }
+}
+
+fn proof(random: [u8; 32], statement: &Statement, tap: &PublicKeyCredential) -> Proof {
+    Proof {
+        random,
+        statement: statement.to_der(),
+        credential_id: tap.raw_id.clone(),
+        authenticator_data: tap.response.authenticator_data.clone(),
+        client_data_json: tap.response.client_data_json.clone(),
+        signature: tap.response.signature.clone(),
+    }
+}
+
+/// webauthn-rs picks its challenge itself; only its stored state can be given another.
+fn with_challenge(state: &PasskeyAuthentication, challenge: &[u8; 32]) -> Outcome<PasskeyAuthentication> {
+    let mut json = serde_json::to_value(state)?;
+    let text = challenge.iter().map(|byte| Value::from(*byte)).collect::<Vec<_>>();
+    let slot = json.pointer_mut("/ast/challenge").ok_or("the state has no challenge")?;
+    *slot = if slot.is_string() { Value::from(base64url(challenge)) } else { Value::from(text) };
+    Ok(serde_json::from_value(json)?)
+}
+
+fn base64url(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn swap(json: &mut Vec<u8>, from: &str, to: &str) {
+    *json = String::from_utf8_lossy(json).replace(from, to).into_bytes();
+}
+
+fn webauthn() -> Outcome<Webauthn> {
+    Ok(WebauthnBuilder::new("tap.example.com", &Url::parse(ORIGIN)?)?.build()?)
+}
+
+fn relying_party() -> RelyingParty {
+    RelyingParty { id: "tap.example.com".to_owned(), origins: vec![ORIGIN.to_owned()] }
+}
+
+fn register(webauthn: &Webauthn, authenticator: &mut impl AuthenticatorBackend) -> Outcome<Passkey> {
+    let (options, state) = webauthn.start_passkey_registration(Uuid::from_u128(1), "jerry", "Jerry", None)?;
+    let answer = authenticator.do_registration(ORIGIN.parse()?, options).map_err(|e| format!("{e:?}"))?;
+    Ok(webauthn.finish_passkey_registration(&answer, &state)?)
+}
+
+fn statement() -> Outcome<Statement> {
+    let target = TargetRef { kind: Kind::Node, name: "prod3".parse()?, uid: TargetUid::from_bytes([3; 16]) };
+    let (login, holder) = (Login::Unix("root".parse()?), Holder::SessionKey(Digest::from_bytes([9; 32])));
+    Ok(Statement::new(StatementParts {
+        gate: GATE,
+        purpose: Purpose::Session,
+        user: "jerry".parse()?,
+        uses: Uses::Window,
+        source_ip: None,
+        action: None,
+        targets: vec![StatementTarget { target, login, holder }],
+        created: NOW,
+        expires: UnixTime::from_secs(NOW.as_secs() + 300),
+    })?)
+}
+
+fn expected<'a>(key: &'a CredentialKey, statement: &'a Statement, relying_party: &'a RelyingParty) -> Expected<'a> {
+    let user = &statement.parts().user;
+    Expected { key, relying_party, gate: &GATE, purpose: Purpose::Session, user, user_verification: true, at: NOW }
+}

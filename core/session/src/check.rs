@@ -1,0 +1,207 @@
+//! The check: from an ask to a verdict, without I/O and without waiting.
+
+use std::sync::Arc;
+
+use tapgate_model::UnixTime;
+use tapgate_policy::{Decision, Query, SessionMfa, Terms};
+use tapgate_proof::{Expected, Purpose, Uses};
+
+use crate::evidence::{Evidence, Key, Tap};
+use crate::grant::Found;
+use crate::limits::WINDOW_MAX;
+use crate::snapshot::{Record, Snapshot};
+use crate::verdict::Because;
+use crate::{Ask, Challenge, Denial, Gate, Grant, Verdict};
+
+/// Weighs one ask against one snapshot at one moment.
+pub(crate) struct Check<'a> {
+    pub(crate) gate: &'a Gate,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) ask: &'a Ask<'a>,
+    pub(crate) now: UnixTime,
+}
+
+/// What a tap is worth for an ask.
+enum Weighed {
+    Until(UnixTime),
+    Once(UnixTime),
+    Nothing(Because),
+}
+
+impl Check<'_> {
+    /// The verdict; `fresh` is a tap that was just made over this connection.
+    pub(crate) fn verdict(&self, fresh: Option<&Arc<Tap>>) -> Verdict {
+        if self.ask.identity.not_after() <= self.now {
+            return Verdict::Denial(Denial::expired());
+        }
+        if self.ask.identity.source_ip().is_some_and(|ip| ip != self.ask.connection.peer.ip()) {
+            return Verdict::Denial(Denial::address());
+        }
+        let Some(record) = self.snapshot.find(self.ask.kind, self.ask.target) else {
+            return Verdict::Denial(Denial::unknown(self.ask));
+        };
+        if fresh.is_none() && !self.may_bring_tap() {
+            return self.without_tap(record);
+        }
+        let key = Key::of(self.ask, record);
+        if fresh.is_none()
+            && let Some(evidence) = self.gate.cached().get(&key)
+            && evidence.epoch == self.snapshot.epoch
+            && self.now <= evidence.deadline
+        {
+            return self.warm(record, &evidence);
+        }
+        self.cold(record, key, fresh)
+    }
+
+    /// Whether this ask can have evidence at all: a session certificate, or an in-band holder.
+    fn may_bring_tap(&self) -> bool {
+        self.ask.identity.proof().is_some() || self.ask.connection.holder.is_some()
+    }
+
+    fn warm(&self, record: &Arc<Record>, evidence: &Arc<Evidence>) -> Verdict {
+        let found = Found {
+            record: Arc::clone(record),
+            terms: evidence.terms,
+            tap: Some(Arc::clone(&evidence.tap)),
+            spend: None,
+            epoch: self.snapshot.epoch,
+        };
+        Verdict::Grant(Grant::new(self.gate, self.ask, found))
+    }
+
+    fn decide(&self, record: &Record) -> Result<Terms, Denial> {
+        let query = Query {
+            user: self.ask.identity.user(),
+            kind: self.ask.kind,
+            name: &record.target.name,
+            uid: &record.target.uid,
+            labels: &record.labels,
+            login: self.ask.login,
+            now: self.now,
+        };
+        match self.snapshot.policy.decide(&query) {
+            Decision::Allow(terms) => Ok(terms),
+            Decision::Deny(reason) => Err(Denial::policy(self.ask.target, reason)),
+        }
+    }
+
+    fn without_tap(&self, record: &Arc<Record>) -> Verdict {
+        match self.decide(record) {
+            Err(denial) => Verdict::Denial(denial),
+            Ok(terms) if terms.session_mfa == SessionMfa::Off => self.grant(record, terms, None, None),
+            Ok(_) => self.challenge(record, Because::NoTap),
+        }
+    }
+
+    /// Policy first, so that a challenge goes only to somebody whom a tap would help. A session
+    /// certificate opens only what its tap names, also where no tap is due: a stolen session CA
+    /// key can't forge its way to anything.
+    fn cold(&self, record: &Arc<Record>, key: Key, fresh: Option<&Arc<Tap>>) -> Verdict {
+        let terms = match self.decide(record) {
+            Err(denial) => return Verdict::Denial(denial),
+            Ok(terms) => terms,
+        };
+        let known = fresh.cloned().or_else(|| self.gate.cached().get(&key).map(|e| Arc::clone(&e.tap)));
+        let tap = match known.map_or_else(|| self.verify(&terms), Ok) {
+            Err(Because::NoTap) if terms.session_mfa == SessionMfa::Off => {
+                return self.grant(record, terms, None, None);
+            }
+            Err(because) => return self.challenge(record, because),
+            Ok(tap) => tap,
+        };
+        match self.weigh(&tap, record, &terms) {
+            Weighed::Nothing(because) => {
+                self.gate.cached().drop(&key);
+                self.challenge(record, because)
+            }
+            Weighed::Once(until) => {
+                let spend = Some((*tap.verified().proof_id(), until));
+                self.grant(record, terms, Some(tap), spend)
+            }
+            Weighed::Until(deadline) => {
+                let evidence = Evidence { tap: Arc::clone(&tap), deadline, epoch: self.snapshot.epoch, terms };
+                self.gate.cached().put(key, Arc::new(evidence));
+                self.grant(record, terms, Some(tap), None)
+            }
+        }
+    }
+
+    /// Verifies the tap in the session certificate: one signature.
+    fn verify(&self, terms: &Terms) -> Result<Arc<Tap>, Because> {
+        let identity = self.ask.identity;
+        let proof = identity.proof().ok_or(Because::NoTap)?;
+        let registration = self
+            .snapshot
+            .registrations
+            .credential(identity.user(), &proof.credential_id)
+            .ok_or(Because::NotRegistered)?;
+        let expected = Expected {
+            key: &registration.key,
+            relying_party: self.gate.relying_party(),
+            gate: self.gate.fingerprint(),
+            purpose: Purpose::Session,
+            user: identity.user(),
+            user_verification: terms.session_mfa == SessionMfa::RequiredVerified,
+            at: self.now,
+        };
+        let verified = tapgate_proof::verify(proof, &expected).map_err(Because::Invalid)?;
+        Tap::new(verified, Arc::clone(proof)).map(Arc::new).ok_or(Because::NoTap)
+    }
+
+    /// What a verified tap is worth for this ask under these terms. Everything is looked at anew:
+    /// a tap that was verified under an older snapshot may since have lost its key or its window.
+    fn weigh(&self, tap: &Tap, record: &Record, terms: &Terms) -> Weighed {
+        let parts = tap.verified().statement().parts();
+        let holder = self.ask.holder();
+        let named = parts.targets.iter().any(|entry| {
+            entry.target.uid == record.target.uid
+                && entry.target.kind == record.target.kind
+                && entry.login == *self.ask.login
+                && entry.holder == holder
+        });
+        if parts.user != *self.ask.identity.user() || !named {
+            return Weighed::Nothing(Because::OtherTarget);
+        }
+        let registered = self.snapshot.registrations.credential(&parts.user, tap.verified().credential_id());
+        if registered.is_none_or(|r| r.created > parts.created) {
+            return Weighed::Nothing(Because::NotRegistered);
+        }
+        if terms.session_mfa == SessionMfa::RequiredVerified && !tap.verified().user_verified() {
+            return Weighed::Nothing(Because::Invalid(tapgate_proof::ProofError::NotVerified));
+        }
+        match parts.source_ip {
+            Some(ip) if ip != self.ask.connection.peer.ip() => return Weighed::Nothing(Because::Address),
+            None if terms.pin_source_ip => return Weighed::Nothing(Because::Address),
+            _ => {}
+        }
+        let window = terms.window.min(WINDOW_MAX);
+        let once = parts.uses == Uses::Once || window.is_zero();
+        let span = if once { WINDOW_MAX } else { window };
+        let deadline = parts.expires.min(parts.created.plus(span)).min(self.ask.identity.not_after());
+        if deadline < self.now {
+            return Weighed::Nothing(Because::Over);
+        }
+        if once { Weighed::Once(parts.expires) } else { Weighed::Until(deadline) }
+    }
+
+    fn grant(
+        &self,
+        record: &Arc<Record>,
+        terms: Terms,
+        tap: Option<Arc<Tap>>,
+        spend: Option<(tapgate_model::Digest, UnixTime)>,
+    ) -> Verdict {
+        let found = Found { record: Arc::clone(record), terms, tap, spend, epoch: self.snapshot.epoch };
+        Verdict::Grant(Grant::new(self.gate, self.ask, found))
+    }
+
+    fn challenge(&self, record: &Record, because: Because) -> Verdict {
+        Verdict::Challenge(Challenge {
+            user: self.ask.identity.user().clone(),
+            target: record.target.clone(),
+            login: self.ask.login.clone(),
+            because,
+        })
+    }
+}

@@ -1,0 +1,186 @@
+//! Dialling: the one place that spends a grant and connects to a target.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use tapgate_model::TargetRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::limits::DIAL_MAX;
+use crate::live::Entry;
+use crate::report;
+use crate::snapshot::Record;
+use crate::{Denial, EndReason, Grant, Live, NodeTrust};
+
+/// Why a granted session did not reach its target, in words for the user.
+#[derive(Debug, thiserror::Error)]
+pub enum DialError {
+    /// The tap was good for one session, and that was opened before.
+    #[error("the tap was good for one session and is spent (start again with `tap ssh`)")]
+    Spent,
+    /// The store could not say whether the tap is spent, so it counts as spent.
+    #[error("the gate can't check the tap now (try again later)")]
+    Unsure,
+    /// What was granted is no longer allowed.
+    #[error("{}", .0.message())]
+    Denied(Denial),
+    /// Too many sessions.
+    #[error("the gate has no room for another session (try again later)")]
+    Full,
+    /// The target does not answer.
+    #[error("{} \"{}\" cannot be reached: {why} (is it up?)", .target.kind.title(), .target.name)]
+    Unreachable {
+        /// The target.
+        target: TargetRef,
+        /// What the attempt ran into.
+        why: String,
+    },
+}
+
+impl DialError {
+    /// The true reason, for the log.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Denied(denial) => denial.reason().to_string(),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl Grant {
+    /// Spends the grant: the session becomes live, is looked at once more, and only then the
+    /// target is connected to. A lock that lands in between cuts it here.
+    pub async fn dial(self) -> Result<(Upstream, Live), DialError> {
+        let gate = self.gate.clone();
+        if let Some((proof, until)) = self.spend {
+            match gate.spender().spend(proof, until).await {
+                Ok(true) => {}
+                Ok(false) => return Err(self.refused(DialError::Spent)),
+                Err(error) => {
+                    tracing::error!(%error, "Could not spend a one-time tap");
+                    return Err(self.refused(DialError::Unsure));
+                }
+            }
+        }
+        let entry = Arc::new(Entry::of(self));
+        let Some(mut live) = gate.live().enter(&gate, &entry) else {
+            let error = DialError::Full;
+            report::failed(gate.sink(), &entry, &error.reason(), &error.to_string());
+            return Err(error);
+        };
+        let connected = match live.still_allowed() {
+            Err(denial) => Err(DialError::Denied(denial)),
+            Ok(()) => connect(&entry.record, &mut live).await,
+        };
+        match connected {
+            Ok(upstream) => {
+                live.begun(upstream.counts());
+                Ok((upstream, live))
+            }
+            Err(error) => {
+                report::failed(gate.sink(), &entry, &error.reason(), &error.to_string());
+                live.finish(EndReason::Error(error.to_string()));
+                Err(error)
+            }
+        }
+    }
+
+    fn refused(self, error: DialError) -> DialError {
+        let gate = self.gate.clone();
+        report::failed(gate.sink(), &Arc::new(Entry::of(self)), &error.reason(), &error.to_string());
+        error
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that connects to a target")]
+async fn connect(record: &Arc<Record>, live: &mut Live) -> Result<Upstream, DialError> {
+    let unreachable = |why: String| DialError::Unreachable { target: record.target.clone(), why };
+    let mut cut = live.cut();
+    let stream = tokio::select! {
+        reason = cut.wanted() => return Err(DialError::Denied(Denial::session(reason.to_string()))),
+        connected = tokio::time::timeout(DIAL_MAX, TcpStream::connect(record.address.as_str())) => connected,
+    };
+    let stream = match stream {
+        Err(_) => return Err(unreachable(format!("no answer within {} seconds", DIAL_MAX.as_secs()))),
+        Ok(Err(error)) => return Err(unreachable(in_words(&error))),
+        Ok(Ok(stream)) => stream,
+    };
+    stream.set_nodelay(true).map_err(|e| unreachable(e.to_string()))?;
+    Ok(Upstream { stream, record: Arc::clone(record), counts: Arc::default() })
+}
+
+/// The failure without the address, which is not the client's to know.
+fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route to it".to_owned(),
+        io::ErrorKind::TimedOut => "no answer".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
+/// A connection to a target. It exists only beside the [`Live`] session that it belongs to, and
+/// counts the bytes that pass.
+pub struct Upstream {
+    stream: TcpStream,
+    record: Arc<Record>,
+    counts: Arc<Counts>,
+}
+
+/// Bytes to the target and from it, encryption included.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) up: AtomicU64,
+    pub(crate) down: AtomicU64,
+}
+
+impl Upstream {
+    /// How the target is known to be the right one.
+    pub fn node(&self) -> &NodeTrust {
+        &self.record.trust
+    }
+
+    /// The target.
+    pub fn target(&self) -> &TargetRef {
+        &self.record.target
+    }
+
+    pub(crate) fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
+    }
+}
+
+fn add(count: &AtomicU64, bytes: usize) {
+    count.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
+impl AsyncRead for Upstream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        add(&self.counts.down, buf.filled().len() - before);
+        polled
+    }
+}
+
+impl AsyncWrite for Upstream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(written)) = &polled {
+            add(&self.counts.up, *written);
+        }
+        polled
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,26 @@
+//! Every limit of the room, with its reason.
+
+use std::time::Duration;
+
+/// How long a tap may open sessions. A role may shorten it; nothing lengthens it.
+pub const WINDOW_MAX: Duration = Duration::from_secs(300);
+
+/// How long a client may be held while a tap is awaited: a minute is enough to find a key, and
+/// under the time-outs of the clients that are held.
+pub const HOLD_MAX: Duration = Duration::from_secs(60);
+
+/// How many asks may be held at once in the whole gate, so that held clients can't eat its memory.
+pub const HELD_MAX: usize = 4_096;
+
+/// How many asks of one user may be held at once: more is a broken script or a flood of prompts.
+pub const HELD_PER_USER_MAX: usize = 16;
+
+/// How long connecting to a target may take; a target in reach answers in far less.
+pub const DIAL_MAX: Duration = Duration::from_secs(10);
+
+/// How many pieces of evidence the cache keeps: at about 1 KiB each, 64 MiB at most.
+pub const EVIDENCE_MAX: u64 = 65_536;
+
+/// How many sessions may be live at once. Each holds two sockets; the limit keeps the process
+/// under the file limit that its service unit asks for.
+pub const LIVE_MAX: usize = 30_000;

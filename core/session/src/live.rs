@@ -1,0 +1,297 @@
+//! Live sessions: who is in, under which terms, and how they are cut.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tapgate_identity::Identity;
+use tapgate_model::{Login, SessionId, TargetRef, UnixTime, UserName};
+use tapgate_policy::{Decision, Query, SessionMfa, Terms};
+use tokio::sync::watch;
+
+use crate::dial::Counts;
+use crate::evidence::Tap;
+use crate::limits::{LIVE_MAX, WINDOW_MAX};
+use crate::snapshot::{Record, Snapshot};
+use crate::{ConnectionFacts, Denial, Gate, Grant, report};
+
+/// What the register holds of a session.
+pub(crate) struct Entry {
+    pub(crate) id: SessionId,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) record: Arc<Record>,
+    pub(crate) login: Login,
+    pub(crate) facts: ConnectionFacts,
+    pub(crate) terms: Terms,
+    pub(crate) tap: Option<Arc<Tap>>,
+    started: OnceLock<UnixTime>,
+    counts: OnceLock<Arc<Counts>>,
+    cut: watch::Sender<Option<CutReason>>,
+}
+
+/// Why a session must end now, in words for its user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CutReason {
+    /// It is locked, or the policy no longer allows it.
+    Denied(String),
+    /// The key of its tap is no longer registered.
+    NotRegistered,
+    /// It has lasted as long as the role lets it.
+    MaxSessionTtl,
+    /// The login has ended, and the role ends sessions with it.
+    LoginExpired,
+    /// The gate itself ends.
+    Shutdown,
+}
+
+impl fmt::Display for CutReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Denied(message) => f.write_str(message),
+            Self::NotRegistered => f.write_str("the security key of this session's tap was removed"),
+            Self::MaxSessionTtl => f.write_str("the session has reached its role's max_session_ttl"),
+            Self::LoginExpired => f.write_str("your login has expired (run `tap login`)"),
+            Self::Shutdown => f.write_str("the gate is shutting down (connect again in a moment)"),
+        }
+    }
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndReason {
+    /// The client closed it.
+    Client,
+    /// The target closed it.
+    Target,
+    /// It was cut.
+    Cut(CutReason),
+    /// Nothing moved for as long as the role allows.
+    Idle,
+    /// It broke.
+    Error(String),
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client => f.write_str("closed by the client"),
+            Self::Target => f.write_str("closed by the target"),
+            Self::Cut(reason) => write!(f, "cut: {reason}"),
+            Self::Idle => f.write_str("idle for too long"),
+            Self::Error(what) => write!(f, "failed: {what}"),
+        }
+    }
+}
+
+impl Entry {
+    pub(crate) fn of(grant: Grant) -> Self {
+        Self {
+            id: grant.id,
+            identity: grant.identity,
+            record: grant.record,
+            login: grant.login,
+            facts: grant.facts,
+            terms: grant.terms,
+            tap: grant.tap,
+            started: OnceLock::new(),
+            counts: OnceLock::new(),
+            cut: watch::channel(None).0,
+        }
+    }
+
+    /// Whether this snapshot still allows the session. The window is no part of it: it gates
+    /// opening, not staying.
+    fn allowed(&self, snapshot: &Snapshot, now: UnixTime) -> Result<(), CutReason> {
+        let TargetRef { kind, name, uid } = &self.record.target;
+        let user = self.identity.user();
+        let query = Query { user, kind: *kind, name, uid, labels: &self.record.labels, login: &self.login, now };
+        if !snapshot.has(*kind, name, uid) {
+            return Err(CutReason::Denied("the target was removed".to_owned()));
+        }
+        if let Decision::Deny(reason) = snapshot.policy.decide(&query) {
+            return Err(CutReason::Denied(Denial::policy(name, reason).message));
+        }
+        match &self.tap {
+            Some(tap) if snapshot.registrations.credential(user, tap.verified().credential_id()).is_none() => {
+                Err(CutReason::NotRegistered)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// When the session ends by its terms, and why.
+    fn end(&self) -> Option<(UnixTime, CutReason)> {
+        let started = *self.started.get()?;
+        let ttl = (started.plus(self.terms.max_session_ttl), CutReason::MaxSessionTtl);
+        let login =
+            self.terms.disconnect_expired_cert.then(|| (self.identity.login_expires(), CutReason::LoginExpired));
+        login.into_iter().chain([ttl]).min_by_key(|(at, _)| *at)
+    }
+}
+
+/// All live sessions.
+#[derive(Default)]
+pub(crate) struct Registry(Mutex<HashMap<SessionId, Arc<Entry>>>);
+
+impl Registry {
+    fn all(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Entry>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Registers a session, unless the gate is full.
+    pub(crate) fn enter(&self, gate: &Gate, entry: &Arc<Entry>) -> Option<Live> {
+        let mut all = self.all();
+        if all.len() >= LIVE_MAX {
+            return None;
+        }
+        all.insert(entry.id, Arc::clone(entry));
+        Some(Live { gate: gate.clone(), entry: Arc::clone(entry), ended: false })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.all().len()
+    }
+
+    /// Cuts those whom the new snapshot no longer allows.
+    pub(crate) fn review(&self, snapshot: &Snapshot, now: UnixTime) {
+        for entry in self.all().values() {
+            if let Err(reason) = entry.allowed(snapshot, now) {
+                entry.cut.send_replace(Some(reason));
+            }
+        }
+    }
+
+    pub(crate) fn cut_all(&self) {
+        for entry in self.all().values() {
+            entry.cut.send_replace(Some(CutReason::Shutdown));
+        }
+    }
+}
+
+/// A live session. It ends when this is finished or dropped.
+pub struct Live {
+    gate: Gate,
+    entry: Arc<Entry>,
+    ended: bool,
+}
+
+impl Live {
+    /// The session's number.
+    pub fn id(&self) -> SessionId {
+        self.entry.id
+    }
+
+    /// Whose session it is.
+    pub fn user(&self) -> &UserName {
+        self.entry.identity.user()
+    }
+
+    /// What it leads to.
+    pub fn target(&self) -> &TargetRef {
+        &self.entry.record.target
+    }
+
+    /// Who the user became there.
+    pub fn login(&self) -> &Login {
+        &self.entry.login
+    }
+
+    /// What it may do and for how long.
+    pub fn terms(&self) -> &Terms {
+        &self.entry.terms
+    }
+
+    /// A watch on the order to end.
+    pub fn cut(&self) -> CutWatch {
+        CutWatch { entry: Arc::clone(&self.entry), gate: self.gate.clone(), order: self.entry.cut.subscribe() }
+    }
+
+    /// Whether a further channel may be opened on this connection: that is a session of its own
+    /// for the window, so a multiplexed connection can't outlive it.
+    pub fn may_open(&self) -> Result<(), Denial> {
+        let now = self.gate.clock().now();
+        self.still_allowed()?;
+        let window = self.entry.terms.window.min(WINDOW_MAX);
+        let over = self.entry.tap.as_ref().is_some_and(|tap| {
+            let parts = tap.verified().statement().parts();
+            parts.expires.min(parts.created.plus(window)) < now
+        });
+        if over && self.entry.terms.session_mfa != SessionMfa::Off {
+            let target = &self.entry.record.target;
+            let (title, name) = (target.kind.title(), &target.name);
+            return Err(Denial::session(format!(
+                "MFA is required to access {title} \"{name}\": this connection's tap is over (connect again)"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether the present snapshot allows the session.
+    pub(crate) fn still_allowed(&self) -> Result<(), Denial> {
+        let snapshot = self.gate.snapshot();
+        self.entry.allowed(&snapshot, self.gate.clock().now()).map_err(|reason| Denial::session(reason.to_string()))
+    }
+
+    /// The target is connected: the session counts from now.
+    pub(crate) fn begun(&mut self, counts: Arc<Counts>) {
+        let _ = self.entry.started.set(self.gate.clock().now());
+        let _ = self.entry.counts.set(counts);
+        report::started(self.gate.sink(), &self.entry);
+    }
+
+    /// Ends the session and says why.
+    pub fn finish(mut self, reason: EndReason) {
+        self.end(&reason);
+    }
+
+    fn end(&mut self, reason: &EndReason) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        self.gate.live().all().remove(&self.entry.id);
+        if let Some(started) = self.entry.started.get() {
+            let lasted = self.gate.clock().now().since(*started);
+            let (up, down) = self
+                .entry
+                .counts
+                .get()
+                .map_or((0, 0), |counts| (counts.up.load(Ordering::Relaxed), counts.down.load(Ordering::Relaxed)));
+            report::ended(self.gate.sink(), &self.entry, reason, (up, down), lasted);
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.end(&EndReason::Error("the connection was dropped".to_owned()));
+    }
+}
+
+/// A watch on the order to end a session.
+#[derive(Clone)]
+pub struct CutWatch {
+    entry: Arc<Entry>,
+    gate: Gate,
+    order: watch::Receiver<Option<CutReason>>,
+}
+
+impl CutWatch {
+    /// Waits until the session must end, and says why.
+    pub async fn wanted(&mut self) -> CutReason {
+        loop {
+            let end = self.entry.end();
+            let left = end.as_ref().map_or(Duration::from_secs(3600), |(at, _)| at.since(self.gate.clock().now()));
+            let ordered = tokio::select! {
+                order = self.order.wait_for(Option::is_some) => Some(order.map_or(None, |order| order.clone())),
+                () = tokio::time::sleep(left) => None,
+            };
+            match (ordered, end) {
+                (Some(order), _) => return order.unwrap_or(CutReason::Shutdown),
+                (None, Some((at, reason))) if at <= self.gate.clock().now() => return reason,
+                (None, _) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The seams of the room: how a protocol says "tap here", who makes taps, who spends one-time taps.
+
+use futures::future::{BoxFuture, FutureExt, ready};
+use tapgate_model::{Digest, UnixTime};
+
+use crate::{Ask, Challenge};
+
+/// Where a person may tap for a challenge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invitation {
+    /// The page that shows what is asked for.
+    pub url: String,
+    /// The code that the person types there, so that nobody approves another one's ask.
+    pub code: String,
+}
+
+/// Why a prompt could not be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum PromptError {
+    /// This door, or this client, can't be asked.
+    #[error("the client can't be asked here")]
+    CannotAsk,
+    /// The client went away.
+    #[error("the client went away")]
+    Gone,
+}
+
+/// How a protocol says "tap here" to the client that is waiting.
+pub trait Prompt: Send {
+    /// Shows the challenge; answers once it is shown, not once it is met.
+    fn show<'a>(
+        &'a mut self,
+        challenge: &'a Challenge,
+        invitation: &'a Invitation,
+    ) -> BoxFuture<'a, Result<(), PromptError>>;
+
+    /// Whether this prompt can ask at all. The certificate door's can't: its client taps first.
+    fn can_ask(&self) -> bool {
+        true
+    }
+}
+
+/// The certificate door: the client taps before it connects, so nothing is asked here.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoPrompt;
+
+impl Prompt for NoPrompt {
+    fn show<'a>(&'a mut self, _: &'a Challenge, _: &'a Invitation) -> BoxFuture<'a, Result<(), PromptError>> {
+        ready(Err(PromptError::CannotAsk)).boxed()
+    }
+
+    fn can_ask(&self) -> bool {
+        false
+    }
+}
+
+/// Who makes taps: the authority, by its pages.
+pub trait Taps: Send + Sync {
+    /// Begins a ceremony for this challenge over this ask's connection. What it leads to is given
+    /// to [`crate::Gate::deposit`].
+    fn invite<'a>(
+        &'a self,
+        challenge: &'a Challenge,
+        ask: &'a Ask<'a>,
+    ) -> BoxFuture<'a, Result<Invitation, PromptError>>;
+}
+
+/// A gate without tap pages: nobody is asked in-band.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoTaps;
+
+impl Taps for NoTaps {
+    fn invite<'a>(&'a self, _: &'a Challenge, _: &'a Ask<'a>) -> BoxFuture<'a, Result<Invitation, PromptError>> {
+        ready(Err(PromptError::CannotAsk)).boxed()
+    }
+}
+
+/// Why a one-time tap could not be spent.
+#[derive(Debug, thiserror::Error)]
+#[error("the store can't say whether the tap is spent: {0}")]
+pub struct SpendError(pub String);
+
+/// Who spends one-time taps, once and for all: a compare-and-swap in the store.
+pub trait Spender: Send + Sync {
+    /// Spends a proof; `false` when it is spent already. It may be forgotten after `until`.
+    fn spend(&self, proof: Digest, until: UnixTime) -> BoxFuture<'_, Result<bool, SpendError>>;
+}

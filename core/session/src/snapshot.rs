@@ -1,0 +1,78 @@
+//! What is true now: policy, targets and registrations, swapped whole and never changed in place.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tapgate_model::{Kind, Labels, TargetName, TargetRef, TargetUid};
+use tapgate_policy::Policy;
+use tapgate_proof::Chained;
+
+/// What the gate decides by. [`crate::Gate::install`] swaps it whole.
+pub struct Snapshot {
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) registrations: Chained,
+    targets: HashMap<Kind, HashMap<TargetName, Arc<Record>>>,
+    /// Counts installations; evidence remembers under which one it was weighed.
+    pub(crate) epoch: u64,
+}
+
+/// A target, with the address that nobody outside this crate can read.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) target: TargetRef,
+    pub(crate) labels: Labels,
+    pub(crate) address: String,
+    pub(crate) trust: NodeTrust,
+}
+
+/// How a protocol knows a target to be the right one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeTrust {
+    /// The target's own host keys, as lines of OpenSSH.
+    pub host_keys: Vec<String>,
+    /// Keys that may sign its host certificate, as lines of OpenSSH.
+    pub host_ca: Vec<String>,
+    /// The host part of its address, which its host certificate may name instead of the target.
+    pub host: String,
+}
+
+impl Snapshot {
+    /// A snapshot of this policy's targets and these registrations.
+    pub fn new(policy: Arc<Policy>, registrations: Chained) -> Self {
+        let mut targets: HashMap<Kind, HashMap<TargetName, Arc<Record>>> = HashMap::new();
+        for node in policy.nodes() {
+            let target = TargetRef { kind: Kind::Node, name: node.name.clone(), uid: node.uid };
+            let host = node.addr.rsplit_once(':').map_or(node.addr.as_str(), |(host, _)| host);
+            let trust = NodeTrust {
+                host_keys: node.host_keys.clone(),
+                host_ca: node.host_ca.clone(),
+                host: host.trim_matches(['[', ']']).to_owned(),
+            };
+            let record = Record { target, labels: node.labels.clone(), address: node.addr.clone(), trust };
+            targets.entry(Kind::Node).or_default().insert(node.name.clone(), Arc::new(record));
+        }
+        Self { policy, registrations, targets, epoch: 0 }
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+
+    /// The registrations whose chain was verified.
+    pub const fn registrations(&self) -> &Chained {
+        &self.registrations
+    }
+
+    pub(crate) fn find(&self, kind: Kind, name: &TargetName) -> Option<&Arc<Record>> {
+        self.targets.get(&kind)?.get(name)
+    }
+
+    pub(crate) fn has(&self, kind: Kind, name: &TargetName, uid: &TargetUid) -> bool {
+        self.find(kind, name).is_some_and(|record| record.target.uid == *uid)
+    }
+
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.targets.values().flat_map(HashMap::values)
+    }
+}

@@ -1,0 +1,203 @@
+//! What the check answers: a grant, a challenge or a denial. None of them is an error.
+
+use std::fmt;
+
+use tapgate_model::{Login, TargetName, TargetRef, UserName};
+use tapgate_policy::DenyReason;
+use tapgate_proof::ProofError;
+
+use crate::{Ask, Grant};
+
+/// The answer to an ask.
+#[must_use]
+pub enum Verdict {
+    /// One session may be opened.
+    Grant(Grant),
+    /// The same ask with a fresh tap would be granted.
+    Challenge(Challenge),
+    /// No tap would help.
+    Denial(Denial),
+}
+
+/// A tap is due. It is given only where the same ask with evidence would be a grant, so that it
+/// tells nobody about a target that is not theirs.
+#[derive(Debug, Clone)]
+pub struct Challenge {
+    pub(crate) user: UserName,
+    pub(crate) target: TargetRef,
+    pub(crate) login: Login,
+    pub(crate) because: Because,
+}
+
+/// Why the tap that was shown, if any, does not do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Because {
+    NoTap,
+    OtherTarget,
+    Over,
+    Spent,
+    NotRegistered,
+    Address,
+    Invalid(ProofError),
+}
+
+impl Challenge {
+    /// Who must tap.
+    pub const fn user(&self) -> &UserName {
+        &self.user
+    }
+
+    /// For which target.
+    pub const fn target(&self) -> &TargetRef {
+        &self.target
+    }
+
+    /// Under which login.
+    pub const fn login(&self) -> &Login {
+        &self.login
+    }
+
+    /// Why the tap that was shown does not do, for the log.
+    pub fn reason(&self) -> String {
+        match &self.because {
+            Because::NoTap => "no tap was shown".to_owned(),
+            Because::OtherTarget => "the tap names another target, login or key".to_owned(),
+            Because::Over => "the tap's window is over".to_owned(),
+            Because::Spent => "the tap was good for one session and is spent".to_owned(),
+            Because::NotRegistered => "the security key of the tap is not registered".to_owned(),
+            Because::Address => "the tap was made from another address".to_owned(),
+            Because::Invalid(error) => format!("the tap does not verify: {error}"),
+        }
+    }
+}
+
+/// The words that a person reads: `MFA is required to access Node "prod3"`.
+impl fmt::Display for Challenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MFA is required to access {} \"{}\"", self.target.kind.title(), self.target.name)
+    }
+}
+
+/// No tap would help. It carries two answers: the client's, in which unknown and forbidden look
+/// the same, and the true one, for the log.
+#[derive(Debug, Clone)]
+pub struct Denial {
+    pub(crate) message: String,
+    pub(crate) reason: DenialReason,
+}
+
+/// The true reason of a denial.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DenialReason {
+    /// There is no such target.
+    #[error("there is no such target")]
+    UnknownTarget,
+    /// The policy says no.
+    #[error("{0}")]
+    Policy(DenyReason),
+    /// The certificate's time is over.
+    #[error("the certificate has expired")]
+    CertificateExpired,
+    /// The certificate is pinned to another address.
+    #[error("the certificate is pinned to another address")]
+    Address,
+    /// A tap over this connection was not made in time, or could not be asked for.
+    #[error("no tap: {0}")]
+    NoTap(String),
+    /// The gate is full.
+    #[error("a limit was reached: {0}")]
+    Limit(&'static str),
+    /// The session's own state forbids it.
+    #[error("{0}")]
+    Session(String),
+}
+
+impl Denial {
+    /// What the client may read.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The true reason, for the log.
+    pub const fn reason(&self) -> &DenialReason {
+        &self.reason
+    }
+
+    pub(crate) fn unknown(ask: &Ask<'_>) -> Self {
+        Self { message: masked(ask.target), reason: DenialReason::UnknownTarget }
+    }
+
+    pub(crate) fn unknown_name(name: &TargetName) -> Self {
+        Self { message: masked(name), reason: DenialReason::UnknownTarget }
+    }
+
+    pub(crate) fn policy(name: &TargetName, reason: DenyReason) -> Self {
+        let message = match &reason {
+            DenyReason::Locked(lock) => format!("access is locked: {lock} (ask your administrator)"),
+            _ => masked(name),
+        };
+        Self { message, reason: DenialReason::Policy(reason) }
+    }
+
+    pub(crate) fn expired() -> Self {
+        Self {
+            message: "your certificate has expired (run `tap login`)".to_owned(),
+            reason: DenialReason::CertificateExpired,
+        }
+    }
+
+    pub(crate) fn address() -> Self {
+        Self {
+            message: "your certificate is pinned to another address (run `tap login` from here)".to_owned(),
+            reason: DenialReason::Address,
+        }
+    }
+
+    pub(crate) fn limit(what: &'static str) -> Self {
+        Self { message: format!("{what} (try again later)"), reason: DenialReason::Limit(what) }
+    }
+
+    pub(crate) fn session(message: String) -> Self {
+        Self { reason: DenialReason::Session(message.clone()), message }
+    }
+}
+
+/// One answer for "there is none" and for "it is not yours".
+fn masked(name: &TargetName) -> String {
+    format!("access to \"{name}\" denied, or there is no such target or login (`tap ls` shows what you may open)")
+}
+
+/// Why no session was opened, after all waiting was done.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    pub(crate) message: String,
+    pub(crate) reason: String,
+}
+
+impl Refusal {
+    /// What the client may read.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The true reason, for the log.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        Self { reason: denial.reason.to_string(), message: denial.message }
+    }
+}
+
+impl From<&Challenge> for Refusal {
+    fn from(challenge: &Challenge) -> Self {
+        let hint = match &challenge.because {
+            Because::NoTap => "this connection brought no tap; use `tap ssh`".to_owned(),
+            _ => format!("{}; start again with `tap ssh`", challenge.reason()),
+        };
+        Self { message: format!("{challenge} ({hint})"), reason: challenge.reason() }
+    }
+}

@@ -1,0 +1,8 @@
+//! The room, with real certificates and real taps: who gets in, who is asked, who is cut, and why.
+
+mod room {
+    mod dialling;
+    mod evidence;
+    mod held;
+    mod world;
+}

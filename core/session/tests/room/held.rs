@@ -1,0 +1,107 @@
+//! Those who are held for a tap over their own connection.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt as _, ready};
+use tapgate_model::{Clock as _, Digest, Kind};
+use tapgate_proof::{Expected, Holder, Purpose, Uses};
+use tapgate_session::testing::{CountingTaps, GATE, World, facts, target, unix, user};
+use tapgate_session::{Ask, Challenge, ConnectionFacts, Door, Invitation, Prompt, PromptError, Tap};
+
+use super::world::policy;
+
+/// A prompt that can be shown.
+struct Shown;
+
+impl Prompt for Shown {
+    fn show<'a>(&'a mut self, _: &'a Challenge, _: &'a Invitation) -> BoxFuture<'a, Result<(), PromptError>> {
+        ready(Ok(())).boxed()
+    }
+}
+
+fn connection(number: u8) -> ConnectionFacts {
+    let holder = Some(Holder::SshSession(Digest::from_bytes([number; 32])));
+    ConnectionFacts { door: Door::InBand, holder, ..facts() }
+}
+
+/// jerry's tap for prod3 over the connection with this number.
+fn tap(world: &World, number: u8) -> Arc<Tap> {
+    let holder = Holder::SshSession(Digest::from_bytes([number; 32]));
+    let entry = world.entry("prod3", "jerry", holder);
+    let statement = world.statement(vec![entry], Uses::Once, Duration::from_secs(60));
+    let proof = Arc::new(world.key.tap(&statement, [number; 32], &world.rp));
+    let expected = Expected {
+        key: world.key.key(),
+        relying_party: &world.rp,
+        gate: &GATE,
+        purpose: Purpose::Session,
+        user: &user("jerry"),
+        user_verification: false,
+        at: world.clock.now(),
+    };
+    Arc::new(Tap::new(tapgate_proof::verify(&proof, &expected).unwrap(), proof).unwrap())
+}
+
+async fn open(world: &World, number: u8) -> Result<(), String> {
+    let (jerry, name, login, facts) = (world.login("jerry"), target("prod3"), unix("jerry"), connection(number));
+    let ask = Ask { identity: &jerry, kind: Kind::Node, target: &name, login: &login, connection: &facts };
+    let opened = world.gate.open(&ask, &mut Shown).await;
+    opened.map(drop).map_err(|refusal| refusal.message().to_owned())
+}
+
+/// Gives the waiting tasks of this one thread their turns.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_holders_a_tap_frees_its_own_only() {
+    let taps = Arc::new(CountingTaps::default());
+    let world = Arc::new(World::with_taps(&policy("", "127.0.0.1:9"), taps.clone()));
+    let spawn = |number| {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move { open(&world, number).await })
+    };
+    let (mine, theirs) = (spawn(1), spawn(2));
+    settle().await;
+    assert_eq!(taps.0.load(Ordering::SeqCst), 2);
+    assert_eq!(world.gate.deposit(&tap(&world, 1)), 1);
+    assert_eq!(mine.await.unwrap(), Ok(()));
+    settle().await;
+    assert!(!theirs.is_finished(), "another's tap freed it");
+    let Err(refused) = theirs.await.unwrap() else { unreachable!("nobody tapped for it") };
+    assert!(refused.contains("nobody tapped in time"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn asks_of_one_holder_share_one_challenge() {
+    let taps = Arc::new(CountingTaps::default());
+    let world = Arc::new(World::with_taps(&policy("", "127.0.0.1:9"), taps.clone()));
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let world = Arc::clone(&world);
+        held.push(tokio::spawn(async move { open(&world, 3).await }));
+    }
+    settle().await;
+    assert_eq!(taps.0.load(Ordering::SeqCst), 1);
+    assert_eq!(world.gate.deposit(&tap(&world, 3)), 1);
+    for one in held {
+        assert_eq!(one.await.unwrap(), Ok(()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_holds_so_many_connections_and_no_more() {
+    let world = Arc::new(World::with_taps(&policy("", "127.0.0.1:9"), Arc::new(CountingTaps::default())));
+    for number in 0..16 {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move { open(&world, number).await });
+    }
+    settle().await;
+    let Err(refused) = open(&world, 99).await else { unreachable!("no limit") };
+    assert!(refused.contains("too many of your connections wait"), "{refused}");
+}

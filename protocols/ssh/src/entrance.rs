@@ -1,0 +1,146 @@
+//! The client's leg: how a client comes in, and what it says once it is in.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use russh::keys::ssh_key::{Certificate, Signature};
+use russh::server::{Auth, Handle, Handler, PublicKeyOffer, Session};
+use tapgate_audit::Event;
+use tapgate_identity::{Identity, IdentityError};
+use tokio::sync::oneshot;
+
+use crate::link::Link;
+use crate::name::{Destination, DestinationError};
+use crate::serve::Ssh;
+use crate::side::Side;
+
+/// Somebody who has shown a certificate, has signed with its key, and says where to.
+pub(crate) struct Guest {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) destination: Destination,
+    pub(crate) client: Handle,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Rejection {
+    #[error("{0}")]
+    Identity(#[from] IdentityError),
+    #[error("{0}")]
+    Destination(#[from] DestinationError),
+    #[error("the certificate is {ssh}'s, and the tunnel around the connection is {tunnel}'s (use one login)")]
+    OtherUser { ssh: String, tunnel: String },
+}
+
+impl Rejection {
+    /// Whether the client is told. It is told what helps the holder of a certificate of ours; for a
+    /// certificate that leads elsewhere it is not, since the client's next one may be the right one.
+    fn is_told(&self) -> bool {
+        match self {
+            Self::Identity(error) => matches!(
+                error,
+                IdentityError::Expired
+                    | IdentityError::NotYetValid
+                    | IdentityError::SourceAddress
+                    | IdentityError::OtherGate
+            ),
+            Self::Destination(_) | Self::OtherUser { .. } => true,
+        }
+    }
+}
+
+/// The handler of the client's leg.
+pub(crate) struct Entrance {
+    ssh: Arc<Ssh>,
+    peer: SocketAddr,
+    tunnel: Option<Arc<Identity>>,
+    link: Arc<Link>,
+    /// Who was let in by the last try; a try for another user name begins with none.
+    admitted: Option<(Arc<Identity>, Destination)>,
+    banner: Option<String>,
+    enter: Option<oneshot::Sender<Guest>>,
+}
+
+impl Entrance {
+    /// A handler, and the guest whom it lets in.
+    pub(crate) fn new(
+        ssh: Arc<Ssh>,
+        peer: SocketAddr,
+        tunnel: Option<Arc<Identity>>,
+        link: Arc<Link>,
+    ) -> (Self, oneshot::Receiver<Guest>) {
+        let (enter, entered) = oneshot::channel();
+        (Self { ssh, peer, tunnel, link, admitted: None, banner: None, enter: Some(enter) }, entered)
+    }
+
+    /// Judges a certificate whose key has signed for this user name.
+    fn admit(&self, user: &str, certificate: &Certificate) -> Result<(Arc<Identity>, Destination), Rejection> {
+        let destination = Destination::parse(user, self.ssh.gate_name());
+        let principal = destination.as_ref().map_or_else(|_| user.to_owned(), Destination::principal);
+        let now = self.ssh.clock().now();
+        let identity = self.ssh.trust().verify_ssh(certificate, &principal, self.peer.ip(), now)?;
+        if let Some(tunnel) = self.tunnel.as_ref().filter(|tunnel| tunnel.user() != identity.user()) {
+            return Err(Rejection::OtherUser {
+                ssh: identity.user().to_string(),
+                tunnel: tunnel.user().to_string(),
+            });
+        }
+        Ok((Arc::new(identity), destination?))
+    }
+
+    fn reject(&mut self, certificate: &Certificate, rejection: &Rejection) {
+        tracing::info!(peer = %self.peer, key_id = certificate.key_id(), reason = %rejection, "Refused a certificate");
+        self.ssh.sink().record(Event::LoginFailed {
+            user: certificate.key_id().into(),
+            peer: self.peer,
+            reason: rejection.to_string().into(),
+        });
+        self.banner = rejection.is_told().then(|| format!("ERROR: {rejection}\r\n"));
+    }
+}
+
+impl Handler for Entrance {
+    type Error = russh::Error;
+
+    /// Plain keys are refused before anything is signed: `ssh` offers the plain key first, and its
+    /// certificate only after that.
+    async fn auth_publickey_offered(&mut self, _user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
+        Ok(if offer.certificate.is_some() { Auth::Accept } else { Auth::reject() })
+    }
+
+    async fn auth_openssh_certificate(
+        &mut self,
+        user: &str,
+        certificate: &Certificate,
+        _signature: &Signature,
+    ) -> Result<Auth, Self::Error> {
+        self.admitted = None;
+        Ok(match self.admit(user, certificate) {
+            Ok(admitted) => {
+                self.admitted = Some(admitted);
+                Auth::Accept
+            }
+            Err(rejection) => {
+                self.reject(certificate, &rejection);
+                Auth::reject()
+            }
+        })
+    }
+
+    fn rejection_banner(&mut self) -> Option<String> {
+        self.banner.take()
+    }
+
+    async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
+        let (Some((identity, destination)), Some(enter)) = (self.admitted.take(), self.enter.take()) else {
+            return Err(russh::Error::NotAuthenticated);
+        };
+        let guest = Guest { identity, destination, client: session.handle() };
+        enter.send(guest).map_err(|_| russh::Error::Disconnect)
+    }
+
+    async fn raw_packet(&mut self, packet: &[u8]) -> Result<bool, Self::Error> {
+        self.link.packet(Side::Client, packet);
+        Ok(true)
+    }
+}

@@ -1,0 +1,307 @@
+//! What joins the two legs of a connection: packets wait here until the session is open, and then
+//! pass from the one russh loop to the other without a task in between.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tapgate_session::Live;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use crate::credit::Queued;
+use crate::limits::{
+    CONTROL_BACKLOG_MAX, EARLY_BYTES_MAX, EARLY_PACKETS_MAX, FIRST_CHANNEL_MAX, SILENCE_MAX,
+};
+use crate::relay::{Activity, Ground, Load, Relay, Violation};
+use crate::rules::Rules;
+use crate::side::{Both, Side};
+
+/// Why the link ended a connection by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// A client that does not wait until its session is open.
+    Early,
+    /// A peer broke the protocol.
+    Violation(Violation),
+    /// A peer does not read, and the other one floods it.
+    Flooded(Side),
+    /// A peer says nothing any more.
+    Silent(Side),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Early => f.write_str("the client sent too much before its session was open"),
+            Self::Violation(violation) => violation.fmt(f),
+            Self::Flooded(side) => write!(f, "the {side} does not read what the other side sends"),
+            Self::Silent(side) => write!(f, "the {side} no longer answers"),
+        }
+    }
+}
+
+/// Both legs' handles, and the session whose right they use.
+pub(crate) struct Legs {
+    pub(crate) client: russh::server::Handle,
+    pub(crate) target: russh::client::RawSender,
+    /// The session. Only a spent grant makes one, so that nothing passes without.
+    pub(crate) live: Live,
+}
+
+/// What joins the two legs of a connection.
+pub(crate) struct Link {
+    inner: Mutex<Inner>,
+    /// Data has left for which withheld credit may be passed on.
+    drained: Arc<Notify>,
+}
+
+struct Inner {
+    state: State,
+    fault: Option<oneshot::Sender<Fault>>,
+}
+
+enum State {
+    /// The session is being opened; packets wait.
+    Early(Early),
+    /// The session is open; packets pass.
+    Open(Box<Course>),
+    /// The session is over; packets are dropped.
+    Over(Option<Live>),
+}
+
+impl Link {
+    /// A link, and the news of what goes wrong on it.
+    pub(crate) fn new() -> (Arc<Self>, oneshot::Receiver<Fault>) {
+        let (fault, faults) = oneshot::channel();
+        let inner = Inner { state: State::Early(Early::default()), fault: Some(fault) };
+        (Arc::new(Self { inner: Mutex::new(inner), drained: Arc::default() }), faults)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a packet from one side; never waits.
+    pub(crate) fn packet(&self, from: Side, bytes: &[u8]) {
+        let mut inner = self.lock();
+        let taken = match &mut inner.state {
+            State::Early(early) => early.push(from, bytes),
+            State::Open(course) => course.packet(from, bytes),
+            State::Over(_) => Ok(()),
+        };
+        inner.end_on(taken);
+    }
+
+    /// Opens the session: what has waited passes first, in its order.
+    pub(crate) fn open(&self, legs: Legs) {
+        let mut inner = self.lock();
+        let State::Early(early) = std::mem::replace(&mut inner.state, State::Over(None)) else { return };
+        let mut course = Course::new(legs, Arc::clone(&self.drained));
+        let taken = early.packets.into_iter().try_for_each(|(from, bytes)| course.packet(from, &bytes));
+        inner.state = State::Open(Box::new(course));
+        inner.end_on(taken);
+    }
+
+    /// Ends the passing of packets; answers the session, once.
+    pub(crate) fn close(&self) -> Option<Live> {
+        let mut inner = self.lock();
+        inner.over();
+        match &mut inner.state {
+            State::Over(live) => live.take(),
+            State::Early(_) | State::Open(_) => None,
+        }
+    }
+
+    /// Whether the target has left no channel open.
+    pub(crate) fn target_is_done(&self) -> bool {
+        match &self.lock().state {
+            State::Open(course) => course.relay.target_is_done(),
+            State::Early(_) | State::Over(_) => true,
+        }
+    }
+
+    /// When the person at the client last did something.
+    pub(crate) fn active(&self) -> Option<Instant> {
+        match &self.lock().state {
+            State::Open(course) => Some(course.active),
+            State::Early(_) | State::Over(_) => None,
+        }
+    }
+
+    /// Asks both sides whether they are still there, and ends the session where one has been silent.
+    pub(crate) fn keep_alive(&self) {
+        let mut inner = self.lock();
+        if let State::Open(course) = &mut inner.state {
+            let kept = course.keep_alive();
+            inner.end_on(kept);
+        }
+    }
+
+    /// Waits until data has left for which withheld credit may be passed on, and passes it on.
+    pub(crate) async fn pass_credit(&self) {
+        self.drained.notified().await;
+        if let State::Open(course) = &mut self.lock().state {
+            course.relay.drained(&mut course.ground);
+        }
+    }
+}
+
+impl Inner {
+    fn end_on(&mut self, taken: Result<(), Fault>) {
+        if let Err(fault) = taken {
+            self.over();
+            // The receiver is gone where the connection ends anyway.
+            let _ = self.fault.take().map(|news| news.send(fault));
+        }
+    }
+
+    fn over(&mut self) {
+        self.state = match std::mem::replace(&mut self.state, State::Over(None)) {
+            State::Open(course) => State::Over(Some(course.ground.live)),
+            State::Over(live) => State::Over(live),
+            State::Early(_) => State::Over(None),
+        };
+    }
+}
+
+/// Packets that came before the session was open.
+#[derive(Default)]
+struct Early {
+    packets: Vec<(Side, Bytes)>,
+    bytes: usize,
+}
+
+impl Early {
+    fn push(&mut self, from: Side, bytes: &[u8]) -> Result<(), Fault> {
+        self.bytes = self.bytes.saturating_add(bytes.len());
+        if self.packets.len() >= EARLY_PACKETS_MAX || self.bytes > EARLY_BYTES_MAX {
+            return Err(Fault::Early);
+        }
+        self.packets.push((from, Bytes::copy_from_slice(bytes)));
+        Ok(())
+    }
+}
+
+/// An open session's relay, with what it needs.
+struct Course {
+    relay: Relay,
+    ground: Footing,
+    /// When each side last said something.
+    heard: Both<Instant>,
+    /// When the person at the client last did something.
+    active: Instant,
+}
+
+impl Course {
+    fn new(legs: Legs, drained: Arc<Notify>) -> Self {
+        let terms = legs.live.terms();
+        let rules = Rules {
+            port_forwarding: terms.port_forwarding,
+            forward_agent: terms.forward_agent,
+            file_copy: terms.ssh_file_copy,
+        };
+        let now = Instant::now();
+        let ground = Footing {
+            client: legs.client,
+            target: legs.target,
+            live: legs.live,
+            first: Some(now),
+            backlog: Both::default(),
+            drained,
+        };
+        Self { relay: Relay::new(rules), ground, heard: Both { client: now, target: now }, active: now }
+    }
+
+    fn packet(&mut self, from: Side, bytes: &[u8]) -> Result<(), Fault> {
+        let now = Instant::now();
+        *self.heard.of_mut(from) = now;
+        let activity = self.relay.packet(&mut self.ground, from, bytes).map_err(Fault::Violation)?;
+        if from == Side::Client && activity == Activity::Person {
+            self.active = now;
+        }
+        let flooded = |side| self.ground.backlog.of(side).load(Ordering::Relaxed) > CONTROL_BACKLOG_MAX;
+        match [Side::Client, Side::Target].into_iter().find(|side| flooded(*side)) {
+            Some(side) => Err(Fault::Flooded(side)),
+            None => Ok(()),
+        }
+    }
+
+    fn keep_alive(&mut self) -> Result<(), Fault> {
+        for side in [Side::Client, Side::Target] {
+            if self.heard.of(side).elapsed() > SILENCE_MAX {
+                return Err(Fault::Silent(side));
+            }
+            self.relay.keepalive(&mut self.ground, side);
+        }
+        Ok(())
+    }
+}
+
+/// The ground that an open session's relay stands on.
+struct Footing {
+    client: russh::server::Handle,
+    target: russh::client::RawSender,
+    live: Live,
+    /// Since when the first channel may be opened without a verdict of its own.
+    first: Option<Instant>,
+    backlog: Both<Arc<AtomicUsize>>,
+    drained: Arc<Notify>,
+}
+
+impl Ground for Footing {
+    fn send(&mut self, to: Side, packet: Bytes, load: Load<'_>) {
+        let count = match load {
+            Load::Control => {
+                let backlog = Arc::clone(self.backlog.of(to));
+                backlog.fetch_add(packet.len(), Ordering::Relaxed);
+                Count::Control(backlog)
+            }
+            Load::Data(queued, bytes) => Count::Data(queued.clone(), bytes, Arc::clone(&self.drained)),
+        };
+        let packet = Bytes::from_owner(Waiting { packet, count });
+        // A leg that is gone ends the session by its own news.
+        let _ = match to {
+            Side::Client => self.client.send_raw(packet),
+            Side::Target => self.target.send(packet),
+        };
+    }
+
+    fn may_open(&mut self) -> Result<(), String> {
+        let covered = self.first.take().is_some_and(|since| since.elapsed() < FIRST_CHANNEL_MAX);
+        if covered { Ok(()) } else { self.live.may_open().map_err(|denial| denial.message().to_owned()) }
+    }
+}
+
+/// A packet in a leg's queue, counted until russh has taken it.
+struct Waiting {
+    packet: Bytes,
+    count: Count,
+}
+
+enum Count {
+    Control(Arc<AtomicUsize>),
+    Data(Queued, u32, Arc<Notify>),
+}
+
+impl AsRef<[u8]> for Waiting {
+    fn as_ref(&self) -> &[u8] {
+        &self.packet
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        match &self.count {
+            Count::Control(backlog) => {
+                backlog.fetch_sub(self.packet.len(), Ordering::Relaxed);
+            }
+            Count::Data(queued, bytes, drained) => {
+                if queued.remove(*bytes) {
+                    drained.notify_one();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What may pass: channel types and requests by name, and the words of each refusal.
+
+use crate::side::Side;
+use crate::wire::only_string;
+
+/// The request that every peer answers and nobody obeys.
+pub const KEEPALIVE: &str = "keepalive@openssh.com";
+
+/// The channel type over which a forwarded agent is reached.
+pub const AGENT_CHANNEL: &str = "auth-agent@openssh.com";
+
+/// The request to forward an agent.
+pub const AGENT_REQUEST: &str = "auth-agent-req@openssh.com";
+
+/// What the session's roles allow beside a shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// `ssh -L` and `-D`.
+    pub port_forwarding: bool,
+    /// `ssh -A`.
+    pub forward_agent: bool,
+    /// `scp` and `sftp`. It keeps honest tools from copying; whoever has a shell can copy with `cat`.
+    pub file_copy: bool,
+}
+
+/// What becomes of a channel that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenRule {
+    /// It is passed on, after a verdict for a further channel.
+    Weigh,
+    /// It is passed on.
+    Pass,
+    /// It is refused in these words.
+    Refuse(&'static str),
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestRule {
+    /// It is passed on.
+    Pass,
+    /// It asks for agent forwarding, and is passed on.
+    Agent,
+    /// It is answered with no.
+    Refuse,
+}
+
+impl Rules {
+    /// Judges a channel type; `agent_asked` when the client asked for agent forwarding.
+    pub fn open(&self, from: Side, kind: &str, agent_asked: bool) -> OpenRule {
+        match (from, kind) {
+            (Side::Client, "session") => OpenRule::Weigh,
+            (Side::Client, "direct-tcpip") if self.port_forwarding => OpenRule::Weigh,
+            (Side::Client, "direct-tcpip" | "direct-streamlocal@openssh.com") => {
+                OpenRule::Refuse("port forwarding is not allowed here (ask for a role with port_forwarding)")
+            }
+            (Side::Client, "tun@openssh.com") => OpenRule::Refuse("tunnel devices are not supported by this gate"),
+            (Side::Client, _) => OpenRule::Refuse("this gate does not know this type of channel"),
+            (Side::Target, AGENT_CHANNEL) if self.forward_agent && agent_asked => OpenRule::Pass,
+            (Side::Target, _) => OpenRule::Refuse("the gate lets a target open no channel of this type"),
+        }
+    }
+
+    /// Judges a request about the connection.
+    pub fn global(from: Side, name: &str) -> RequestRule {
+        match (from, name) {
+            (_, KEEPALIVE) | (Side::Client, "no-more-sessions@openssh.com") => RequestRule::Pass,
+            // Remote forwarding; and hostkeys-00@openssh.com, by which a target would teach the
+            // client its own host keys for the gate's name.
+            _ => RequestRule::Refuse,
+        }
+    }
+
+    /// Judges a request about a session channel.
+    pub fn request(&self, from: Side, name: &str, body: &[u8]) -> RequestRule {
+        match (from, name) {
+            (_, KEEPALIVE | "eow@openssh.com" | "xon-xoff")
+            | (Side::Client, "pty-req" | "env" | "shell" | "window-change" | "signal" | "break")
+            | (Side::Target, "exit-status" | "exit-signal") => RequestRule::Pass,
+            (Side::Client, "exec" | "subsystem") if self.file_copy || !is_file_copy(name, body) => RequestRule::Pass,
+            (Side::Client, AGENT_REQUEST) if self.forward_agent => RequestRule::Agent,
+            _ => RequestRule::Refuse,
+        }
+    }
+}
+
+/// Whether a command or subsystem is what `scp` and `sftp` ask for.
+fn is_file_copy(name: &str, body: &[u8]) -> bool {
+    let text = only_string(body).map(String::from_utf8_lossy).unwrap_or_default();
+    let mut words = text.split_ascii_whitespace();
+    let program = words.next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+    match name {
+        "subsystem" => program == "sftp",
+        _ => program == "sftp-server" || (program == "scp" && words.any(|w| w == "-t" || w == "-f")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Side::{Client, Target};
+
+    const NONE: Rules = Rules { port_forwarding: false, forward_agent: false, file_copy: false };
+    const ALL: Rules = Rules { port_forwarding: true, forward_agent: true, file_copy: true };
+
+    fn string(text: &str) -> Vec<u8> {
+        [&u32::try_from(text.len()).unwrap().to_be_bytes(), text.as_bytes()].concat()
+    }
+
+    #[test]
+    fn channels() {
+        let refused = |rule| matches!(rule, OpenRule::Refuse(_));
+        assert_eq!(NONE.open(Client, "session", false), OpenRule::Weigh);
+        assert_eq!(ALL.open(Client, "direct-tcpip", false), OpenRule::Weigh);
+        assert!(refused(NONE.open(Client, "direct-tcpip", false)));
+        assert_eq!(ALL.open(Target, AGENT_CHANNEL, true), OpenRule::Pass);
+        assert!(refused(ALL.open(Target, AGENT_CHANNEL, false)), "the client must have asked");
+        assert!(refused(NONE.open(Target, AGENT_CHANNEL, true)));
+        for kind in ["direct-streamlocal@openssh.com", "tun@openssh.com", "x11", AGENT_CHANNEL, "forwarded-tcpip"] {
+            assert!(refused(ALL.open(Client, kind, true)), "{kind}");
+        }
+        for kind in ["session", "direct-tcpip", "x11", "forwarded-tcpip", "forwarded-streamlocal@openssh.com"] {
+            assert!(refused(ALL.open(Target, kind, true)), "{kind}");
+        }
+    }
+
+    #[test]
+    fn global_requests() {
+        for (from, name, expect) in [
+            (Client, KEEPALIVE, RequestRule::Pass),
+            (Target, KEEPALIVE, RequestRule::Pass),
+            (Client, "no-more-sessions@openssh.com", RequestRule::Pass),
+            (Client, "tcpip-forward", RequestRule::Refuse),
+            (Client, "cancel-tcpip-forward", RequestRule::Refuse),
+            (Client, "streamlocal-forward@openssh.com", RequestRule::Refuse),
+            (Target, "hostkeys-00@openssh.com", RequestRule::Refuse),
+            (Target, "no-more-sessions@openssh.com", RequestRule::Refuse),
+        ] {
+            assert_eq!(Rules::global(from, name), expect, "{from} {name}");
+        }
+    }
+
+    #[test]
+    fn session_requests() {
+        let passes = |from, name| ALL.request(from, name, &string("true")) == RequestRule::Pass;
+        for name in ["pty-req", "env", "shell", "exec", "subsystem", "window-change", "signal", "break", "xon-xoff"] {
+            assert!(passes(Client, name), "{name}");
+        }
+        for name in ["exit-status", "exit-signal", "x11-req", "winadj@putty.projects.tartarus.org"] {
+            assert!(!passes(Client, name), "{name}");
+        }
+        for name in ["exit-status", "exit-signal", "eow@openssh.com", KEEPALIVE] {
+            assert!(passes(Target, name), "{name}");
+        }
+        for name in ["pty-req", "shell", "exec", AGENT_REQUEST] {
+            assert!(!passes(Target, name), "{name}");
+        }
+        assert_eq!(ALL.request(Client, AGENT_REQUEST, b""), RequestRule::Agent);
+        assert_eq!(NONE.request(Client, AGENT_REQUEST, b""), RequestRule::Refuse);
+    }
+
+    #[test]
+    fn file_copy() {
+        for (name, text, copies) in [
+            ("subsystem", "sftp", true),
+            ("subsystem", "netconf", false),
+            ("exec", "scp -t /tmp", true),
+            ("exec", "/usr/bin/scp -r -f .", true),
+            ("exec", "/usr/lib/openssh/sftp-server", true),
+            ("exec", "scp a b", false),
+            ("exec", "ls", false),
+            ("exec", "", false),
+        ] {
+            let expect = if copies { RequestRule::Refuse } else { RequestRule::Pass };
+            assert_eq!(NONE.request(Client, name, &string(text)), expect, "{text}");
+            assert_eq!(ALL.request(Client, name, &string(text)), RequestRule::Pass, "{text}");
+        }
+    }
+}

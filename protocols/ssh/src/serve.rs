@@ -1,0 +1,353 @@
+//! One connection from its first byte to its last: handshake, verdict, target, relay, farewell.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{BoxFuture, FutureExt};
+use russh::Disconnect;
+use russh::keys::ssh_key::{Certificate, PrivateKey};
+use russh::server::RunningSession;
+use tapgate_audit::Sink;
+use tapgate_identity::{SshCa, Trust, TrustSource};
+use tapgate_model::{Clock, Kind, Login};
+use tapgate_relay::{Accepted, Protocol, Sniff};
+use tapgate_session::{Ask, ConnectionFacts, CutReason, CutWatch, Door, EndReason, Gate, Live, NoPrompt, ProtocolName};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::algorithms;
+use crate::entrance::{Entrance, Guest};
+use crate::limits::{FAREWELL_MAX, FLUSH_MAX, HANDSHAKE_MAX, KEEPALIVE, LINGER_MAX};
+use crate::link::{Fault, Legs, Link};
+use crate::severable::Severable;
+use crate::target::{Passport, TargetLeg};
+use crate::write::one_line;
+
+/// What the SSH protocol is made of.
+pub struct SshParts {
+    /// Who decides.
+    pub gate: Gate,
+    /// Whose certificates become identities.
+    pub trust: TrustSource,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where the audit log goes.
+    pub sink: Arc<dyn Sink>,
+    /// The gate's own host key.
+    pub host_key: PrivateKey,
+    /// The certificate of that key.
+    pub host_certificate: Certificate,
+    /// Who signs the certificates that are shown to targets.
+    pub target_ca: Arc<SshCa>,
+    /// The gate's name, which may stand behind the target's in a user name.
+    pub gate_name: String,
+}
+
+/// The SSH protocol at the gate.
+pub struct Ssh {
+    gate: Gate,
+    trust: TrustSource,
+    clock: Arc<dyn Clock>,
+    sink: Arc<dyn Sink>,
+    gate_name: String,
+    config: Arc<russh::server::Config>,
+    passport: Passport,
+}
+
+/// Why the SSH protocol can't be offered.
+#[derive(Debug, thiserror::Error)]
+pub enum SshError {
+    /// No key could be made for the certificates that targets are shown.
+    #[error("no key could be made for logging in to targets: {0}")]
+    Key(#[from] russh::keys::ssh_key::Error),
+}
+
+impl Ssh {
+    /// The protocol, made of these parts.
+    pub fn new(parts: SshParts) -> Result<Self, SshError> {
+        let passport = Passport::new(parts.target_ca, Arc::clone(&parts.clock))?;
+        let config = Arc::new(algorithms::server(parts.host_key, parts.host_certificate));
+        Ok(Self {
+            gate: parts.gate,
+            trust: parts.trust,
+            clock: parts.clock,
+            sink: parts.sink,
+            gate_name: parts.gate_name,
+            config,
+            passport,
+        })
+    }
+
+    pub(crate) fn trust(&self) -> Arc<Trust> {
+        (self.trust)()
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    pub(crate) fn sink(&self) -> &dyn Sink {
+        &*self.sink
+    }
+
+    pub(crate) fn gate_name(&self) -> &str {
+        &self.gate_name
+    }
+}
+
+impl Protocol for Ssh {
+    fn name(&self) -> ProtocolName {
+        ProtocolName::Ssh
+    }
+
+    fn sniff(&self, head: &[u8]) -> Sniff {
+        sniff(head)
+    }
+
+    fn serve(self: Arc<Self>, conn: Accepted) -> BoxFuture<'static, ()> {
+        serve(self, conn).boxed()
+    }
+}
+
+/// Whether a connection begins as an SSH client's does.
+pub fn sniff(head: &[u8]) -> Sniff {
+    const HELLO: &[u8] = b"SSH-";
+    if head.starts_with(HELLO) {
+        Sniff::Yes
+    } else if HELLO.starts_with(head) {
+        Sniff::NeedMore
+    } else {
+        Sniff::No
+    }
+}
+
+async fn serve(ssh: Arc<Ssh>, conn: Accepted) {
+    let deadline = Instant::now() + HANDSHAKE_MAX;
+    let (link, faults) = Link::new();
+    let (entrance, guest) = Entrance::new(Arc::clone(&ssh), conn.peer, conn.tls, Arc::clone(&link));
+    let token = CancellationToken::new();
+    let sever = token.clone().drop_guard();
+    let running = russh::server::run_stream(Arc::clone(&ssh.config), Severable::new(conn.io, token), entrance);
+    let Ok(Ok(running)) = tokio::time::timeout_at(deadline, running).await else {
+        tracing::debug!(peer = %conn.peer, "A connection ended before it said hello in SSH");
+        return;
+    };
+    let mut client = ClientLeg { running, _sever: sever };
+    let guest = tokio::select! {
+        _ = &mut client.running => return,
+        () = sleep_until(deadline) => return client.farewell("nobody logged in in time", FAREWELL_MAX).await,
+        guest = guest => guest,
+    };
+    let Ok(guest) = guest else { return };
+    let facts =
+        ConnectionFacts { peer: conn.peer, door: Door::Certificate, protocol: ProtocolName::Ssh, holder: None };
+    let opened = tokio::select! {
+        _ = &mut client.running => return,
+        opened = open(&ssh, &guest, &facts, &link) => opened,
+    };
+    match opened {
+        Ok((target, live)) => Course { client, target, link, faults }.run(guest, live).await,
+        Err(message) => client.farewell(&format!("ERROR: {message}"), FAREWELL_MAX).await,
+    }
+}
+
+/// Asks for the session and enters the target; the error is for the user.
+async fn open(
+    ssh: &Ssh,
+    guest: &Guest,
+    facts: &ConnectionFacts,
+    link: &Arc<Link>,
+) -> Result<(TargetLeg, Live), String> {
+    let login = Login::Unix(guest.destination.login.clone());
+    let ask = Ask {
+        identity: &guest.identity,
+        kind: Kind::Node,
+        target: &guest.destination.target,
+        login: &login,
+        connection: facts,
+    };
+    let grant = ssh.gate.open(&ask, &mut NoPrompt).await.map_err(|refusal| {
+        tracing::info!(peer = %facts.peer, user = %guest.identity.user(), target = %guest.destination.target,
+            reason = refusal.reason(), "Refused a session");
+        refusal.message().to_owned()
+    })?;
+    let (upstream, live) = grant.dial().await.map_err(|error| {
+        tracing::warn!(target = %guest.destination.target, %error, "Could not dial a target");
+        error.to_string()
+    })?;
+    let mut cut = live.cut();
+    let entered = tokio::select! {
+        reason = cut.wanted() => {
+            live.finish(EndReason::Cut(reason.clone()));
+            return Err(reason.to_string());
+        }
+        entered = TargetLeg::enter(&ssh.passport, upstream, &live, Arc::clone(link)) => entered,
+    };
+    match entered {
+        Ok(target) => Ok((target, live)),
+        Err(error) => {
+            let message = format!("node \"{}\" can't be entered: {error}", live.target().name);
+            tracing::warn!(target = %live.target().name, %error, "Could not enter a target");
+            live.finish(EndReason::Error(message.clone()));
+            Err(message)
+        }
+    }
+}
+
+/// Why a relay is over.
+enum Over {
+    Client,
+    Target,
+    Cut(CutReason),
+    Fault(Fault),
+    Idle(Duration),
+}
+
+impl Over {
+    /// What the client reads; nothing where it has left.
+    fn message(&self, target: &str) -> Option<String> {
+        match self {
+            Self::Client => None,
+            Self::Target => Some(format!("node \"{target}\" closed the connection")),
+            Self::Cut(reason) => Some(format!("ERROR: this session was ended: {reason}")),
+            Self::Fault(fault) => Some(format!("ERROR: this session was ended: {fault}")),
+            Self::Idle(limit) => {
+                Some(format!("ERROR: this session was ended: nothing was typed for {} seconds", limit.as_secs()))
+            }
+        }
+    }
+
+    /// How long the client has to read what was sent to it, that message included.
+    fn patience(&self) -> Duration {
+        match self {
+            Self::Target => FLUSH_MAX,
+            Self::Client | Self::Cut(_) | Self::Fault(_) | Self::Idle(_) => FAREWELL_MAX,
+        }
+    }
+}
+
+impl From<Over> for EndReason {
+    fn from(over: Over) -> Self {
+        match over {
+            Over::Client => Self::Client,
+            Over::Target => Self::Target,
+            Over::Cut(reason) => Self::Cut(reason),
+            Over::Fault(fault) => Self::Error(fault.to_string()),
+            Over::Idle(_) => Self::Idle,
+        }
+    }
+}
+
+/// An open session on its way.
+struct Course {
+    client: ClientLeg,
+    target: TargetLeg,
+    link: Arc<Link>,
+    faults: oneshot::Receiver<Fault>,
+}
+
+impl Course {
+    async fn run(mut self, guest: Guest, live: Live) {
+        let (cut, idle) = (live.cut(), live.terms().client_idle_timeout);
+        let name = live.target().name.clone();
+        self.link.open(Legs { client: guest.client, target: self.target.handle.raw_sender(), live });
+        let over = self.watch(cut, idle).await;
+        if matches!(over, Over::Target) && self.link.target_is_done() {
+            // Everything is said. A client that closes by itself keeps the exit status it has.
+            let _ = timeout(LINGER_MAX, &mut self.client.running).await;
+        }
+        // From here on nothing passes.
+        let live = self.link.close();
+        let goodbye = async {
+            if let Some(message) = over.message(name.as_str()) {
+                self.client.farewell(&message, over.patience()).await;
+            }
+        };
+        tokio::join!(goodbye, self.target.farewell());
+        if let Some(live) = live {
+            live.finish(over.into());
+        }
+    }
+
+    /// Waits for whatever ends the session first.
+    async fn watch(&mut self, mut cut: CutWatch, idle: Option<Duration>) -> Over {
+        let mut keepalive = tokio::time::interval_at(Instant::now() + KEEPALIVE, KEEPALIVE);
+        loop {
+            tokio::select! {
+                biased;
+                reason = cut.wanted() => return Over::Cut(reason),
+                Ok(fault) = &mut self.faults => return Over::Fault(fault),
+                _ = &mut self.client.running => return Over::Client,
+                _ = &mut self.target.handle => return Over::Target,
+                () = self.link.pass_credit() => {}
+                _ = keepalive.tick() => self.link.keep_alive(),
+                limit = idleness(&self.link, idle) => return Over::Idle(limit),
+            }
+        }
+    }
+}
+
+/// Waits until the person at the client has done nothing for as long as the role allows.
+async fn idleness(link: &Link, limit: Option<Duration>) -> Duration {
+    let Some(limit) = limit else { return std::future::pending().await };
+    loop {
+        match link.active().map(|active| active + limit) {
+            Some(end) if end > Instant::now() => sleep_until(end).await,
+            Some(_) => return limit,
+            None => sleep(limit).await,
+        }
+    }
+}
+
+/// The client's leg.
+struct ClientLeg {
+    running: RunningSession<Entrance>,
+    /// Cuts the connection when the leg is dropped, whatever russh is waiting for.
+    _sever: DropGuard,
+}
+
+impl ClientLeg {
+    /// Says why, after all that is on its way, and leaves the client that long to read it.
+    async fn farewell(&mut self, message: &str, patience: Duration) {
+        let handle = self.running.handle();
+        let said = async {
+            // A client that is gone needs no farewell.
+            let _ = handle.disconnect(Disconnect::ByApplication, one_line(message), String::new()).await;
+            let _ = (&mut self.running).await;
+        };
+        let _ = timeout(patience, said).await;
+    }
+}
+
+impl TargetLeg {
+    /// Lets the target know, after all that is on its way.
+    async fn farewell(&mut self) {
+        let said = async {
+            // A target that is gone needs no farewell.
+            let _ = self.handle.disconnect(Disconnect::ByApplication, "the session is over", "").await;
+            let _ = (&mut self.handle).await;
+        };
+        let _ = timeout(FAREWELL_MAX, said).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_bytes() {
+        for (head, expect) in [
+            (b"".as_slice(), Sniff::NeedMore),
+            (b"S", Sniff::NeedMore),
+            (b"SSH", Sniff::NeedMore),
+            (b"SSH-2.0-OpenSSH_9.2\r\n", Sniff::Yes),
+            (b"GET / HTTP/1.1", Sniff::No),
+            (b"\x16\x03\x01", Sniff::No),
+            (b"SSL-", Sniff::No),
+        ] {
+            assert_eq!(sniff(head), expect, "{head:?}");
+        }
+    }
+}

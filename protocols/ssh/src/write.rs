@@ -1,0 +1,83 @@
+//! The packets that the relay itself says: refusals, answers, window credit and keepalives.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::limits::MESSAGE_MAX;
+use crate::wire::number;
+
+/// Why a channel is refused, in the protocol's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenFailure {
+    /// `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED`.
+    Prohibited,
+    /// `SSH_OPEN_RESOURCE_SHORTAGE`.
+    Shortage,
+}
+
+/// `SSH_MSG_CHANNEL_OPEN_FAILURE`.
+pub fn open_failure(recipient: u32, why: OpenFailure, description: &str) -> Bytes {
+    let mut packet = start(number::OPEN_FAILURE, 17 + description.len());
+    packet.put_u32(recipient);
+    packet.put_u32(match why {
+        OpenFailure::Prohibited => 1,
+        OpenFailure::Shortage => 4,
+    });
+    put_string(&mut packet, &one_line(description));
+    put_string(&mut packet, "");
+    packet.freeze()
+}
+
+/// `SSH_MSG_CHANNEL_WINDOW_ADJUST`.
+pub fn window_adjust(recipient: u32, bytes: u32) -> Bytes {
+    let mut packet = start(number::WINDOW_ADJUST, 9);
+    packet.put_u32(recipient);
+    packet.put_u32(bytes);
+    packet.freeze()
+}
+
+/// `SSH_MSG_CHANNEL_FAILURE`.
+pub fn failure(recipient: u32) -> Bytes {
+    let mut packet = start(number::FAILURE, 5);
+    packet.put_u32(recipient);
+    packet.freeze()
+}
+
+/// `SSH_MSG_REQUEST_FAILURE`.
+pub fn request_failure() -> Bytes {
+    Bytes::from_static(&[number::REQUEST_FAILURE])
+}
+
+/// A global request that every peer answers and nobody obeys.
+pub fn keepalive() -> Bytes {
+    let mut packet = start(number::GLOBAL_REQUEST, 27);
+    put_string(&mut packet, crate::rules::KEEPALIVE);
+    packet.put_u8(1);
+    packet.freeze()
+}
+
+/// The same packet with another window and packet size, which stand at this offset.
+pub fn with_window(packet: &[u8], at: usize, window: u32, packet_max: u32) -> Bytes {
+    let mut changed = BytesMut::from(packet);
+    let fields = window.to_be_bytes().into_iter().chain(packet_max.to_be_bytes());
+    for (byte, new) in changed.iter_mut().skip(at).zip(fields) {
+        *byte = new;
+    }
+    changed.freeze()
+}
+
+/// A text that may stand on a stranger's terminal: one line, no control characters, not too long.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE_MAX).collect()
+}
+
+fn start(kind: u8, size: usize) -> BytesMut {
+    let mut packet = BytesMut::with_capacity(size);
+    packet.put_u8(kind);
+    packet
+}
+
+fn put_string(packet: &mut BytesMut, text: &str) {
+    // INVARIANT: all strings written here are literals or were cut by `one_line`.
+    packet.put_u32(u32::try_from(text.len()).expect("a short text"));
+    packet.put_slice(text.as_bytes());
+}

@@ -1,0 +1,149 @@
+//! Accepts connections, within limits, and hands each to what it speaks.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tapgate_relay::{Accepted, Protocol};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HANDSHAKE_MAX, HANDSHAKES_PER_ADDRESS_MAX};
+use crate::prefixed::Prefixed;
+use crate::sniff::{self, Spoken};
+use crate::tls::{self, Tls};
+use crate::web::Web;
+
+/// What connections are handed to.
+pub(crate) struct Edge {
+    pub(crate) protocols: Vec<Arc<dyn Protocol>>,
+    pub(crate) tls: Tls,
+    pub(crate) web: Web,
+    pub(crate) handshakes: Handshakes,
+}
+
+/// How many connections of each address are in their handshake.
+#[derive(Default)]
+pub(crate) struct Handshakes(Mutex<HashMap<IpAddr, usize>>);
+
+/// A handshake under way; dropped when it is over.
+struct Handshake<'a>(&'a Handshakes, IpAddr);
+
+impl Handshakes {
+    fn begin(&self, address: IpAddr) -> Option<Handshake<'_>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = all.entry(address).or_insert(0);
+        if *count >= HANDSHAKES_PER_ADDRESS_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(Handshake(self, address))
+    }
+}
+
+impl Drop for Handshake<'_> {
+    fn drop(&mut self) {
+        let mut all = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.1);
+            }
+        }
+    }
+}
+
+/// Accepts until it is told to stop; connections go on in tasks of their own.
+pub(crate) async fn accept(listener: TcpListener, edge: Arc<Edge>, stop: CancellationToken) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "Could not accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+            tracing::warn!(%peer, "Refused a connection: the gate is full");
+            continue;
+        };
+        let edge = Arc::clone(&edge);
+        tokio::spawn(async move {
+            serve(&edge, stream, peer).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn serve(edge: &Arc<Edge>, mut stream: TcpStream, peer: SocketAddr) {
+    let Some(handshake) = edge.handshakes.begin(peer.ip()) else {
+        tracing::warn!(%peer, "Refused a connection: too many handshakes from its address");
+        return;
+    };
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, %error, "Could not set TCP_NODELAY");
+    }
+    let sniffed = timeout(HANDSHAKE_MAX, sniff::sniff(&mut stream, &edge.protocols)).await;
+    let Ok(Ok((spoken, head))) = sniffed else {
+        tracing::debug!(%peer, "Closed a connection that did not say what it speaks in time");
+        return;
+    };
+    match spoken {
+        Spoken::Protocol(n) => {
+            drop(handshake);
+            let Some(protocol) = edge.protocols.get(n) else { return };
+            let io = Box::new(Prefixed::new(head, stream));
+            Arc::clone(protocol).serve(Accepted { io, peer, tls: None }).await;
+        }
+        Spoken::Tls => {
+            let accepted = timeout(HANDSHAKE_MAX, edge.tls.accept(Prefixed::new(head, stream))).await;
+            drop(handshake);
+            match accepted {
+                Ok(Ok(opened)) => inside(edge, opened, peer).await,
+                Ok(Err(error)) => tracing::debug!(%peer, %error, "A TLS handshake failed"),
+                Err(_) => tracing::debug!(%peer, "A TLS handshake took too long"),
+            }
+        }
+        Spoken::PlainHttp => use_tls(stream, edge.web.public_addr()).await,
+        Spoken::Unknown => tracing::debug!(%peer, head = ?head.get(..head.len().min(16)), "Closed a connection in an unknown protocol"),
+    }
+}
+
+/// What is inside a TLS connection, by its ALPN.
+async fn inside(edge: &Arc<Edge>, opened: tls::Opened, peer: SocketAddr) {
+    match opened.inside {
+        tls::Inside::Protocol(name) => {
+            let Some(protocol) = edge.protocols.iter().find(|p| p.name() == name) else { return };
+            let io = Box::new(opened.stream);
+            Arc::clone(protocol).serve(Accepted { io, peer, tls: opened.identity }).await;
+        }
+        tls::Inside::Http => edge.web.serve(opened, peer).await,
+    }
+}
+
+/// Tells a plain HTTP client where the gate is, and nothing else.
+async fn use_tls(mut stream: TcpStream, public: &str) {
+    let body = format!("This port speaks TLS: use https://{public}/\n");
+    let answer = format!(
+        "HTTP/1.1 308 Permanent Redirect\r\nLocation: https://{public}/\r\nContent-Type: text/plain\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let said = timeout(HANDSHAKE_MAX, async {
+        stream.write_all(Bytes::from(answer).as_ref()).await?;
+        stream.shutdown().await
+    });
+    if let Ok(Err(error)) = said.await {
+        tracing::debug!(%error, "A plain HTTP client went away");
+    }
+}

@@ -1,0 +1,36 @@
+//! Every limit of the edge, with its reason.
+
+use std::time::Duration;
+
+/// How many connections are served at once: under the file limit of the service unit, with room
+/// for a target connection beside each.
+pub(crate) const CONNECTIONS_MAX: usize = 20_000;
+
+/// How many connections of one address may be in their handshake at once. A stalled handshake
+/// costs its peer as much as us, but only up to here (CVE-2026-7776 of a peer).
+pub(crate) const HANDSHAKES_PER_ADDRESS_MAX: usize = 64;
+
+/// How long a client may take from connecting to the end of its TLS handshake.
+pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+
+/// How many bytes are looked at to tell the protocol: an SSH version line may be 255 bytes, and
+/// the others tell in their first few.
+pub(crate) const SNIFF_MAX: usize = 256;
+
+/// How long a client may take to send a request's head.
+pub(crate) const REQUEST_HEAD_MAX: Duration = Duration::from_secs(15);
+
+/// How large a request's body may be: a file of resources; far more than any ceremony.
+pub(crate) const BODY_MAX: usize = 512 * 1024;
+
+/// How long a request may take, the password hash and the store's write included.
+pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(60);
+
+/// How long live sessions get at shutdown to read why they end.
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// How long the gate waits after a failed accept (no file descriptors, usually) before the next.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often spent ceremonies and other ended entries are swept from the store.
+pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(60);

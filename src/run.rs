@@ -1,0 +1,80 @@
+//! Runs one command of `tapgate`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, anyhow};
+use tapgate_config::Config;
+use tracing_subscriber::EnvFilter;
+
+use crate::{Command, demo, start};
+
+pub(crate) fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Version => println!("tapgate {}", env!("CARGO_PKG_VERSION")),
+        Command::Check { config } => check(&config)?,
+        Command::Init { config, admin } => {
+            log();
+            init(&config, admin)?;
+        }
+        Command::Start { config } => {
+            log();
+            let config = load(&config)?;
+            runtime()?.block_on(start::serve(config))?;
+        }
+        Command::Demo(options) => return runtime()?.block_on(demo::run(options)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("can't start the runtime")
+}
+
+/// The operator's log: JSON lines on standard error; `RUST_LOG` chooses how much.
+fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,russh=warn"));
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+/// Reads the configuration; all its problems at once are the error.
+pub(crate) fn load(path: &Path) -> Result<Config> {
+    tapgate_config::load(path).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(|p| format!("  {p}")).collect();
+        anyhow!("the configuration can't be used (mend these and try again):\n{}", lines.join("\n"))
+    })
+}
+
+fn check(path: &Path) -> Result<()> {
+    let config = load(path)?;
+    let mut problems = Vec::new();
+    let mut documents = Vec::new();
+    for file in start::resource_files(config.resources.as_deref())? {
+        let text = std::fs::read_to_string(&file).with_context(|| format!("can't read {}", file.display()))?;
+        match tapgate_policy::parse(&file.display().to_string(), &text) {
+            Ok(parsed) => documents.extend(parsed),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() {
+        problems = tapgate_policy::Policy::build(&documents).err().unwrap_or_default();
+    }
+    if !problems.is_empty() {
+        let lines: Vec<String> = problems.iter().map(|p| format!("  {p}")).collect();
+        return Err(anyhow!("the resource files can't be used (mend these and try again):\n{}", lines.join("\n")));
+    }
+    println!("{}: good, with {} resources in files", path.display(), documents.len());
+    Ok(())
+}
+
+fn init(path: &Path, admin: tapgate_model::UserName) -> Result<()> {
+    let config = load(path)?;
+    let parts = start::open(&config)?;
+    let invite = parts.authority.first_admin(admin).context("can't invite the first administrator")?;
+    println!("The data directory {} is ready. Start the gate, and within an hour run on {}'s machine:", config.data_dir.display(), invite.user);
+    println!();
+    println!("  tap enrol --gate {} --ca-pin sha256:{} --token {}", config.public_addr, parts.authority.gate_fingerprint(), invite.token);
+    println!();
+    println!("It prints a line for first_admins in {}; the key counts from the next start with that line.", path.display());
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! Puts the gate together from its configuration, and runs it until it is told to stop.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use tapgate_audit::{Event, FileSink, Sink};
+use tapgate_authority::{Authority, AuthorityParts};
+use tapgate_config::Config;
+use tapgate_identity::TrustSource;
+use tapgate_model::{Clock, SystemClock};
+use tapgate_proof::RelyingParty;
+use tapgate_relay::Protocol;
+use tapgate_session::{Gate, GateParts, NoTaps, Spender};
+use tapgate_ssh::{Ssh, SshParts};
+use tapgate_store::{SqliteStore, Store};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::accept::{self, Edge, Handshakes};
+use crate::limits::{DRAIN_MAX, SWEEP_EVERY};
+use crate::tls::Tls;
+use crate::web::{App, Web};
+use crate::admin;
+
+/// The parts that have a state on the disk.
+pub(crate) struct Opened {
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) sink: Arc<FileSink>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// A gate that listens.
+pub(crate) struct Running {
+    pub(crate) gate: Gate,
+    pub(crate) opened: Opened,
+    stop: CancellationToken,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// The resource files of a directory, in the order of their names.
+pub(crate) fn resource_files(dir: Option<&Path>) -> Result<Vec<PathBuf>> {
+    let Some(dir) = dir else { return Ok(Vec::new()) };
+    let entries = std::fs::read_dir(dir).with_context(|| format!("can't read the directory {}", dir.display()))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(|| format!("can't read the directory {}", dir.display()))?.path();
+        if path.extension().is_some_and(|e| e == "yaml" || e == "yml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The names by which clients may call the gate.
+fn names(config: &Config) -> Vec<String> {
+    let mut names = vec![config.public_addr.host.clone(), config.cluster_name.clone()];
+    names.dedup();
+    names
+}
+
+/// Opens the store and the audit log, and loads or makes the certificate authorities.
+pub(crate) fn open(config: &Config) -> Result<Opened> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let dir = &config.data_dir;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("can't make the data directory {}", dir.display()))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let file = dir.join("tapgate.db");
+    let store = SqliteStore::open(&file).with_context(|| format!("can't open the store {}", file.display()))?;
+    let store: Arc<dyn Store> = Arc::new(store);
+    let sink = FileSink::open(&config.audit_log, Arc::clone(&clock))
+        .with_context(|| format!("can't open the audit log {}", config.audit_log.display()))?;
+    let sink = Arc::new(sink);
+    let authority = Authority::open(AuthorityParts {
+        store: Arc::clone(&store),
+        clock: Arc::clone(&clock),
+        sink: Arc::clone(&sink) as Arc<dyn Sink>,
+        cluster: config.cluster_name.clone(),
+        relying_party: relying_party(config),
+        pins: config.first_admins.clone(),
+        host_names: names(config),
+        resource_dir: config.resources.clone(),
+    })
+    .context("can't load the certificate authorities")?;
+    Ok(Opened { authority: Arc::new(authority), store, sink, clock })
+}
+
+fn relying_party(config: &Config) -> RelyingParty {
+    RelyingParty { id: config.rp_id.clone(), origins: config.origins.clone() }
+}
+
+/// Runs a gate until SIGTERM or SIGINT.
+pub(crate) async fn serve(config: Config) -> Result<()> {
+    let opened = open(&config)?;
+    let running = listen(&config, opened).await?;
+    let mut terminate = signal(SignalKind::terminate()).context("can't watch for SIGTERM")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("can't watch for SIGINT")?,
+    }
+    running.stop().await;
+    Ok(())
+}
+
+/// Binds every port and begins to serve.
+pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
+    let Opened { authority, sink, clock, .. } = &opened;
+    let snapshot = authority.snapshot().context("the resources can't be used")?;
+    let gate = Gate::new(GateParts {
+        clock: Arc::clone(clock),
+        sink: Arc::clone(sink) as Arc<dyn Sink>,
+        spender: Arc::clone(authority) as Arc<dyn Spender>,
+        taps: Arc::new(NoTaps),
+        snapshot,
+        gate: authority.gate_fingerprint(),
+        relying_party: relying_party(config),
+    });
+    let edge = Arc::new(edge(config, &opened, &gate)?);
+    let listener = bind(config.listen).await?;
+    let stop = CancellationToken::new();
+    let mut tasks = vec![tokio::spawn(accept::accept(listener, edge, stop.clone()))];
+    if let Some(address) = config.admin_listen {
+        tasks.push(tokio::spawn(admin::serve(bind(address).await?, gate.clone(), stop.clone())));
+    }
+    tasks.push(tokio::spawn(sweep(Arc::clone(&opened.store), Arc::clone(clock), stop.clone())));
+    sink.record(Event::gate_started(env!("CARGO_PKG_VERSION")));
+    tracing::info!(listen = %config.listen, public = %config.public_addr, ca_pin = %authority.gate_fingerprint(), "The gate is open");
+    Ok(Running { gate, opened, stop, tasks })
+}
+
+async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("can't listen on {address} (is another gate running there?)"))
+}
+
+fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
+    let Opened { authority, sink, clock, .. } = opened;
+    let trust: TrustSource = {
+        let authority = Arc::clone(authority);
+        Arc::new(move || authority.trust())
+    };
+    let (host_key, host_certificate) = authority.host_ssh().context("can't issue the SSH host certificate")?;
+    let ssh = Ssh::new(SshParts {
+        gate: gate.clone(),
+        trust: Arc::clone(&trust),
+        clock: Arc::clone(clock),
+        sink: Arc::clone(sink) as Arc<dyn Sink>,
+        host_key,
+        host_certificate,
+        target_ca: authority.target_ca(),
+        gate_name: config.cluster_name.clone(),
+    });
+    let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(ssh)];
+    let (chain, key) = authority.host_tls().context("can't issue the gate's TLS certificate")?;
+    let tls = Tls::new(names(config), &chain, &key, &trust, clock).context("the gate's TLS certificate can't be used")?;
+    let app = App {
+        authority: Arc::clone(authority),
+        gate: gate.clone(),
+        clock: Arc::clone(clock),
+        cluster: config.cluster_name.clone(),
+        public_addr: config.public_addr.to_string(),
+        names: names(config),
+        rp_id: config.rp_id.clone(),
+        origin: config.origins.first().cloned().unwrap_or_default(),
+    };
+    Ok(Edge { protocols, tls, web: Web::new(Arc::new(app)), handshakes: Handshakes::default() })
+}
+
+/// Removes what has ended from the store, now and then.
+async fn sweep(store: Arc<dyn Store>, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+        }
+        let (store, now) = (Arc::clone(&store), clock.now().as_secs());
+        match tokio::task::spawn_blocking(move || store.sweep(now)).await {
+            Ok(Ok(swept)) => tracing::debug!(swept, "Swept the store"),
+            Ok(Err(error)) => tracing::warn!(%error, "Could not sweep the store"),
+            Err(error) => tracing::error!(%error, "The sweep broke"),
+        }
+    }
+}
+
+impl Running {
+    /// Stops accepting, tells every live session, and writes the log to its end.
+    pub(crate) async fn stop(self) {
+        tracing::info!(sessions = self.gate.live_count(), "The gate is closing");
+        self.stop.cancel();
+        self.gate.cut_all();
+        let drained = tokio::time::timeout(DRAIN_MAX, async {
+            while self.gate.live_count() > 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        });
+        if drained.await.is_err() {
+            tracing::warn!(sessions = self.gate.live_count(), "Closed with sessions still open");
+        }
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "A part of the gate broke");
+            }
+        }
+        self.opened.sink.record(Event::gate_stopped(env!("CARGO_PKG_VERSION")));
+        self.opened.sink.flush();
+    }
+}

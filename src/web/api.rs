@@ -1,0 +1,239 @@
+//! The handlers of `/v1`, one a path.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use bytes::Bytes;
+use tapgate_api::{ExplainRole, Explanation, Find, FindAuth, FindProxy, FindSsh, Status, TargetEntry, Targets, path};
+use tapgate_authority::Fault;
+use tapgate_model::{Kind, Login, TargetName, UserName};
+use tapgate_policy::{ResourceKind, Verb};
+
+use super::reply::{Reply, blocking, body, identity};
+use super::{App, Caller, openapi};
+
+type Shared = State<Arc<App>>;
+
+/// The oldest client whose words the gate still understands.
+const MIN_CLIENT_VERSION: &str = "0.1.0";
+
+pub(super) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route(path::FIND, get(find))
+        .route(path::OPENAPI, get(openapi::document))
+        .route(path::LOGIN_BEGIN, post(login_begin))
+        .route(path::LOGIN_FINISH, post(login_finish))
+        .route(path::ENROL_BEGIN, post(enrol_begin))
+        .route(path::ENROL_FINISH, post(enrol_finish))
+        .route(path::TARGETS, get(targets))
+        .route(path::SESSION_BEGIN, post(session_begin))
+        .route(path::SESSION_FINISH, post(session_finish))
+        .route(path::ADMIN_BEGIN, post(admin_begin))
+        .route(path::ADMIN_FINISH, post(admin_finish))
+        .route(path::RESOURCES, get(resources))
+        .route(path::STATUS, get(status))
+        .route(path::EXPLAIN, get(explain))
+        .with_state(app)
+}
+
+/// What a client must know before it logs in.
+#[utoipa::path(get, path = "/v1/webapi/find", responses((status = 200, body = Find)))]
+pub(super) async fn find(State(app): Shared) -> axum::Json<Find> {
+    let snapshot = app.gate.snapshot();
+    let preference = snapshot.policy().preference();
+    axum::Json(Find {
+        auth: FindAuth {
+            kind: "local".to_owned(),
+            second_factors: preference.second_factors.iter().map(|f| f.as_str().to_owned()).collect(),
+            rp_id: app.rp_id.clone(),
+            origin: app.origin.clone(),
+            allow_cli_auth_via_browser: preference.allow_cli_auth_via_browser,
+        },
+        proxy: FindProxy { ssh: FindSsh { public_addr: app.public_addr.clone() } },
+        server_version: env!("CARGO_PKG_VERSION").to_owned(),
+        min_client_version: MIN_CLIENT_VERSION.to_owned(),
+        cluster_name: app.cluster.clone(),
+        fips: false,
+    })
+}
+
+/// Starts a login.
+#[utoipa::path(post, path = "/v1/login", request_body = tapgate_api::LoginBegin,
+    responses((status = 200, body = tapgate_api::Ceremony), (status = 401, body = tapgate_api::ApiError)))]
+pub(super) async fn login_begin(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    blocking(&app, move |app| app.authority.login_begin(body(&bytes)?, caller.peer.ip())).await
+}
+
+/// Finishes a login with its tap.
+#[utoipa::path(post, path = "/v1/login/finish", request_body = tapgate_api::Assertion,
+    responses((status = 200, body = tapgate_api::LoginCertificates), (status = 401, body = tapgate_api::ApiError)))]
+pub(super) async fn login_finish(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    blocking(&app, move |app| app.authority.login_finish(body(&bytes)?, caller.peer.ip())).await
+}
+
+/// Shows an invite.
+#[utoipa::path(post, path = "/v1/enrol", request_body = tapgate_api::EnrolBegin,
+    responses((status = 200, body = tapgate_api::EnrolChallenge), (status = 401, body = tapgate_api::ApiError)))]
+pub(super) async fn enrol_begin(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    blocking(&app, move |app| app.authority.enrol_begin(body(&bytes)?, caller.peer.ip())).await
+}
+
+/// Spends an invite and registers the key.
+#[utoipa::path(post, path = "/v1/enrol/finish", request_body = tapgate_api::EnrolFinish,
+    responses((status = 200, body = tapgate_api::Enrolled), (status = 401, body = tapgate_api::ApiError)))]
+pub(super) async fn enrol_finish(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    blocking(&app, move |app| {
+        let enrolled = app.authority.enrol_finish(body(&bytes)?, caller.peer.ip())?;
+        install(app)?;
+        Ok(enrolled)
+    })
+    .await
+}
+
+/// The targets that the caller may open.
+#[utoipa::path(get, path = "/v1/targets", responses((status = 200, body = Targets)))]
+pub(super) async fn targets(State(app): Shared, Extension(caller): Extension<Caller>) -> Reply {
+    let listed = identity(&app, &caller).map(|identity| {
+        let entry = |seen: tapgate_session::Visible| TargetEntry {
+            kind: seen.target.kind.to_string(),
+            name: seen.target.name.to_string(),
+            labels: seen.labels,
+            logins: seen.logins,
+            mfa_required: seen.mfa,
+        };
+        Targets { targets: app.gate.visible(identity.user()).into_iter().map(entry).collect() }
+    });
+    listed.into()
+}
+
+/// Asks what sessions need, and gets the challenge in the same answer.
+#[utoipa::path(post, path = "/v1/sessions", request_body = tapgate_api::SessionBegin,
+    responses((status = 200, body = tapgate_api::Requirement), (status = 403, body = tapgate_api::ApiError)))]
+pub(super) async fn session_begin(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    blocking(&app, move |app| {
+        let identity = identity(app, &caller)?;
+        app.authority.session_begin(&app.gate, &identity, body(&bytes)?, caller.peer.ip())
+    })
+    .await
+}
+
+/// Gives the tap and gets the session certificates.
+#[utoipa::path(post, path = "/v1/sessions/finish", request_body = tapgate_api::Assertion,
+    responses((status = 200, body = tapgate_api::SessionCertificates), (status = 403, body = tapgate_api::ApiError)))]
+pub(super) async fn session_finish(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    blocking(&app, move |app| {
+        let identity = identity(app, &caller)?;
+        app.authority.session_finish(&app.gate, &identity, body(&bytes)?, caller.peer.ip())
+    })
+    .await
+}
+
+/// Asks for an administrative change; the tap signs this body's hash.
+#[utoipa::path(post, path = "/v1/admin", request_body = tapgate_api::AdminAction,
+    responses((status = 200, body = tapgate_api::Ceremony), (status = 400, body = tapgate_api::ApiError)))]
+pub(super) async fn admin_begin(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    blocking(&app, move |app| {
+        let identity = identity(app, &caller)?;
+        app.authority.admin_begin(app.gate.snapshot().policy(), &identity, &bytes, caller.peer.ip())
+    })
+    .await
+}
+
+/// Gives the tap and has the change made.
+#[utoipa::path(post, path = "/v1/admin/finish", request_body = tapgate_api::Assertion,
+    responses((status = 200, body = tapgate_api::AdminOutcome), (status = 403, body = tapgate_api::ApiError)))]
+pub(super) async fn admin_finish(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    blocking(&app, move |app| {
+        let identity = identity(app, &caller)?;
+        let snapshot = app.gate.snapshot();
+        let outcome = app.authority.admin_finish(snapshot.policy(), &identity, body(&bytes)?, caller.peer.ip())?;
+        install(app)?;
+        Ok(outcome)
+    })
+    .await
+}
+
+/// The resources that the caller may read.
+#[utoipa::path(get, path = "/v1/resources", responses((status = 200, body = Vec<tapgate_api::ResourceText>)))]
+pub(super) async fn resources(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Reply {
+    blocking(&app, move |app| {
+        let identity = identity(app, &caller)?;
+        let (kind, name) = (query.get("kind").map(String::as_str), query.get("name").map(String::as_str));
+        app.authority.resources(app.gate.snapshot().policy(), &identity, kind, name)
+    })
+    .await
+}
+
+/// The gate's state.
+#[utoipa::path(get, path = "/v1/status", responses((status = 200, body = Status)))]
+pub(super) async fn status(State(app): Shared, Extension(caller): Extension<Caller>) -> Reply {
+    let status = identity(&app, &caller).map(|_| Status {
+        cluster: app.cluster.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ca_pin: format!("sha256:{}", app.authority.gate_fingerprint()),
+        live_sessions: u64::try_from(app.gate.live_count()).unwrap_or(u64::MAX),
+    });
+    status.into()
+}
+
+/// Why a user may or may not open a target; for administrators.
+#[utoipa::path(get, path = "/v1/explain", responses((status = 200, body = Explanation)))]
+pub(super) async fn explain(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Reply {
+    let explained = identity(&app, &caller).and_then(|caller| {
+        let snapshot = app.gate.snapshot();
+        if !snapshot.policy().may_administer(caller.user(), ResourceKind::Role, Verb::Read) {
+            return Err(Fault::denied("you may not read roles, which an explanation shows"));
+        }
+        let text = |key: &str| query.get(key).map(String::as_str).unwrap_or_default();
+        let wrong = |e: &dyn std::fmt::Display| Fault::invalid(&e.to_string(), "give ?user=…&target=…");
+        let user: UserName = text("user").parse().map_err(|e| wrong(&e))?;
+        let name: TargetName = text("target").parse().map_err(|e| wrong(&e))?;
+        explanation(&app, &user, &name)
+    });
+    explained.into()
+}
+
+fn explanation(app: &App, user: &UserName, name: &TargetName) -> Result<Explanation, Fault> {
+    let gate = &app.gate;
+    let snapshot = gate.snapshot();
+    let policy = snapshot.policy();
+    let nodes = policy.nodes();
+    let node = nodes.into_iter().find(|node| node.name == *name);
+    let Some(node) = node else { return Err(Fault::not_found(&format!("there is no node \"{name}\""))) };
+    let logins = policy.logins(user, Kind::Node, name, &node.uid, &node.labels);
+    let parsed: Vec<Login> = logins.iter().filter_map(|l| l.parse().ok().map(Login::Unix)).collect();
+    let verdicts = parsed.iter().map(|login| {
+        let required = gate.requirement(user, &[(Kind::Node, name.clone(), login.clone())]);
+        match required {
+            Ok(all) if all.mfa == tapgate_policy::SessionMfa::Off => format!("as {login}: allowed"),
+            Ok(all) => format!("as {login}: allowed after a tap, for {} seconds", all.window.as_secs()),
+            Err(denial) => format!("as {login}: denied, {}", denial.reason()),
+        }
+    });
+    let mut verdicts: Vec<String> = verdicts.collect();
+    if verdicts.is_empty() {
+        verdicts.push("denied: no role gives a login here".to_owned());
+    }
+    let login = parsed.first().cloned().or_else(|| user.as_str().parse().ok().map(Login::Unix));
+    let roles = login.map(|login| policy.explain(user, Kind::Node, name, &node.uid, &node.labels, &login));
+    let roles = roles.unwrap_or_default().into_iter().map(|(role, says)| ExplainRole { role: role.to_string(), says });
+    Ok(Explanation { user: user.to_string(), target: name.to_string(), verdicts, roles: roles.collect() })
+}
+
+/// Reads what is true now out of the store and makes the gate judge by it.
+fn install(app: &App) -> Result<(), Fault> {
+    let snapshot = app.authority.snapshot().map_err(|error| Fault::internal(&error))?;
+    app.gate.install(snapshot);
+    Ok(())
+}

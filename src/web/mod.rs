@@ -1,0 +1,111 @@
+//! The gate's own interface: `/v1` over HTTP/1.1 in TLS.
+
+mod api;
+mod openapi;
+mod reply;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Request, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Router};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tapgate_authority::Authority;
+use tapgate_identity::Identity;
+use tapgate_model::{Clock, UnixTime};
+use tapgate_session::Gate;
+
+use crate::limits::{BODY_MAX, REQUEST_HEAD_MAX, REQUEST_MAX};
+use crate::tls::Opened;
+
+/// What the handlers work with.
+pub(crate) struct App {
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) gate: Gate,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) cluster: String,
+    pub(crate) public_addr: String,
+    pub(crate) names: Vec<String>,
+    pub(crate) rp_id: String,
+    pub(crate) origin: String,
+}
+
+/// Who is calling, and from where.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) peer: SocketAddr,
+    pub(crate) identity: Option<Arc<Identity>>,
+    sni: Option<String>,
+}
+
+impl Caller {
+    /// The identity, as long as its certificate is valid: a connection may outlive it.
+    pub(crate) fn identity(&self, now: UnixTime) -> Option<&Arc<Identity>> {
+        let address = |i: &&Arc<Identity>| i.source_ip().is_none_or(|ip| ip == self.peer.ip());
+        self.identity.as_ref().filter(|i| now < i.not_after()).filter(address)
+    }
+}
+
+/// Serves the interface.
+pub(crate) struct Web {
+    app: Arc<App>,
+    router: Router,
+}
+
+impl Web {
+    pub(crate) fn new(app: Arc<App>) -> Self {
+        let router = api::router(Arc::clone(&app))
+            .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
+            .layer(DefaultBodyLimit::max(BODY_MAX));
+        Self { app, router }
+    }
+
+    pub(crate) fn public_addr(&self) -> &str {
+        &self.app.public_addr
+    }
+
+    /// Serves one connection to its end.
+    pub(crate) async fn serve(&self, opened: Opened, peer: SocketAddr) {
+        let caller = Caller { peer, identity: opened.identity, sni: opened.sni };
+        let router = self.router.clone().layer(Extension(caller));
+        let service = TowerToHyperService::new(router);
+        let served = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(REQUEST_HEAD_MAX)
+            .serve_connection(TokioIo::new(opened.stream), service);
+        if let Err(error) = served.await {
+            tracing::debug!(%peer, %error, "An HTTP connection ended early");
+        }
+    }
+}
+
+/// Before every handler: the host is ours and the one that TLS was made for, and the answer comes
+/// in time and is kept by nobody.
+async fn guard(
+    axum::extract::State(app): axum::extract::State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    request: Request<axum::body::Body>,
+    next: Next,
+) -> Response {
+    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.parse::<u16>().is_ok() { name } else { host });
+    if !app.names.iter().any(|n| n == name) || caller.sni.as_ref().is_some_and(|sni| sni != name) {
+        return (StatusCode::MISDIRECTED_REQUEST, "this connection was made for another host name\n").into_response();
+    }
+    let Ok(mut response) = tokio::time::timeout(REQUEST_MAX, next.run(request)).await else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the gate took too long (try again)\n").into_response();
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::STRICT_TRANSPORT_SECURITY,
+        header::HeaderValue::from_static("max-age=31536000"),
+    );
+    response
+}
+

@@ -1,0 +1,33 @@
+//! `/v1/openapi.json`: the interface, described by itself.
+
+use utoipa::OpenApi;
+
+use super::api;
+
+/// The whole of `/v1`.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Tapgate", description = "The gate's interface. All but find, login and enrol need a login certificate (mTLS)."),
+    paths(
+        api::find,
+        api::login_begin,
+        api::login_finish,
+        api::enrol_begin,
+        api::enrol_finish,
+        api::targets,
+        api::session_begin,
+        api::session_finish,
+        api::admin_begin,
+        api::admin_finish,
+        api::resources,
+        api::status,
+        api::explain
+    ),
+    components(schemas(tapgate_api::ApiError))
+)]
+struct Document;
+
+/// Answers with the document.
+pub(super) async fn document() -> axum::Json<utoipa::openapi::OpenApi> {
+    axum::Json(Document::openapi())
+}

@@ -1,0 +1,33 @@
+//! Every fuzz body by name, with what its runs begin with.
+//!
+//! A body is a plain function of its crate that panics where something is wrong. `cargo xtask test unit` runs
+//! all of them for ten seconds in total; cargo-fuzz runs the same ones for as long as one likes, through the
+//! targets in `fuzz/`.
+
+mod mutate;
+mod seeds;
+
+pub use mutate::Mutator;
+pub use seeds::seeds;
+
+/// A fuzz body.
+#[derive(Debug, Clone, Copy)]
+pub struct Body {
+    /// `<folder of the crate>_<function>`: also the name of its target and its corpus in `fuzz/`.
+    pub name: &'static str,
+    /// The function.
+    pub run: fn(&[u8]),
+}
+
+/// All of them.
+pub const BODIES: [Body; 9] = [
+    Body { name: "identity_payload", run: tapgate_identity::fuzz::payload },
+    Body { name: "identity_ssh", run: tapgate_identity::fuzz::ssh },
+    Body { name: "identity_x509", run: tapgate_identity::fuzz::x509 },
+    Body { name: "policy_parse", run: tapgate_policy::fuzz::parse },
+    Body { name: "proof_proof", run: tapgate_proof::fuzz::fuzz_proof },
+    Body { name: "proof_statement", run: tapgate_proof::fuzz::fuzz_statement },
+    Body { name: "ssh_conversation", run: tapgate_ssh::fuzz::conversation },
+    Body { name: "ssh_packet", run: tapgate_ssh::fuzz::packet },
+    Body { name: "ssh_user_name", run: tapgate_ssh::fuzz::user_name },
+];

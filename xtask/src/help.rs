@@ -1,0 +1,110 @@
+//! What each command says about itself, with one example.
+
+/// The answer to `cargo xtask` and `cargo xtask --help`.
+pub(crate) const OVERVIEW: &str = "\
+The project's own commands.
+
+Usage: cargo xtask <command> [arguments]
+
+Commands:
+  demo    Build everything and start a gate with a real target, ready to try
+  test    Run the tests, all of them or by suite
+  ci      Run everything that must hold before a change is merged
+  setup   Find the programs that the build and the tests use, and install what is missing
+  bench   Run the benchmarks
+  dist    Build the release binaries into dist/
+  graph   Check which crate depends on which
+  house   Check the house rules that neither rustfmt nor clippy knows
+
+Example: cargo xtask test unit
+Each command has its own help: cargo xtask test --help";
+
+const DEMO: &str = "\
+Build `tapgate`, `tap` and `tapctl`, then run `tapgate demo` with the arguments given.
+
+Usage: cargo xtask demo [--script] [--dir DIR]
+
+  --script    Walk through the demo without questions and leave with its result
+  --dir DIR   Keep the demo's files in DIR
+
+Example: cargo xtask demo --script --dir /tmp/tapgate-demo";
+
+const TEST: &str = "\
+Run the tests. Without a name, all suites, one after another; a failing suite does not stop the next.
+
+Usage: cargo xtask test [unit|ssh|mfa|db|app|kube|desktop|stock|web|edge]...
+
+  unit      Every crate's own tests, the examples that must not compile, the fuzz bodies for ten seconds
+  ssh       SSH sessions: real ssh, the real gate, real sshd
+  mfa       Taps: login, devices, per-session MFA, and what an attacker would try
+  db        Databases
+  app       HTTP and TCP applications
+  kube      Kubernetes
+  desktop   RDP and VNC
+  stock     Stock clients that are asked in-band
+  web       The pages, in a real browser
+  edge      Sockets, TLS, limits, shutdown, restart
+
+A suite that has no tests yet says so.
+
+Example: cargo xtask test unit ssh";
+
+const CI: &str = "\
+Run everything that must hold before a change is merged: formatting, clippy, the crate graph, the house
+rules, cargo-deny where it is installed, and all tests.
+
+Usage: cargo xtask ci
+
+Example: cargo xtask ci";
+
+const SETUP: &str = "\
+Find the programs that the build and the tests use; install what is missing with apt, as root or through
+sudo. Says what it does. Where nothing is missing it changes nothing and is done at once.
+
+Usage: cargo xtask setup
+
+Example: cargo xtask setup";
+
+const BENCH: &str = "\
+Run the benchmarks; the arguments go to them.
+
+Usage: cargo xtask bench [FILTER]
+
+Example: cargo xtask bench check";
+
+const DIST: &str = "\
+Build the release binaries and put them into dist/ with the licence and the files for systemd.
+
+Usage: cargo xtask dist
+
+Example: cargo xtask dist && ls dist";
+
+const GRAPH: &str = "\
+Check that each crate depends on no other crate of the project than it may.
+
+Usage: cargo xtask graph
+
+Example: cargo xtask graph";
+
+const HOUSE: &str = "\
+Check the house rules that neither rustfmt nor clippy knows: a file has at most 600 lines and begins with
+a `//!` line, no `unwrap()` outside tests, an INVARIANT comment above each `expect(`.
+
+Usage: cargo xtask house
+
+Example: cargo xtask house";
+
+/// The help of one command.
+pub(crate) fn of(command: &str) -> Option<&'static str> {
+    Some(match command {
+        "demo" => DEMO,
+        "test" => TEST,
+        "ci" => CI,
+        "setup" => SETUP,
+        "bench" => BENCH,
+        "dist" => DIST,
+        "graph" => GRAPH,
+        "house" => HOUSE,
+        _ => return None,
+    })
+}

@@ -1,0 +1,104 @@
+//! The programs that the build and the tests use: found, or installed with apt.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::cargo;
+
+/// One program, the package that brings it on Debian and Ubuntu, and what it is for.
+struct Part {
+    program: &'static str,
+    package: &'static str,
+    purpose: &'static str,
+}
+
+const PARTS: [Part; 8] = [
+    Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
+    Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
+    Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
+    Part { program: "pkg-config", package: "pkg-config", purpose: "the build (finding system libraries)" },
+    Part { program: "ssh", package: "openssh-client", purpose: "the SSH tests and `tap ssh`" },
+    Part { program: "ssh-keygen", package: "openssh-client", purpose: "the SSH tests (keys and certificates)" },
+    Part { program: "sshd", package: "openssh-server", purpose: "the SSH tests and the demo (a real target)" },
+    Part { program: "script", package: "bsdutils", purpose: "the tests that need a terminal" },
+];
+
+/// Where programs are that an ordinary user's PATH may leave out: sshd is one.
+const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+/// Finds everything, and installs what is missing.
+pub(crate) fn run() -> Result<()> {
+    let missing: Vec<&Part> = PARTS.iter().filter(|part| find(part.program).is_none()).collect();
+    for part in &missing {
+        println!("missing: {} (package {}), for {}", part.program, part.package, part.purpose);
+    }
+    if !missing.is_empty() {
+        install(&packages(&missing))?;
+    }
+    for part in PARTS {
+        let Some(path) = find(part.program) else {
+            bail!("{} is still missing after installing {}", part.program, part.package)
+        };
+        println!("found: {} for {}", path.display(), part.purpose);
+    }
+    println!("setup: everything is there");
+    Ok(())
+}
+
+fn packages(missing: &[&Part]) -> Vec<&'static str> {
+    let mut packages: Vec<&str> = missing.iter().flat_map(|part| part.package.split(' ')).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    packages
+}
+
+/// Installs packages with apt, as root or through sudo.
+fn install(packages: &[&str]) -> Result<()> {
+    let names = packages.join(" ");
+    ensure!(find("apt-get").is_some(), "there is no apt-get here (install what corresponds to: {names})");
+    let is_root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.starts_with(b"0\n"));
+    ensure!(is_root || find("sudo").is_some(), "neither root nor sudo (run as root: apt-get install {names})");
+    cargo::run("apt-get update", apt(is_root).arg("update"))?;
+    let what = format!("apt-get install {names}");
+    cargo::run(&what, apt(is_root).args(["install", "--yes", "--no-install-recommends"]).args(packages))?;
+    if packages.contains(&"openssh-server") {
+        println!("note: the tests only use the program sshd; a service that the package brought may stay off");
+    }
+    Ok(())
+}
+
+fn apt(is_root: bool) -> Command {
+    // The run level keeps the package from starting its service on port 22 where init scripts decide that.
+    let words = ["env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "--option"];
+    let mut command = if is_root { Command::new("env") } else { Command::new("sudo") };
+    command.args(if is_root { words.get(1..).unwrap_or_default() } else { &words });
+    // Another program may be installing at the moment: wait for it.
+    command.arg("DPkg::Lock::Timeout=300");
+    command
+}
+
+/// The first program of this name in PATH and the system's folders.
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(SYSTEM_FOLDERS.iter().map(|folder| Path::new(folder).into()));
+    folders.map(|folder: PathBuf| folder.join(program)).find(|candidate| candidate.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_or_not() {
+        assert!(find("sh").is_some());
+        assert!(find("a-program-that-nobody-has").is_none());
+    }
+
+    #[test]
+    fn packages_are_named_once() {
+        let of = |name| PARTS.iter().find(|part| part.program == name).unwrap();
+        assert_eq!(packages(&[of("ssh"), of("ssh-keygen"), of("cc")]), ["gcc", "libc6-dev", "openssh-client"]);
+    }
+}

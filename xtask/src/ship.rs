@@ -1,0 +1,64 @@
+//! The binaries in use: the demo, the benchmarks, the release build.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::cargo;
+
+/// The programs that are shipped.
+const BINARIES: [&str; 3] = ["tapgate", "tap", "tapctl"];
+
+/// What goes into dist/ beside them.
+const PAPERS: [&str; 6] = [
+    "LICENSE",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "deploy/tapgate.service",
+    "deploy/sysusers.d/tapgate.conf",
+    "deploy/tmpfiles.d/tapgate.conf",
+];
+
+/// Builds, then becomes `tapgate demo`: signals and the exit status are the demo's own.
+pub(crate) fn demo(arguments: &[String]) -> Result<()> {
+    let binaries = cargo::build_everything()?;
+    let gate = binaries.join("tapgate");
+    println!("==> tapgate demo {}", arguments.join(" "));
+    let error = Command::new(&gate).arg("demo").args(arguments).exec();
+    Err(error).with_context(|| format!("cannot start {}", gate.display()))
+}
+
+/// Runs the benchmarks.
+pub(crate) fn bench(arguments: &[String]) -> Result<()> {
+    let mut command = cargo::cargo(&["bench", "-p", "tapgate-benches", "--"])?;
+    cargo::run("benchmarks (a release build comes first)", command.args(arguments))
+}
+
+/// Builds for release and collects the result.
+pub(crate) fn dist() -> Result<()> {
+    let build = ["build", "--release", "--locked", "-p", "tapgate", "-p", "tapgate-client", "--bins"];
+    cargo::run("release build (this takes many minutes)", &mut cargo::cargo(&build)?)?;
+    let root = cargo::root()?;
+    let release = cargo::target_dir()?.join("release");
+    let dist = root.join("dist");
+    fs::create_dir_all(&dist).context("cannot make dist/")?;
+    for name in BINARIES {
+        copy(&release.join(name), &dist.join(name))?;
+    }
+    for paper in PAPERS {
+        copy(&root.join(paper), &dist.join(paper))?;
+    }
+    println!("dist: {}", dist.display());
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    fs::copy(from, to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    Ok(())
+}

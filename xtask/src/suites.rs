@@ -1,0 +1,131 @@
+//! The test suites by name: what each runs, and which have no tests yet.
+
+use std::path::Path;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::cargo;
+use crate::tally::{self, Outcome, Tally};
+
+/// How long the fuzz bodies run in `unit`, in seconds, all together.
+const FUZZ_SECONDS: &str = "10";
+
+/// One suite.
+#[derive(Debug, Clone, Copy)]
+struct Suite {
+    name: &'static str,
+    tests: Tests,
+}
+
+/// Where a suite's tests are.
+#[derive(Debug, Clone, Copy)]
+enum Tests {
+    /// In the crates themselves.
+    Crates,
+    /// In the module of this suite's name of the end-to-end tests.
+    EndToEnd,
+    /// To be written with what they test, which has not landed.
+    Coming(&'static str),
+}
+
+const SUITES: [Suite; 10] = [
+    Suite { name: "unit", tests: Tests::Crates },
+    Suite { name: "ssh", tests: Tests::EndToEnd },
+    Suite { name: "mfa", tests: Tests::EndToEnd },
+    Suite { name: "db", tests: Tests::Coming("the database protocols have not landed") },
+    Suite { name: "app", tests: Tests::Coming("the application protocols have not landed") },
+    Suite { name: "kube", tests: Tests::Coming("the Kubernetes protocol has not landed") },
+    Suite { name: "desktop", tests: Tests::Coming("the desktop protocols have not landed") },
+    Suite { name: "stock", tests: Tests::Coming("the in-band door has not landed") },
+    Suite { name: "web", tests: Tests::Coming("the pages have not landed") },
+    Suite { name: "edge", tests: Tests::EndToEnd },
+];
+
+/// Runs every suite.
+pub(crate) fn run_all() -> Result<()> {
+    run_suites(&SUITES)
+}
+
+/// Runs the suites of these names.
+pub(crate) fn run(names: &[String]) -> Result<()> {
+    let known = || SUITES.map(|suite| suite.name).join(", ");
+    let find = |name: &String| match SUITES.into_iter().find(|suite| suite.name == name) {
+        Some(suite) => Ok(suite),
+        None => bail!("there is no suite `{name}` (there are: {})", known()),
+    };
+    run_suites(&names.iter().map(find).collect::<Result<Vec<_>>>()?)
+}
+
+fn run_suites(suites: &[Suite]) -> Result<()> {
+    let needs_build = suites.iter().any(|suite| !matches!(suite.tests, Tests::Coming(_)));
+    let binaries = if needs_build { Some(cargo::build_everything()?) } else { None };
+    let mut sum = Tally::default();
+    let mut failed = Vec::new();
+    let mut closing = Vec::new();
+    for suite in suites {
+        let (line, outcome) = run_one(*suite, binaries.as_deref())?;
+        sum += outcome.tally;
+        if !outcome.success {
+            failed.push(suite.name);
+        }
+        closing.push(line);
+    }
+    println!();
+    for line in &closing {
+        println!("{line}");
+    }
+    println!("all: {} passed, {} failed, {} ignored", sum.passed, sum.failed, sum.ignored);
+    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    Ok(())
+}
+
+/// Runs one suite; answers its closing line and its outcome.
+fn run_one(suite: Suite, binaries: Option<&Path>) -> Result<(String, Outcome)> {
+    let name = suite.name;
+    let mut command = match suite.tests {
+        Tests::Coming(why) => {
+            println!("==> {name}: no tests yet ({why})");
+            return Ok((format!("{name}: no tests yet ({why})"), Outcome { tally: Tally::default(), success: true }));
+        }
+        Tests::Crates => cargo::cargo(&["test", "--workspace", "--exclude", "tapgate-tests", "--no-fail-fast"])?,
+        // The selection stays the whole workspace, so that nothing is compiled twice.
+        Tests::EndToEnd => {
+            let module = format!("{name}::");
+            cargo::cargo(&["test", "--workspace", "--test", "e2e", "--no-fail-fast", "--", &module])?
+        }
+    };
+    println!("==> {name}");
+    command.env("TAPGATE_FUZZ_SECONDS", FUZZ_SECONDS);
+    if let Some(binaries) = binaries {
+        command.env("TAPGATE_BIN_DIR", binaries);
+    }
+    let mut outcome = tally::run(&mut command)?;
+    let Tally { passed, failed, ignored } = outcome.tally;
+    let mut line = format!("{name}: {passed} passed, {failed} failed, {ignored} ignored");
+    if passed + failed == 0 {
+        outcome.success = false;
+        line.push_str(" (a suite that runs nothing proves nothing)");
+    } else if !outcome.success && failed == 0 {
+        line.push_str(" (the run itself failed)");
+    }
+    Ok((line, outcome))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_suite_is_refused_before_anything_runs() {
+        let error = run(&["sssh".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("sssh") && error.contains("unit, ssh, mfa"), "{error}");
+    }
+
+    #[test]
+    fn a_coming_suite_says_so() {
+        let suite = SUITES.into_iter().find(|suite| suite.name == "db").unwrap();
+        let (line, outcome) = run_one(suite, None).unwrap();
+        assert!(outcome.success);
+        assert_eq!(line, "db: no tests yet (the database protocols have not landed)");
+    }
+}
