@@ -45,6 +45,9 @@ pub enum Deed<'a> {
     },
     /// An administrator's request whose body has this SHA-256.
     Admin(Digest),
+    /// An administrator's invite. The tap signs the invite with the hash of its secret, which the
+    /// gate makes only afterwards, so of the action no more can be said than that there is one.
+    Invite,
 }
 
 /// A ceremony that signs exactly what was wished for. Only [`Checked::new`] makes one, and only
@@ -89,17 +92,18 @@ fn compare(parts: &StatementParts, wish: &Wish<'_>) -> Result<()> {
         return Err(lie("another time").advise("compare this machine's clock with the gate's"));
     }
     match &wish.deed {
-        Deed::Login(action) => action_only(parts, Purpose::Login, *action),
-        Deed::Admin(action) => action_only(parts, Purpose::Admin, *action),
+        Deed::Login(action) => action_only(parts, Purpose::Login, Some(*action)),
+        Deed::Admin(action) => action_only(parts, Purpose::Admin, Some(*action)),
+        Deed::Invite => action_only(parts, Purpose::Admin, parts.action),
         Deed::Session { kind, target, login, key, reusable } => session(parts, *kind, target, login, *key, *reusable),
     }
 }
 
-fn action_only(parts: &StatementParts, purpose: Purpose, action: Digest) -> Result<()> {
+fn action_only(parts: &StatementParts, purpose: Purpose, action: Option<Digest>) -> Result<()> {
     if parts.purpose != purpose {
         return Err(lie("another purpose"));
     }
-    if parts.action != Some(action) || !parts.targets.is_empty() {
+    if action.is_none() || parts.action != action || !parts.targets.is_empty() {
         return Err(lie("another action"));
     }
     Ok(())
@@ -260,6 +264,8 @@ mod tests {
         assert!(refusal(session_parts(), Deed::Admin(ACTION)).is_some());
         assert!(refusal(admin_parts(), Deed::Login(ACTION)).is_some());
         assert!(refusal(admin_parts(), Deed::Admin(KEY)).is_some());
+        assert_eq!(refusal(admin_parts(), Deed::Invite), None);
+        assert!(refusal(session_parts(), Deed::Invite).is_some());
     }
 
     #[test]

@@ -51,12 +51,19 @@ pub async fn open(context: &Context, kind: Kind, target: &TargetName, login: &Lo
         target: target.to_string(),
         login: login.to_string(),
     };
-    let agent = if context.no_agent { None } else { Some(AgentClient::of(&context.home)?) };
-    if let Some(agent) = &agent
-        && let Some(kept) = agent.find(window.clone()).await?
-    {
-        let signer = Signer::Agent(agent.clone(), kept.id);
-        return Ok(Access::Window { certificates: kept.certificates, signer });
+    let mut agent = if context.no_agent { None } else { Some(AgentClient::of(&context.home)?) };
+    if let Some(client) = agent.clone() {
+        match client.find(window.clone()).await {
+            Ok(Some(kept)) => {
+                let signer = Signer::Agent(client, kept.id);
+                return Ok(Access::Window { certificates: kept.certificates, signer });
+            }
+            Ok(None) => {}
+            Err(failure) => {
+                eprintln!("WARNING: {failure}; going on without the agent");
+                agent = None;
+            }
+        }
     }
     let key = SessionKey::generate()?;
     match ask(context, kind, target, login, &key).await? {
@@ -85,9 +92,10 @@ async fn ask(
     let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
     let checked = Checked::new(*ceremony, &wish)?;
     let origin = context.origin().await?;
-    let mut solver = context.solver()?;
+    let solver = context.solver();
+    // Said even where no key can be asked: it is why the session does not open.
     eprintln!("MFA is required to access {} \"{target}\"", kind.title());
-    let assertion = checked.tap(&origin, solver.as_mut())?;
+    let assertion = checked.tap(&origin, solver?.as_mut())?;
     let certificates: SessionCertificates = http.post(path::SESSION_FINISH, &assertion).await?;
     fit(&certificates, key)?;
     Ok(Some(certificates))

@@ -1,5 +1,7 @@
 //! What each command says about itself, with one example.
 
+use std::io::Write;
+
 /// The answer to `cargo xtask` and `cargo xtask --help`.
 pub(crate) const OVERVIEW: &str = "\
 The project's own commands.
@@ -107,4 +109,9 @@ pub(crate) fn of(command: &str) -> Option<&'static str> {
         "house" => HOUSE,
         _ => return None,
     })
+}
+
+/// Prints a help text. Whoever reads only its head closes the pipe: that is no error.
+pub(crate) fn print(text: &str) {
+    writeln!(std::io::stdout(), "{text}").unwrap_or_default();
 }

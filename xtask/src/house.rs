@@ -33,9 +33,9 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Whether a whole file is test code: it lies in a folder of tests, or is a module of that name.
+/// Whether a whole file is test code: it lies in a folder of tests, or its name says so.
 fn is_test_code(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == "tests.rs")
+    path.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| stem == "tests" || stem.ends_with("_tests"))
         || path.components().any(|part| ["tests", "benches"].iter().any(|folder| part.as_os_str() == *folder))
 }
 
@@ -128,6 +128,7 @@ mod tests {
     #[test]
     fn folders_of_tests() {
         assert!(is_test_code(Path::new("core/x/src/tests.rs")));
+        assert!(is_test_code(Path::new("protocols/x/src/wire_tests.rs")));
         assert!(is_test_code(Path::new("tests/e2e/ssh.rs")));
         assert!(!is_test_code(Path::new("core/x/src/lib.rs")));
     }

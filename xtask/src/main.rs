@@ -28,16 +28,16 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<()> {
     let Some((command, rest)) = arguments.split_first() else {
-        println!("{}", help::OVERVIEW);
+        help::print(help::OVERVIEW);
         return Ok(());
     };
     if command == "--help" || command == "-h" || command == "help" {
-        println!("{}", rest.first().and_then(|name| help::of(name)).unwrap_or(help::OVERVIEW));
+        help::print(rest.first().and_then(|name| help::of(name)).unwrap_or(help::OVERVIEW));
         return Ok(());
     }
     // `demo` hands its own arguments to the gate, but its help is told here, before anything is built.
     if rest.iter().any(|argument| argument == "--help" || argument == "-h") {
-        println!("{}", help::of(command).unwrap_or(help::OVERVIEW));
+        help::print(help::of(command).unwrap_or(help::OVERVIEW));
         return Ok(());
     }
     match (command.as_str(), rest) {

@@ -11,15 +11,18 @@ use crate::keys::sha256;
 /// Has the gate carry out a change, after a tap over exactly the bytes that were sent.
 pub async fn change(context: &Context, action: &AdminAction) -> Result<AdminOutcome> {
     let body = serde_json::to_vec(action).act(|| "the change cannot be written".to_owned())?;
-    let deed = Deed::Admin(sha256(&body));
+    let deed = match action {
+        AdminAction::Invite { .. } => Deed::Invite,
+        AdminAction::PutResources { .. } | AdminAction::DeleteResource { .. } => Deed::Admin(sha256(&body)),
+    };
     let http = context.with_login()?;
     let ceremony: Ceremony = http.post_bytes(path::ADMIN_BEGIN, body).await?;
     let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
     let checked = Checked::new(ceremony, &wish)?;
     let origin = context.origin().await?;
-    let mut solver = context.solver()?;
+    let solver = context.solver();
     eprintln!("MFA is required for this administrative action");
-    let assertion = checked.tap(&origin, solver.as_mut())?;
+    let assertion = checked.tap(&origin, solver?.as_mut())?;
     http.post(path::ADMIN_FINISH, &assertion).await
 }
 

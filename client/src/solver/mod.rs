@@ -64,7 +64,10 @@ pub fn choose(mode: MfaMode, software_key: Option<PathBuf>) -> Result<Box<dyn So
             .advise("use --mfa-mode=cross-platform with a security key"));
     }
     match software_key {
-        Some(path) => Ok(Box::new(SoftwareKey::at(path))),
+        Some(path) => {
+            eprintln!("WARNING: using the software security key at {} (for tests and demos only)", path.display());
+            Ok(Box::new(SoftwareKey::at(path)))
+        }
         None => usb_key(),
     }
 }

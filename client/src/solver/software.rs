@@ -15,7 +15,7 @@ use webauthn_rs_proto::{
 use super::Solver;
 use crate::error::{Act as _, Failure, Result};
 
-/// A security key in a file. Whoever can read the file can tap, which is why each use is announced.
+/// A security key in a file. Whoever can read the file can tap, which is why its choice is announced.
 pub struct SoftwareKey {
     path: PathBuf,
 }
@@ -29,7 +29,6 @@ impl SoftwareKey {
     /// Opens the file and holds it locked, so that two taps never count from the same number.
     fn open(&self, create: bool) -> Result<SoftTokenFile> {
         let act = || format!("the software key {} cannot be opened", self.path.display());
-        eprintln!("WARNING: using the software security key at {} (for tests and demos only)", self.path.display());
         let advice = "make one with tap enrol --software-key";
         let mut file: File = OpenOptions::new()
             .read(true)

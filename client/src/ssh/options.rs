@@ -63,8 +63,8 @@ impl Invocation<'_> {
             }
             Identity::Session { certificate, socket } => {
                 options.push(format!("IdentityAgent={}", quoted(socket)?));
-                options.push("IdentityFile=none".to_owned());
-                options.push(format!("CertificateFile={}", quoted(certificate)?));
+                // As the identity itself: `CertificateFile` would look for a private key on disk.
+                options.push(format!("IdentityFile={}", quoted(certificate)?));
             }
         }
         options.push(match &self.forward {
@@ -167,8 +167,7 @@ mod tests {
         let text = arguments(session(), None, &Tail::default()).join(" ");
         for expect in [
             "IdentityAgent=\"/r/s\"",
-            "IdentityFile=none",
-            "CertificateFile=\"/r/c.pub\"",
+            "IdentityFile=\"/r/c.pub\"",
             "ForwardAgent=no",
             "UserKnownHostsFile=\"/home/j d/.tap/known_hosts\"",
             "StrictHostKeyChecking=yes",

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use tapgate_api::{Assertion, Ceremony};
 use tapgate_audit::{Event, TapRecord, Text};
 use tapgate_identity::Identity;
-use tapgate_model::{UnixTime, UserName};
-use tapgate_proof::{Expected, Proof, Purpose, Registration, Statement, VerifiedTap};
-use webauthn_rs::prelude::{AuthenticationResult, SecurityKey};
+use tapgate_model::UserName;
+use tapgate_proof::{Expected, Proof, Purpose, Statement, VerifiedTap};
+use webauthn_rs::prelude::SecurityKey;
 
-use crate::ceremony::{Pending, PendingTap, Work, new_id};
-use crate::{Authority, Fault, counter, key, token, webauthn};
+use crate::ceremony::{Pending, PendingTap, Work};
+use crate::{Authority, Fault, counter, token, webauthn};
 
 /// What a tap shall be asked for.
 pub(crate) struct Wanted<'a> {

@@ -97,9 +97,12 @@ impl<'a> At<'a> {
                 self.problem(format!("`{name}` still holds the placeholder `...` (write its fields, or remove it)"));
                 None
             }
+            _ if self.path.is_empty() => {
+                self.problem("the document must be a map (start it with `kind: role` or another kind)");
+                None
+            }
             _ => {
-                let name = self.name();
-                self.problem(format!("`{name}` must be a map (write its fields below it, indented)"));
+                self.problem(format!("`{}` must be a map (write its fields below it, indented)", self.name()));
                 None
             }
         }
@@ -182,7 +185,7 @@ impl<'a> At<'a> {
             Yaml::Bool(value) => return Some(*value),
             Yaml::Text(text) if matches!(text.as_str(), "yes" | "on" | "true") => return Some(true),
             Yaml::Text(text) if matches!(text.as_str(), "no" | "off" | "false") => return Some(false),
-            _ => self.problem(format!("`{}` must be `true` or `false`", self.name())),
+            _ => self.problem(format!("`{}` is neither true nor false (use `true` or `false`)", self.name())),
         }
         None
     }
@@ -214,7 +217,8 @@ impl<'a> At<'a> {
         let found = choices.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
         if found.is_none() {
             let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
-            self.problem(format!("`{}` can't be `{word}` (use {})", self.name(), names.join(", ")));
+            let wrong = if word.is_empty() { "must be one word".to_owned() } else { format!("can't be `{word}`") };
+            self.problem(format!("`{}` {wrong} (use {})", self.name(), names.join(", ")));
         }
         found
     }

@@ -85,7 +85,7 @@ fn labels(at: &At<'_>) -> Labels {
     let entries = at.entries().unwrap_or_default();
     let pair = |(key, at): (&str, At<'_>)| {
         if key.is_empty() || key.contains('*') {
-            at.problem(format!("the label key `{key}` must be plain text"));
+            at.problem(format!("the label key `{key}` is empty or has a wildcard (use plain text)"));
             return None;
         }
         Some((key.to_owned(), at.text()?.to_owned()))

@@ -89,7 +89,7 @@ fn max_session_ttl(section: &Section<'_>) -> Duration {
     let Some(at) = section.take("max_session_ttl") else { return SESSION_TTL_DEFAULT };
     let Some(ttl) = at.duration() else { return SESSION_TTL_DEFAULT };
     if ttl.is_zero() || ttl > SESSION_TTL_MAX {
-        at.problem("`max_session_ttl` must be longer than 0 and at most 720h (30 days)");
+        at.problem("`max_session_ttl` is zero or longer than 30 days (use 1s to 720h)");
     }
     ttl
 }

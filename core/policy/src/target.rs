@@ -210,7 +210,7 @@ fn port_range(at: &At<'_>) -> Option<(u16, u16)> {
 fn port(at: &At<'_>) -> Option<u16> {
     let port = at.word().parse().ok().filter(|port| *port > 0);
     if port.is_none() {
-        at.problem(format!("`{}` must be a port from 1 to 65535", at.name()));
+        at.problem(format!("`{}` is no port (use a number from 1 to 65535)", at.name()));
     }
     port
 }

@@ -37,9 +37,12 @@ fn malformed(error: &serde_norway::Error) -> Malformed {
     let whole = error.to_string();
     // The library's own positions count from the start of the document, not of the file.
     let said = whole.split(" at line ").next().unwrap_or_default();
-    let hint = if said.contains('(') {
+    // This crate's own messages say what to do, behind the library's path to the value.
+    let own = said.contains('(');
+    let said = if own { said.rsplit(": ").next().unwrap_or(said) } else { said };
+    let hint = if own {
         ""
-    } else if whole.contains("alias") {
+    } else if whole.contains("alias") || said.contains("anchor") {
         " (put a value that starts with `*` or `&` in quotes)"
     } else if said.contains("cannot start any token") {
         " (indent with spaces, and put a value that starts with `@`, `%` or a backtick in quotes)"

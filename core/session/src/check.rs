@@ -168,7 +168,7 @@ impl Check<'_> {
             return Weighed::Nothing(Because::NotRegistered);
         }
         if terms.session_mfa == SessionMfa::RequiredVerified && !tap.verified().user_verified() {
-            return Weighed::Nothing(Because::Invalid(tapgate_proof::ProofError::NotVerified));
+            return Weighed::Nothing(Because::Invalid(tapgate_proof::ProofError::UserVerification));
         }
         match parts.source_ip {
             Some(ip) if ip != self.ask.connection.peer.ip() => return Weighed::Nothing(Because::Address),

@@ -72,7 +72,7 @@ impl Grant {
             report::failed(gate.sink(), &entry, &error.reason(), &error.to_string());
             return Err(error);
         };
-        let connected = match live.still_allowed() {
+        let connected = match live.may_begin() {
             Err(denial) => Err(DialError::Denied(denial)),
             Ok(()) => connect(&entry.record, &mut live).await,
         };
@@ -83,7 +83,7 @@ impl Grant {
             }
             Err(error) => {
                 report::failed(gate.sink(), &entry, &error.reason(), &error.to_string());
-                live.finish(EndReason::Error(error.to_string()));
+                live.finish(&EndReason::Error(error.to_string()));
                 Err(error)
             }
         }

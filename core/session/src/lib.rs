@@ -1,12 +1,40 @@
 //! The room in which every session is asked for, checked, granted and watched.
 //!
-//! No byte reaches a target without a [`Grant`]. Only [`check`](Gate::check) makes one, and only
-//! [`Grant::dial`] spends one. A grant can't be made, copied or kept by anybody else:
+//! No byte reaches a target without a [`Grant`]. Only the check makes one, and only
+//! [`Grant::dial`] spends one. What follows must not compile.
 //!
-//! ```compile_fail
+//! A grant can't be forged:
+//! ```compile_fail,E0451
+//! let id = tapgate_model::SessionId::from_bytes([0; 16]);
+//! let grant = tapgate_session::Grant { id, ..unreachable!() };
+//! ```
+//! or cloned:
+//! ```compile_fail,E0599
 //! fn twice(grant: tapgate_session::Grant) -> (tapgate_session::Grant, tapgate_session::Grant) {
 //!     (grant.clone(), grant)
 //! }
+//! ```
+//! or spent twice:
+//! ```compile_fail,E0382
+//! async fn twice(grant: tapgate_session::Grant) {
+//!     let first = grant.dial().await;
+//!     let second = grant.dial().await;
+//! }
+//! ```
+//! or asked for the target's address:
+//! ```compile_fail,E0616
+//! fn address(grant: &tapgate_session::Grant) -> String {
+//!     grant.record.address.clone()
+//! }
+//! ```
+//! and there is no connection to a target without one:
+//! ```compile_fail,E0451
+//! let stream: tokio::net::TcpStream = unreachable!();
+//! let upstream = tapgate_session::Upstream { stream, ..unreachable!() };
+//! ```
+//! An identity can't be claimed, only verified:
+//! ```compile_fail,E0451
+//! let identity = tapgate_identity::Identity { key: tapgate_model::Digest::from_bytes([0; 32]), ..unreachable!() };
 //! ```
 
 mod ask;
@@ -15,7 +43,7 @@ mod dial;
 mod evidence;
 mod gate;
 mod grant;
-mod limits;
+pub mod limits;
 mod live;
 mod prompt;
 mod report;
@@ -30,7 +58,6 @@ pub use dial::{DialError, Upstream};
 pub use evidence::Tap;
 pub use gate::{Gate, GateParts, Requirement, Visible};
 pub use grant::Grant;
-pub use limits::{HOLD_MAX, WINDOW_MAX};
 pub use live::{CutReason, CutWatch, EndReason, Live};
 pub use prompt::{Invitation, NoPrompt, NoTaps, Prompt, PromptError, SpendError, Spender, Taps};
 pub use snapshot::{NodeTrust, Snapshot};

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 /// How long a tap may open sessions. A role may shorten it; nothing lengthens it.
-pub const WINDOW_MAX: Duration = Duration::from_secs(300);
+pub const WINDOW_MAX: Duration = Duration::from_mins(5);
 
 /// How long a client may be held while a tap is awaited: a minute is enough to find a key, and
 /// under the time-outs of the clients that are held.
-pub const HOLD_MAX: Duration = Duration::from_secs(60);
+pub const HOLD_MAX: Duration = Duration::from_mins(1);
 
 /// How many asks may be held at once in the whole gate, so that held clients can't eat its memory.
 pub const HELD_MAX: usize = 4_096;

@@ -26,8 +26,10 @@ pub(crate) struct Entry {
     pub(crate) facts: ConnectionFacts,
     pub(crate) terms: Terms,
     pub(crate) tap: Option<Arc<Tap>>,
-    started: OnceLock<UnixTime>,
-    counts: OnceLock<Arc<Counts>>,
+    /// The snapshot under which the session was granted.
+    epoch: u64,
+    /// Since when the target is connected, and what has passed.
+    begun: OnceLock<(UnixTime, Arc<Counts>)>,
     cut: watch::Sender<Option<CutReason>>,
 }
 
@@ -95,9 +97,27 @@ impl Entry {
             facts: grant.facts,
             terms: grant.terms,
             tap: grant.tap,
-            started: OnceLock::new(),
-            counts: OnceLock::new(),
+            epoch: grant.epoch,
+            begun: OnceLock::new(),
             cut: watch::channel(None).0,
+        }
+    }
+
+    fn query(&self, now: UnixTime) -> Query<'_> {
+        let TargetRef { kind, name, uid } = &self.record.target;
+        let (user, labels, login) = (self.identity.user(), &self.record.labels, &self.login);
+        Query { user, kind: *kind, name, uid, labels, login, now }
+    }
+
+    /// Whether this snapshot still allows the session to begin. Where another snapshot came since
+    /// the grant and asks for more, the grant is not enough.
+    fn may_begin(&self, snapshot: &Snapshot, now: UnixTime) -> Result<(), CutReason> {
+        self.allowed(snapshot, now)?;
+        match snapshot.policy.decide(&self.query(now)) {
+            Decision::Allow(terms) if self.epoch != snapshot.epoch && terms.session_mfa > self.terms.session_mfa => {
+                Err(CutReason::Denied("the policy has just changed (start again)".to_owned()))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -105,16 +125,19 @@ impl Entry {
     /// opening, not staying.
     fn allowed(&self, snapshot: &Snapshot, now: UnixTime) -> Result<(), CutReason> {
         let TargetRef { kind, name, uid } = &self.record.target;
-        let user = self.identity.user();
-        let query = Query { user, kind: *kind, name, uid, labels: &self.record.labels, login: &self.login, now };
         if !snapshot.has(*kind, name, uid) {
             return Err(CutReason::Denied("the target was removed".to_owned()));
         }
-        if let Decision::Deny(reason) = snapshot.policy.decide(&query) {
+        if let Decision::Deny(reason) = snapshot.policy.decide(&self.query(now)) {
             return Err(CutReason::Denied(Denial::policy(name, reason).message));
         }
         match &self.tap {
-            Some(tap) if snapshot.registrations.credential(user, tap.verified().credential_id()).is_none() => {
+            Some(tap)
+                if snapshot
+                    .registrations
+                    .credential(self.identity.user(), tap.verified().credential_id())
+                    .is_none() =>
+            {
                 Err(CutReason::NotRegistered)
             }
             _ => Ok(()),
@@ -123,7 +146,7 @@ impl Entry {
 
     /// When the session ends by its terms, and why.
     fn end(&self) -> Option<(UnixTime, CutReason)> {
-        let started = *self.started.get()?;
+        let started = self.begun.get()?.0;
         let ttl = (started.plus(self.terms.max_session_ttl), CutReason::MaxSessionTtl);
         let login =
             self.terms.disconnect_expired_cert.then(|| (self.identity.login_expires(), CutReason::LoginExpired));
@@ -228,22 +251,29 @@ impl Live {
         Ok(())
     }
 
+    /// Whether the present snapshot lets the session begin.
+    pub(crate) fn may_begin(&self) -> Result<(), Denial> {
+        let snapshot = self.gate.snapshot();
+        let allowed = self.entry.may_begin(&snapshot, self.gate.clock().now());
+        allowed.map_err(|reason| Denial::session(reason.to_string()))
+    }
+
     /// Whether the present snapshot allows the session.
-    pub(crate) fn still_allowed(&self) -> Result<(), Denial> {
+    fn still_allowed(&self) -> Result<(), Denial> {
         let snapshot = self.gate.snapshot();
         self.entry.allowed(&snapshot, self.gate.clock().now()).map_err(|reason| Denial::session(reason.to_string()))
     }
 
     /// The target is connected: the session counts from now.
     pub(crate) fn begun(&mut self, counts: Arc<Counts>) {
-        let _ = self.entry.started.set(self.gate.clock().now());
-        let _ = self.entry.counts.set(counts);
-        report::started(self.gate.sink(), &self.entry);
+        if self.entry.begun.set((self.gate.clock().now(), counts)).is_ok() {
+            report::started(self.gate.sink(), &self.entry);
+        }
     }
 
     /// Ends the session and says why.
-    pub fn finish(mut self, reason: EndReason) {
-        self.end(&reason);
+    pub fn finish(mut self, reason: &EndReason) {
+        self.end(reason);
     }
 
     fn end(&mut self, reason: &EndReason) {
@@ -251,13 +281,9 @@ impl Live {
             return;
         }
         self.gate.live().all().remove(&self.entry.id);
-        if let Some(started) = self.entry.started.get() {
+        if let Some((started, counts)) = self.entry.begun.get() {
             let lasted = self.gate.clock().now().since(*started);
-            let (up, down) = self
-                .entry
-                .counts
-                .get()
-                .map_or((0, 0), |counts| (counts.up.load(Ordering::Relaxed), counts.down.load(Ordering::Relaxed)));
+            let (up, down) = (counts.up.load(Ordering::Relaxed), counts.down.load(Ordering::Relaxed));
             report::ended(self.gate.sink(), &self.entry, reason, (up, down), lasted);
         }
     }
@@ -282,7 +308,7 @@ impl CutWatch {
     pub async fn wanted(&mut self) -> CutReason {
         loop {
             let end = self.entry.end();
-            let left = end.as_ref().map_or(Duration::from_secs(3600), |(at, _)| at.since(self.gate.clock().now()));
+            let left = end.as_ref().map_or(Duration::from_hours(1), |(at, _)| at.since(self.gate.clock().now()));
             let ordered = tokio::select! {
                 order = self.order.wait_for(Option::is_some) => Some(order.map_or(None, |order| order.clone())),
                 () = tokio::time::sleep(left) => None,

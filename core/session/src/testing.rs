@@ -8,9 +8,9 @@ use std::time::Duration;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use rustls::pki_types::CertificateDer;
-use tapgate_audit::{MemorySink, Sink};
+use tapgate_audit::MemorySink;
 use tapgate_identity::{CaKind, Identity, LoginSubject, SessionSubject, Trust, TrustParts, X509Ca, spki_digest};
-use tapgate_model::{Clock, Digest, Kind, Login, ManualClock, TargetName, TargetUid, UnixTime, UserName};
+use tapgate_model::{Clock as _, Digest, Kind, Login, ManualClock, TargetName, TargetUid, UnixTime, UserName};
 use tapgate_policy::Policy;
 use tapgate_proof::testing::SoftKey;
 use tapgate_proof::{
@@ -123,8 +123,8 @@ impl World {
         let key = SoftKey::generate();
         let registrations = vec![key.register(&user("jerry"), BEGIN, Link::Pinned)];
         let gate = Gate::new(GateParts {
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            sink: Arc::clone(&sink) as Arc<dyn Sink>,
+            clock: clock.clone(),
+            sink: sink.clone(),
             spender: Arc::new(MemorySpender::default()),
             taps,
             snapshot: snapshot(policy, &registrations, &rp),
@@ -147,7 +147,7 @@ impl World {
     /// A login identity.
     pub fn login(&self, name: &str) -> Arc<Identity> {
         let (now, key) = (self.clock.now(), ClientKey::generate());
-        let expires = now.plus(Duration::from_secs(12 * 3600));
+        let expires = now.plus(Duration::from_hours(12));
         let subject = LoginSubject { user: &user(name), spki_der: &key.spki, source_ip: None, expires };
         self.identity(&sound(self.login_ca.issue_login(&subject, &GATE, now)))
     }
@@ -155,12 +155,12 @@ impl World {
     /// A statement for a session of jerry's with these targets.
     pub fn statement(&self, targets: Vec<StatementTarget>, uses: Uses, window: Duration) -> Statement {
         let created = self.clock.now();
-        let (gate, user, expires) = (GATE, user("jerry"), created.plus(window));
+        let (gate, person, expires) = (GATE, user("jerry"), created.plus(window));
         let purpose = Purpose::Session;
         sound(Statement::new(StatementParts {
             gate,
             purpose,
-            user,
+            user: person,
             uses,
             source_ip: None,
             action: None,
@@ -173,8 +173,8 @@ impl World {
     /// A session identity: a certificate of the real session authority for this key and proof.
     pub fn session(&self, client: &ClientKey, proof: &Proof) -> Arc<Identity> {
         let now = self.clock.now();
-        let login_expires = now.plus(Duration::from_secs(12 * 3600));
-        let not_after = now.plus(Duration::from_secs(300));
+        let login_expires = now.plus(Duration::from_hours(12));
+        let not_after = now.plus(Duration::from_mins(5));
         let (user, spki_der) = (user("jerry"), client.spki.as_slice());
         let subject = SessionSubject { user: &user, spki_der, proof, login_expires, not_after };
         self.identity(&sound(self.session_ca.issue_session(&subject, &GATE, now)))
@@ -184,7 +184,7 @@ impl World {
     pub fn tapped(&self, name: &str, login: &str, uses: Uses) -> Arc<Identity> {
         let client = ClientKey::generate();
         let entry = self.entry(name, login, client.holder());
-        let statement = self.statement(vec![entry], uses, Duration::from_secs(300));
+        let statement = self.statement(vec![entry], uses, Duration::from_mins(5));
         self.session(&client, &self.key.tap(&statement, [9; 32], &self.rp))
     }
 
@@ -230,7 +230,7 @@ pub fn facts() -> ConnectionFacts {
 pub fn node(name: &str, env: &str, addr: &str) -> String {
     let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1b1QmXyzZ0YB9V1YMQvC4vKtAmwJY7zYlTq0F0XxTj";
     format!(
-        "kind: node\nmetadata:\n  name: {name}\n  labels: {{ env: {env} }}\nspec:\n  addr: \"{addr}\"\n  host_keys: [\"{key}\"]\n---\n"
+        "kind: node\nversion: v2\nmetadata:\n  name: {name}\n  labels: {{ env: {env} }}\nspec:\n  addr: \"{addr}\"\n  host_keys: [\"{key}\"]\n---\n"
     )
 }
 

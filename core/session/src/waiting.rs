@@ -64,7 +64,12 @@ impl Waiting {
             target: entry.target.uid,
             login: entry.login.clone(),
         });
-        named.filter_map(|key| slots.get(&key)).map(|slot| slot.send_replace(Some(Arc::clone(tap)))).count()
+        let mut freed = 0;
+        for slot in named.filter_map(|key| slots.get(&key)) {
+            slot.send_replace(Some(Arc::clone(tap)));
+            freed += 1;
+        }
+        freed
     }
 }
 

@@ -1,5 +1,7 @@
 //! The room, with real certificates and real taps: who gets in, who is asked, who is cut, and why.
 
+#![cfg(test)]
+
 mod room {
     mod dialling;
     mod evidence;

@@ -8,17 +8,12 @@ use russh::{MethodKind, MethodSet, Preferred, SshId, cipher, compression};
 
 use crate::limits::{AUTH_TRIES_MAX, CHANNEL_WINDOW_MAX, CHANNELS_MAX};
 
-/// AES-GCM costs less than half of what ChaCha20 does, and the client's order decides. So ChaCha20
+/// AES-GCM costs less than half of what `ChaCha20` does, and the client's order decides. So `ChaCha20`
 /// is not offered to clients; one without GCM gets CTR.
-const CLIENT_CIPHERS: &[cipher::Name] = &[
-    cipher::AES_128_GCM,
-    cipher::AES_256_GCM,
-    cipher::AES_256_CTR,
-    cipher::AES_192_CTR,
-    cipher::AES_128_CTR,
-];
+const CLIENT_CIPHERS: &[cipher::Name] =
+    &[cipher::AES_128_GCM, cipher::AES_256_GCM, cipher::AES_256_CTR, cipher::AES_192_CTR, cipher::AES_128_CTR];
 
-/// On this leg our own order decides, so that ChaCha20 may stand behind.
+/// On this leg our own order decides, so that `ChaCha20` may stand behind.
 const TARGET_CIPHERS: &[cipher::Name] = &[
     cipher::AES_128_GCM,
     cipher::AES_256_GCM,

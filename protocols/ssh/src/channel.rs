@@ -7,21 +7,21 @@ use crate::side::{Both, Side};
 
 /// One direction of a channel: what this side sends.
 #[derive(Debug)]
-pub struct Direction {
+pub(crate) struct Direction {
     /// What it may still send.
-    pub credit: Credit,
+    pub(crate) credit: Credit,
     /// How much data it may put into one packet.
-    pub packet_max: u32,
+    pub(crate) packet_max: u32,
     /// It will send no more data.
-    pub eof: bool,
+    pub(crate) eof: bool,
     /// It will send nothing more.
-    pub closed: bool,
+    pub(crate) closed: bool,
 }
 
 impl Direction {
     /// A direction with the window and packet size that its receiver named; with it what the
     /// sender is to be told of them.
-    pub fn new(window: u32, packet_max: u32) -> (Self, u32, u32) {
+    pub(crate) fn new(window: u32, packet_max: u32) -> (Self, u32, u32) {
         let (credit, told) = Credit::new(window);
         let packet_max = packet_max.min(DATA_MAX);
         (Self { credit, packet_max, eof: false, closed: false }, told, packet_max)
@@ -30,22 +30,22 @@ impl Direction {
 
 /// A channel that is asked for or open.
 #[derive(Debug)]
-pub struct Channel {
+pub(crate) struct Channel {
     /// Whether it is of the type `session`, which alone knows requests.
-    pub is_session: bool,
+    pub(crate) is_session: bool,
     /// Who asked for it.
-    pub opener: Side,
+    pub(crate) opener: Side,
     /// Each side's own number for it; the answerer's is not known before it confirms.
-    pub numbers: Both<Option<u32>>,
+    pub(crate) numbers: Both<Option<u32>>,
     /// What each side sends.
-    pub sends: Both<Direction>,
+    pub(crate) sends: Both<Direction>,
     /// What each side asked and has no answer to.
-    pub asked: Both<Replies>,
+    pub(crate) asked: Both<Replies>,
 }
 
 impl Channel {
     /// A channel that one side asks for, with the direction in which that side receives.
-    pub fn asked_for(opener: Side, is_session: bool, number: u32, inward: Direction) -> Self {
+    pub(crate) fn asked_for(opener: Side, is_session: bool, number: u32, inward: Direction) -> Self {
         let (outward, ..) = Direction::new(0, 0);
         let sends = match opener {
             Side::Client => Both { client: outward, target: inward },
@@ -63,57 +63,52 @@ impl Channel {
 
 /// All channels of a connection. They are few, so they are searched one after the other.
 #[derive(Debug, Default)]
-pub struct Table(Vec<Channel>);
+pub(crate) struct Table(Vec<Channel>);
 
 impl Table {
     /// Whether another one would be too many.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.0.len() >= CHANNELS_MAX
     }
 
     /// Whether this side already has a channel by this number.
-    pub fn has(&self, side: Side, number: u32) -> bool {
+    pub(crate) fn has(&self, side: Side, number: u32) -> bool {
         self.0.iter().any(|c| *c.numbers.of(side) == Some(number))
     }
 
     /// Adds one.
-    pub fn add(&mut self, channel: Channel) {
+    pub(crate) fn add(&mut self, channel: Channel) {
         self.0.push(channel);
     }
 
     /// The open channel that a packet from this side is for, by the other side's number; none once
     /// this side has closed it.
-    pub fn open(&mut self, from: Side, number: u32) -> Option<&mut Channel> {
-        self.0
-            .iter_mut()
-            .find(|c| *c.numbers.of(!from) == Some(number) && c.is_confirmed() && !c.sends.of(from).closed)
+    pub(crate) fn open(&mut self, from: Side, number: u32) -> Option<&mut Channel> {
+        self.0.iter_mut().find(|c| *c.numbers.of(!from) == Some(number) && c.is_confirmed() && !c.sends.of(from).closed)
     }
 
     /// The channel that the other side asked for under this number and this side has not answered.
-    pub fn unanswered(&mut self, from: Side, number: u32) -> Option<&mut Channel> {
-        self.0
-            .iter_mut()
-            .find(|c| c.opener == !from && *c.numbers.of(!from) == Some(number) && !c.is_confirmed())
+    pub(crate) fn unanswered(&mut self, from: Side, number: u32) -> Option<&mut Channel> {
+        self.0.iter_mut().find(|c| c.opener == !from && *c.numbers.of(!from) == Some(number) && !c.is_confirmed())
     }
 
     /// Forgets the channel that the other side asked for and this side refused.
-    pub fn forget_refused(&mut self, from: Side, number: u32) {
-        self.0
-            .retain(|c| c.is_confirmed() || c.opener == from || *c.numbers.of(!from) != Some(number));
+    pub(crate) fn forget_refused(&mut self, from: Side, number: u32) {
+        self.0.retain(|c| c.is_confirmed() || c.opener == from || *c.numbers.of(!from) != Some(number));
     }
 
     /// Forgets channels that both sides have closed.
-    pub fn forget_closed(&mut self) {
+    pub(crate) fn forget_closed(&mut self) {
         self.0.retain(|c| !(c.sends.client.closed && c.sends.target.closed));
     }
 
     /// Every channel.
-    pub fn iter(&self) -> impl Iterator<Item = &Channel> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Channel> {
         self.0.iter()
     }
 
     /// Every channel, to change it.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Channel> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Channel> {
         self.0.iter_mut()
     }
 }

@@ -7,7 +7,7 @@ use crate::limits::CHANNEL_WINDOW_MAX;
 
 /// The credit ran over: the receiver gave, or the sender used, more than there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Overrun;
+pub(crate) struct Overrun;
 
 /// Counts one direction's credit.
 ///
@@ -16,7 +16,7 @@ pub struct Overrun;
 /// the relay. So what the relay may have to keep for a slow receiver has a bound, whatever window
 /// the receiver names.
 #[derive(Debug)]
-pub struct Credit {
+pub(crate) struct Credit {
     /// Passed on to the sender and not yet used.
     open: u32,
     /// Given by the receiver and not yet passed on.
@@ -27,16 +27,16 @@ pub struct Credit {
 /// Bytes of this direction that wait in the relay. They are counted apart from the receiver's
 /// credit, since a hostile receiver gives credit without reading.
 #[derive(Debug, Clone, Default)]
-pub struct Queued(Arc<AtomicU32>);
+pub(crate) struct Queued(Arc<AtomicU32>);
 
 impl Queued {
     /// Counts bytes that begin to wait.
-    pub fn add(&self, bytes: u32) {
+    pub(crate) fn add(&self, bytes: u32) {
         self.0.fetch_add(bytes, Ordering::SeqCst);
     }
 
     /// Counts bytes that have left; answers whether that is the moment to pass on withheld credit.
-    pub fn remove(&self, bytes: u32) -> bool {
+    pub(crate) fn remove(&self, bytes: u32) -> bool {
         let before = self.0.fetch_sub(bytes, Ordering::SeqCst);
         before > LOW && before.saturating_sub(bytes) <= LOW
     }
@@ -52,14 +52,14 @@ const LOW: u32 = CHANNEL_WINDOW_MAX / 2;
 
 impl Credit {
     /// The receiver's initial window; answers what the sender is to be told.
-    pub fn new(window: u32) -> (Self, u32) {
+    pub(crate) fn new(window: u32) -> (Self, u32) {
         let open = window.min(CHANNEL_WINDOW_MAX);
         (Self { open, withheld: window - open, queued: Queued::default() }, open)
     }
 
     /// The receiver gives more; answers what to pass on now. RFC 4254: a window never exceeds
     /// 2^32 - 1 bytes.
-    pub fn give(&mut self, bytes: u32) -> Result<u32, Overrun> {
+    pub(crate) fn give(&mut self, bytes: u32) -> Result<u32, Overrun> {
         let withheld = self.withheld.checked_add(bytes).ok_or(Overrun)?;
         withheld.checked_add(self.open).ok_or(Overrun)?;
         self.withheld = withheld;
@@ -69,18 +69,18 @@ impl Credit {
     }
 
     /// The sender uses some.
-    pub fn spend(&mut self, bytes: u32) -> Result<(), Overrun> {
+    pub(crate) fn spend(&mut self, bytes: u32) -> Result<(), Overrun> {
         self.open = self.open.checked_sub(bytes).ok_or(Overrun)?;
         Ok(())
     }
 
     /// Where the data that was spent is counted while it waits.
-    pub const fn queue(&self) -> &Queued {
+    pub(crate) const fn queue(&self) -> &Queued {
         &self.queued
     }
 
     /// What to pass on of the withheld credit, now that data has moved.
-    pub fn release(&mut self) -> u32 {
+    pub(crate) fn release(&mut self) -> u32 {
         let used = self.open.saturating_add(self.queued.bytes());
         if used > LOW { 0 } else { self.pass(self.withheld.min(CHANNEL_WINDOW_MAX - used)) }
     }

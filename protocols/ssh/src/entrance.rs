@@ -80,10 +80,7 @@ impl Entrance {
         let now = self.ssh.clock().now();
         let identity = self.ssh.trust().verify_ssh(certificate, &principal, self.peer.ip(), now)?;
         if let Some(tunnel) = self.tunnel.as_ref().filter(|tunnel| tunnel.user() != identity.user()) {
-            return Err(Rejection::OtherUser {
-                ssh: identity.user().to_string(),
-                tunnel: tunnel.user().to_string(),
-            });
+            return Err(Rejection::OtherUser { ssh: identity.user().to_string(), tunnel: tunnel.user().to_string() });
         }
         Ok((Arc::new(identity), destination?))
     }

@@ -30,8 +30,7 @@ struct Draft<'a> {
 }
 
 fn certificate(host: &PrivateKey, draft: &Draft<'_>) -> PublicKeyOrCertificate {
-    let mut builder =
-        Builder::new(vec![7; 16], host.public_key(), draft.valid.0, draft.valid.1).unwrap();
+    let mut builder = Builder::new(vec![7; 16], host.public_key(), draft.valid.0, draft.valid.1).unwrap();
     builder.cert_type(draft.kind).unwrap();
     for name in draft.names {
         builder.valid_principal(*name).unwrap();
@@ -56,10 +55,7 @@ fn pinned_keys() {
     assert_eq!(known(&[&other, &host], &[]).verify(&plain(&host), now), Ok(()));
     assert_eq!(known(&[], &[]).verify(&plain(&host), now), Err(HostKeyError::NothingKnown));
     let fingerprint = fingerprint(host.public_key());
-    assert_eq!(
-        known(&[&other], &[]).verify(&plain(&host), now),
-        Err(HostKeyError::OtherKey(fingerprint.clone()))
-    );
+    assert_eq!(known(&[&other], &[]).verify(&plain(&host), now), Err(HostKeyError::OtherKey(fingerprint.clone())));
     assert_eq!(
         known(&[], &[&host]).verify(&plain(&host), now),
         Err(HostKeyError::OtherKey(fingerprint)),

@@ -7,6 +7,8 @@
 mod algorithms;
 mod channel;
 mod credit;
+#[cfg(feature = "demo")]
+pub mod demo_target;
 mod entrance;
 #[doc(hidden)]
 pub mod fuzz;

@@ -4,71 +4,68 @@ use std::time::Duration;
 
 /// From the first byte to the end of authentication. `sshd` gives 120 seconds for typing passwords;
 /// here nobody types, but a security key behind an agent may want its touch first.
-pub const HANDSHAKE_MAX: Duration = Duration::from_secs(60);
+pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_mins(1);
 
 /// How many authentication tries a connection has. Each certificate of a full agent is one.
-pub const AUTH_TRIES_MAX: usize = 20;
+pub(crate) const AUTH_TRIES_MAX: usize = 20;
 
 /// From the dialled target to its acceptance of our certificate. A target on a loaded machine takes
 /// seconds for a key exchange, not tens of them.
-pub const TARGET_HANDSHAKE_MAX: Duration = Duration::from_secs(20);
+pub(crate) const TARGET_HANDSHAKE_MAX: Duration = Duration::from_secs(20);
 
 /// Packets that wait while the session is being opened. A client that has nothing confirmed yet
 /// sends a channel or two and a keepalive.
-pub const EARLY_PACKETS_MAX: usize = 64;
+pub(crate) const EARLY_PACKETS_MAX: usize = 64;
 
 /// Bytes of such packets, all together.
-pub const EARLY_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const EARLY_BYTES_MAX: usize = 64 * 1024;
 
 /// Channels of one connection at once. `sshd` allows ten sessions; forwarded ports come on top.
-pub const CHANNELS_MAX: usize = 64;
+pub(crate) const CHANNELS_MAX: usize = 64;
 
 /// Window credit of one direction of one channel, which is also what the relay may have to keep for
 /// a receiver that is slow. It is twice what OpenSSH gives, so that OpenSSH's own windows pass as
 /// they are; the surplus of a larger one (`PuTTY` gives 2 GiB) is passed on as its data moves.
-pub const CHANNEL_WINDOW_MAX: u32 = 4 * 1024 * 1024;
+pub(crate) const CHANNEL_WINDOW_MAX: u32 = 4 * 1024 * 1024;
 
 /// Data in one packet. OpenSSH takes 32 KiB, and nobody gains by more than twice that.
-pub const DATA_MAX: u32 = 64 * 1024;
+pub(crate) const DATA_MAX: u32 = 64 * 1024;
 
 /// Any other packet, a long command line included. The transport refuses more than 256 KiB itself.
-pub const CONTROL_MAX: usize = 256 * 1024;
+pub(crate) const CONTROL_MAX: usize = 256 * 1024;
 
 /// Bytes of packets outside the windows (requests, window adjustments) that wait for a peer which
 /// does not read. More is a flood.
-pub const CONTROL_BACKLOG_MAX: usize = 1024 * 1024;
+pub(crate) const CONTROL_BACKLOG_MAX: usize = 1024 * 1024;
 
 /// Names of requests and channel types. RFC 4250 allows 64 characters.
-pub const NAME_MAX: usize = 64;
+pub(crate) const NAME_MAX: usize = 64;
 
 /// Requests that wait for their answer, per channel and per connection. `PuTTY` measures its windows
 /// with such requests and keeps a few dozen on their way.
-pub const REPLIES_MAX: usize = 256;
+pub(crate) const REPLIES_MAX: usize = 256;
 
 /// How often each side is asked whether it is still there. Firewalls forget idle connections after
 /// some minutes.
-pub const KEEPALIVE: Duration = Duration::from_secs(30);
+pub(crate) const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// How long a side may say nothing at all before it counts as gone: three keepalives.
-pub const SILENCE_MAX: Duration = Duration::from_secs(95);
+pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(95);
 
 /// How long after the session was opened its first channel needs no verdict of its own. The grant
 /// was given for that channel, and a client opens it at once.
-pub const FIRST_CHANNEL_MAX: Duration = Duration::from_secs(10);
+pub(crate) const FIRST_CHANNEL_MAX: Duration = Duration::from_secs(10);
 
 /// How long a client has to close by itself once its target is gone and every channel is closed.
 /// `ssh` forgets an exit status it already holds when a disconnect overtakes its own closing.
-pub const LINGER_MAX: Duration = Duration::from_secs(2);
+pub(crate) const LINGER_MAX: Duration = Duration::from_secs(2);
 
 /// How long a side has to read its last words before its connection is cut.
-pub const FAREWELL_MAX: Duration = Duration::from_millis(700);
-
-/// Life of the certificate that is shown to a target. It is used at once; clocks may differ.
-pub const TARGET_CERTIFICATE: Duration = Duration::from_secs(300);
+pub(crate) const FAREWELL_MAX: Duration = Duration::from_millis(700);
 
 /// A message of our own to a client, on one line of a terminal or a few.
-pub const MESSAGE_MAX: usize = 512;
+pub(crate) const MESSAGE_MAX: usize = 512;
 
 /// How long a client has to take what its target sent before it was gone. No exit status is lost to
 /// a slow line, and no socket stays for a client that reads nothing.
-pub const FLUSH_MAX: Duration = Duration::from_secs(60);
+pub(crate) const FLUSH_MAX: Duration = Duration::from_mins(1);

@@ -11,9 +11,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::credit::Queued;
-use crate::limits::{
-    CONTROL_BACKLOG_MAX, EARLY_BYTES_MAX, EARLY_PACKETS_MAX, FIRST_CHANNEL_MAX, SILENCE_MAX,
-};
+use crate::limits::{CONTROL_BACKLOG_MAX, EARLY_BYTES_MAX, EARLY_PACKETS_MAX, FIRST_CHANNEL_MAX, SILENCE_MAX};
 use crate::relay::{Activity, Ground, Load, Relay, Violation};
 use crate::rules::Rules;
 use crate::side::{Both, Side};

@@ -61,7 +61,9 @@ mod tests {
 
     #[test]
     fn what_leads_nowhere() {
-        for user in ["", "root", "@web1", "root@", "@", "@@", "ro ot@web1", "root@we b1", "-o@web1", "root@-web", "r@w\n"] {
+        for user in
+            ["", "root", "@web1", "root@", "@", "@@", "ro ot@web1", "root@we b1", "-o@web1", "root@-web", "r@w\n"]
+        {
             assert!(Destination::parse(user, "gate.example").is_err(), "{user:?}");
         }
         let error = Destination::parse("root", "gate.example").unwrap_err().to_string();

@@ -16,7 +16,7 @@ use crate::write::{self, OpenFailure};
 
 /// What a packet counts as while it waits to be sent.
 #[derive(Debug, Clone, Copy)]
-pub enum Load<'a> {
+pub(crate) enum Load<'a> {
     /// A packet outside the windows.
     Control,
     /// So many bytes of data, counted here.
@@ -24,7 +24,7 @@ pub enum Load<'a> {
 }
 
 /// What a relay needs of its surroundings.
-pub trait Ground {
+pub(crate) trait Ground {
     /// Queues a packet for one side; never waits.
     fn send(&mut self, to: Side, packet: Bytes, load: Load<'_>);
 
@@ -34,7 +34,7 @@ pub trait Ground {
 
 /// What a peer did against the protocol. The connection ends with it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Violation {
+pub(crate) enum Violation {
     /// Bytes that are no packet.
     #[error("the {0} broke the SSH protocol: {1}")]
     Wire(Side, WireError),
@@ -60,7 +60,7 @@ pub enum Violation {
 
 /// Whether a person did something: data and requests count, and what keeps a connection alive doesn't.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activity {
+pub(crate) enum Activity {
     /// Yes.
     Person,
     /// No.
@@ -69,7 +69,7 @@ pub enum Activity {
 
 /// The relay of one connection.
 #[derive(Debug)]
-pub struct Relay {
+pub(crate) struct Relay {
     rules: Rules,
     channels: Table,
     /// What each side asked about the connection and has no answer to.
@@ -80,17 +80,17 @@ pub struct Relay {
 
 impl Relay {
     /// A relay under these rules.
-    pub fn new(rules: Rules) -> Self {
+    pub(crate) fn new(rules: Rules) -> Self {
         Self { rules, channels: Table::default(), asked: Both::default(), agent_asked: false }
     }
 
     /// Whether the target has closed every channel that it had.
-    pub fn target_is_done(&self) -> bool {
+    pub(crate) fn target_is_done(&self) -> bool {
         self.channels.iter().all(|channel| channel.sends.target.closed)
     }
 
     /// Takes a packet from one side.
-    pub fn packet(&mut self, ground: &mut impl Ground, from: Side, bytes: &[u8]) -> Result<Activity, Violation> {
+    pub(crate) fn packet(&mut self, ground: &mut impl Ground, from: Side, bytes: &[u8]) -> Result<Activity, Violation> {
         let packet = Packet::parse(bytes).map_err(|e| Violation::Wire(from, e))?;
         let mut turn = Turn { relay: self, ground, from, bytes };
         turn.take(packet)?;
@@ -98,7 +98,7 @@ impl Relay {
     }
 
     /// Asks a side whether it is still there.
-    pub fn keepalive(&mut self, ground: &mut impl Ground, to: Side) {
+    pub(crate) fn keepalive(&mut self, ground: &mut impl Ground, to: Side) {
         // Its answer takes its turn among the answers to what the other side asked. A side that
         // owes that many answers is asked enough.
         if self.asked.of_mut(!to).own().is_ok() {
@@ -107,7 +107,7 @@ impl Relay {
     }
 
     /// Passes on credit that was withheld, now that data has left.
-    pub fn drained(&mut self, ground: &mut impl Ground) {
+    pub(crate) fn drained(&mut self, ground: &mut impl Ground) {
         for channel in self.channels.iter_mut() {
             for side in [Side::Client, Side::Target] {
                 pass_credit(channel, ground, side);
@@ -228,9 +228,7 @@ impl<G: Ground> Turn<'_, G> {
             return Ok(());
         }
         let (inward, window, packet_max) = Direction::new(window, packet_max);
-        self.relay
-            .channels
-            .add(Channel::asked_for(self.from, kind == "session", number, inward));
+        self.relay.channels.add(Channel::asked_for(self.from, kind == "session", number, inward));
         // The window stands after the type, its length and the sender's number.
         let packet = write::with_window(self.bytes, 1 + 4 + kind.len() + 4, window, packet_max);
         self.ground.send(!self.from, packet, Load::Control);

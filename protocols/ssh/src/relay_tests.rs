@@ -69,7 +69,7 @@ impl Talk {
 
 fn packet(kind: u8, fields: &[u32]) -> Vec<u8> {
     let mut packet = vec![kind];
-    fields.iter().for_each(|f| packet.extend(f.to_be_bytes()));
+    packet.extend(fields.iter().flat_map(|field| field.to_be_bytes()));
     packet
 }
 
@@ -191,10 +191,7 @@ fn giant_windows_are_passed_on_in_parts() {
     talk.relay.drained(&mut talk.log);
     let expect = Bytes::from(packet(number::WINDOW_ADJUST, &[2, CHANNEL_WINDOW_MAX]));
     assert_eq!(talk.log.sent, vec![(Target, expect)]);
-    assert_eq!(
-        talk.say(Client, &packet(number::WINDOW_ADJUST, &[2, u32::MAX])),
-        Err(Violation::Window(Client, 2))
-    );
+    assert_eq!(talk.say(Client, &packet(number::WINDOW_ADJUST, &[2, u32::MAX])), Err(Violation::Window(Client, 2)));
 }
 
 #[test]
@@ -215,10 +212,7 @@ fn refused_requests_are_answered_in_their_turn() {
     talk.passes(Client, &request(2, "pty-req", true));
     talk.swallows(Client, &request(2, "x11-req", true));
     let success = packet(number::SUCCESS, &[1]);
-    assert_eq!(
-        talk.say(Target, &success),
-        Ok(vec![(Client, Bytes::from(success.clone())), failure])
-    );
+    assert_eq!(talk.say(Target, &success), Ok(vec![(Client, Bytes::from(success.clone())), failure]));
     assert_eq!(talk.say(Target, &success), Err(Violation::Unasked(Target)));
 }
 

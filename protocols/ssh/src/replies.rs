@@ -6,7 +6,7 @@ use crate::limits::REPLIES_MAX;
 
 /// The requests of one side, of one channel or of the connection, that are not answered yet.
 #[derive(Debug, Default)]
-pub struct Replies(VecDeque<Due>);
+pub(crate) struct Replies(VecDeque<Due>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Due {
@@ -20,30 +20,30 @@ enum Due {
 
 /// What to do with an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Answered {
+pub(crate) struct Answered {
     /// Whether it is passed on; else it was for us.
-    pub forward: bool,
+    pub(crate) forward: bool,
     /// How many refusals of ours follow it.
-    pub refusals: usize,
+    pub(crate) refusals: usize,
 }
 
 /// More requests wait for an answer than may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+pub(crate) struct Full;
 
 impl Replies {
     /// A request was passed on.
-    pub fn relayed(&mut self) -> Result<(), Full> {
+    pub(crate) fn relayed(&mut self) -> Result<(), Full> {
         self.push(Due::Relayed)
     }
 
     /// A request of our own was sent beside those that are passed on.
-    pub fn own(&mut self) -> Result<(), Full> {
+    pub(crate) fn own(&mut self) -> Result<(), Full> {
         self.push(Due::Own)
     }
 
     /// A request is refused; answers whether to say so now, because nothing before it is open.
-    pub fn refused(&mut self) -> Result<bool, Full> {
+    pub(crate) fn refused(&mut self) -> Result<bool, Full> {
         if self.0.is_empty() {
             return Ok(true);
         }
@@ -51,7 +51,7 @@ impl Replies {
     }
 
     /// An answer came; `None` when nobody asked.
-    pub fn answered(&mut self) -> Option<Answered> {
+    pub(crate) fn answered(&mut self) -> Option<Answered> {
         let first = self.0.pop_front()?;
         let mut refusals = 0;
         while self.0.front() == Some(&Due::Refused) {

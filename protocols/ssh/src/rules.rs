@@ -4,28 +4,28 @@ use crate::side::Side;
 use crate::wire::only_string;
 
 /// The request that every peer answers and nobody obeys.
-pub const KEEPALIVE: &str = "keepalive@openssh.com";
+pub(crate) const KEEPALIVE: &str = "keepalive@openssh.com";
 
 /// The channel type over which a forwarded agent is reached.
-pub const AGENT_CHANNEL: &str = "auth-agent@openssh.com";
+pub(crate) const AGENT_CHANNEL: &str = "auth-agent@openssh.com";
 
 /// The request to forward an agent.
-pub const AGENT_REQUEST: &str = "auth-agent-req@openssh.com";
+pub(crate) const AGENT_REQUEST: &str = "auth-agent-req@openssh.com";
 
 /// What the session's roles allow beside a shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// `ssh -L` and `-D`.
-    pub port_forwarding: bool,
+    pub(crate) port_forwarding: bool,
     /// `ssh -A`.
-    pub forward_agent: bool,
+    pub(crate) forward_agent: bool,
     /// `scp` and `sftp`. It keeps honest tools from copying; whoever has a shell can copy with `cat`.
-    pub file_copy: bool,
+    pub(crate) file_copy: bool,
 }
 
 /// What becomes of a channel that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpenRule {
+pub(crate) enum OpenRule {
     /// It is passed on, after a verdict for a further channel.
     Weigh,
     /// It is passed on.
@@ -36,7 +36,7 @@ pub enum OpenRule {
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RequestRule {
+pub(crate) enum RequestRule {
     /// It is passed on.
     Pass,
     /// It asks for agent forwarding, and is passed on.
@@ -47,7 +47,7 @@ pub enum RequestRule {
 
 impl Rules {
     /// Judges a channel type; `agent_asked` when the client asked for agent forwarding.
-    pub fn open(&self, from: Side, kind: &str, agent_asked: bool) -> OpenRule {
+    pub(crate) fn open(self, from: Side, kind: &str, agent_asked: bool) -> OpenRule {
         match (from, kind) {
             (Side::Client, "session") => OpenRule::Weigh,
             (Side::Client, "direct-tcpip") if self.port_forwarding => OpenRule::Weigh,
@@ -62,7 +62,7 @@ impl Rules {
     }
 
     /// Judges a request about the connection.
-    pub fn global(from: Side, name: &str) -> RequestRule {
+    pub(crate) fn global(from: Side, name: &str) -> RequestRule {
         match (from, name) {
             (_, KEEPALIVE) | (Side::Client, "no-more-sessions@openssh.com") => RequestRule::Pass,
             // Remote forwarding; and hostkeys-00@openssh.com, by which a target would teach the
@@ -72,7 +72,7 @@ impl Rules {
     }
 
     /// Judges a request about a session channel.
-    pub fn request(&self, from: Side, name: &str, body: &[u8]) -> RequestRule {
+    pub(crate) fn request(self, from: Side, name: &str, body: &[u8]) -> RequestRule {
         match (from, name) {
             (_, KEEPALIVE | "eow@openssh.com" | "xon-xoff")
             | (Side::Client, "pty-req" | "env" | "shell" | "window-change" | "signal" | "break")

@@ -133,17 +133,16 @@ async fn serve(ssh: Arc<Ssh>, conn: Accepted) {
         tracing::debug!(peer = %conn.peer, "A connection ended before it said hello in SSH");
         return;
     };
-    let mut client = ClientLeg { running, _sever: sever };
+    let mut client = ClientLeg { running, is_gone: false, _sever: sever };
     let guest = tokio::select! {
-        _ = &mut client.running => return,
+        () = client.gone() => return,
         () = sleep_until(deadline) => return client.farewell("nobody logged in in time", FAREWELL_MAX).await,
         guest = guest => guest,
     };
     let Ok(guest) = guest else { return };
-    let facts =
-        ConnectionFacts { peer: conn.peer, door: Door::Certificate, protocol: ProtocolName::Ssh, holder: None };
+    let facts = ConnectionFacts { peer: conn.peer, door: Door::Certificate, protocol: ProtocolName::Ssh, holder: None };
     let opened = tokio::select! {
-        _ = &mut client.running => return,
+        () = client.gone() => return,
         opened = open(&ssh, &guest, &facts, &link) => opened,
     };
     match opened {
@@ -179,7 +178,7 @@ async fn open(
     let mut cut = live.cut();
     let entered = tokio::select! {
         reason = cut.wanted() => {
-            live.finish(EndReason::Cut(reason.clone()));
+            live.finish(&EndReason::Cut(reason.clone()));
             return Err(reason.to_string());
         }
         entered = TargetLeg::enter(&ssh.passport, upstream, &live, Arc::clone(link)) => entered,
@@ -189,7 +188,7 @@ async fn open(
         Err(error) => {
             let message = format!("node \"{}\" can't be entered: {error}", live.target().name);
             tracing::warn!(target = %live.target().name, %error, "Could not enter a target");
-            live.finish(EndReason::Error(message.clone()));
+            live.finish(&EndReason::Error(message.clone()));
             Err(message)
         }
     }
@@ -251,11 +250,11 @@ impl Course {
     async fn run(mut self, guest: Guest, live: Live) {
         let (cut, idle) = (live.cut(), live.terms().client_idle_timeout);
         let name = live.target().name.clone();
-        self.link.open(Legs { client: guest.client, target: self.target.handle.raw_sender(), live });
+        self.link.open(Legs { client: guest.client, target: self.target.sender(), live });
         let over = self.watch(cut, idle).await;
         if matches!(over, Over::Target) && self.link.target_is_done() {
             // Everything is said. A client that closes by itself keeps the exit status it has.
-            let _ = timeout(LINGER_MAX, &mut self.client.running).await;
+            let _ = timeout(LINGER_MAX, self.client.gone()).await;
         }
         // From here on nothing passes.
         let live = self.link.close();
@@ -266,7 +265,7 @@ impl Course {
         };
         tokio::join!(goodbye, self.target.farewell());
         if let Some(live) = live {
-            live.finish(over.into());
+            live.finish(&over.into());
         }
     }
 
@@ -278,8 +277,8 @@ impl Course {
                 biased;
                 reason = cut.wanted() => return Over::Cut(reason),
                 Ok(fault) = &mut self.faults => return Over::Fault(fault),
-                _ = &mut self.client.running => return Over::Client,
-                _ = &mut self.target.handle => return Over::Target,
+                () = self.client.gone() => return Over::Client,
+                () = self.target.gone() => return Over::Target,
                 () = self.link.pass_credit() => {}
                 _ = keepalive.tick() => self.link.keep_alive(),
                 limit = idleness(&self.link, idle) => return Over::Idle(limit),
@@ -303,32 +302,31 @@ async fn idleness(link: &Link, limit: Option<Duration>) -> Duration {
 /// The client's leg.
 struct ClientLeg {
     running: RunningSession<Entrance>,
+    is_gone: bool,
     /// Cuts the connection when the leg is dropped, whatever russh is waiting for.
     _sever: DropGuard,
 }
 
 impl ClientLeg {
+    /// Waits until the connection is over.
+    async fn gone(&mut self) {
+        if !self.is_gone {
+            if let Err(error) = (&mut self.running).await {
+                tracing::debug!(%error, "A client's connection broke");
+            }
+            self.is_gone = true;
+        }
+    }
+
     /// Says why, after all that is on its way, and leaves the client that long to read it.
     async fn farewell(&mut self, message: &str, patience: Duration) {
         let handle = self.running.handle();
         let said = async {
             // A client that is gone needs no farewell.
-            let _ = handle.disconnect(Disconnect::ByApplication, one_line(message), String::new()).await;
-            let _ = (&mut self.running).await;
+            drop(handle.disconnect(Disconnect::ByApplication, one_line(message), String::new()).await);
+            self.gone().await;
         };
         let _ = timeout(patience, said).await;
-    }
-}
-
-impl TargetLeg {
-    /// Lets the target know, after all that is on its way.
-    async fn farewell(&mut self) {
-        let said = async {
-            // A target that is gone needs no farewell.
-            let _ = self.handle.disconnect(Disconnect::ByApplication, "the session is over", "").await;
-            let _ = (&mut self.handle).await;
-        };
-        let _ = timeout(FAREWELL_MAX, said).await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Not;
 
 /// Which side of the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     /// The client, to whom we are the server.
     Client,
     /// The target, to which we are the client.
@@ -33,16 +33,16 @@ impl fmt::Display for Side {
 
 /// One of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Both<T> {
+pub(crate) struct Both<T> {
     /// The client's.
-    pub client: T,
+    pub(crate) client: T,
     /// The target's.
-    pub target: T,
+    pub(crate) target: T,
 }
 
 impl<T> Both<T> {
     /// This side's.
-    pub const fn of(&self, side: Side) -> &T {
+    pub(crate) const fn of(&self, side: Side) -> &T {
         match side {
             Side::Client => &self.client,
             Side::Target => &self.target,
@@ -50,7 +50,7 @@ impl<T> Both<T> {
     }
 
     /// This side's, to change it.
-    pub const fn of_mut(&mut self, side: Side) -> &mut T {
+    pub(crate) const fn of_mut(&mut self, side: Side) -> &mut T {
         match side {
             Side::Client => &mut self.client,
             Side::Target => &mut self.target,

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
-use russh::client::{AuthResult, DisconnectReason, Handle, Handler};
+use russh::Disconnect;
+use russh::client::{AuthResult, DisconnectReason, Handle, Handler, RawSender};
 use russh::keys::PublicKeyOrCertificate;
 use russh::keys::ssh_key::{Algorithm, PrivateKey};
 use tapgate_identity::{IssueError, Permit, SshCa, TargetSubject};
 use tapgate_model::{Clock, Login};
 use tapgate_session::{Live, Upstream};
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::algorithms;
 use crate::host_key::{HostKeyError, KnownHost};
-use crate::limits::TARGET_HANDSHAKE_MAX;
+use crate::limits::{FAREWELL_MAX, TARGET_HANDSHAKE_MAX};
 use crate::link::Link;
 use crate::severable::Severable;
 use crate::side::Side;
@@ -23,7 +25,9 @@ use crate::write::one_line;
 pub(crate) enum TargetError {
     #[error("{0}")]
     HostKey(#[from] HostKeyError),
-    #[error("it refused the gate's certificate for the login \"{0}\" (does that login exist, and does it trust the gate's CA?)")]
+    #[error(
+        "it refused the gate's certificate for the login \"{0}\" (does that login exist, and does it trust the gate's CA?)"
+    )]
     Refused(String),
     #[error("it did not finish its handshake within {} seconds", TARGET_HANDSHAKE_MAX.as_secs())]
     Slow,
@@ -54,7 +58,8 @@ impl Passport {
 
 /// An entered target.
 pub(crate) struct TargetLeg {
-    pub(crate) handle: Handle<Reception>,
+    handle: Handle<Reception>,
+    is_gone: bool,
     /// Cuts the connection when the leg is dropped, whatever russh is waiting for.
     _sever: DropGuard,
 }
@@ -68,7 +73,32 @@ impl TargetLeg {
         link: Arc<Link>,
     ) -> Result<Self, TargetError> {
         let entering = enter(passport, upstream, live, link);
-        tokio::time::timeout(TARGET_HANDSHAKE_MAX, entering).await.map_err(|_| TargetError::Slow)?
+        timeout(TARGET_HANDSHAKE_MAX, entering).await.map_err(|_| TargetError::Slow)?
+    }
+
+    /// What sends packets to the target.
+    pub(crate) fn sender(&self) -> RawSender {
+        self.handle.raw_sender()
+    }
+
+    /// Waits until the connection is over.
+    pub(crate) async fn gone(&mut self) {
+        if !self.is_gone {
+            if let Err(error) = (&mut self.handle).await {
+                tracing::debug!(%error, "A target's connection broke");
+            }
+            self.is_gone = true;
+        }
+    }
+
+    /// Lets the target know, after all that is on its way.
+    pub(crate) async fn farewell(&mut self) {
+        let said = async {
+            // A target that is gone needs no farewell.
+            drop(self.handle.disconnect(Disconnect::ByApplication, "the session is over", "").await);
+            self.gone().await;
+        };
+        let _ = timeout(FAREWELL_MAX, said).await;
     }
 }
 
@@ -104,7 +134,7 @@ async fn enter(
     let certificate = passport.ca.issue_target(&subject, passport.clock.now())?;
     let key = Arc::clone(&passport.key);
     match handle.authenticate_openssh_cert(login.as_str(), key, certificate).await? {
-        AuthResult::Success => Ok(TargetLeg { handle, _sever: sever }),
+        AuthResult::Success => Ok(TargetLeg { handle, is_gone: false, _sever: sever }),
         AuthResult::Failure { .. } => Err(TargetError::Refused(login.to_string())),
     }
 }

@@ -4,7 +4,7 @@ use crate::limits::{CONTROL_MAX, DATA_MAX, NAME_MAX};
 
 /// A connection-layer packet, as far as a relay must understand it. Everything borrows from the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Packet<'a> {
+pub(crate) enum Packet<'a> {
     /// A request about the connection.
     GlobalRequest {
         /// What is asked for.
@@ -92,7 +92,7 @@ pub enum Packet<'a> {
 
 /// Why bytes are not a packet of the connection protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum WireError {
+pub(crate) enum WireError {
     /// The packet ends too early.
     #[error("a packet of type {0} is cut short")]
     Short(u8),
@@ -114,40 +114,40 @@ pub enum WireError {
 }
 
 /// SSH message numbers of the connection protocol.
-pub mod number {
+pub(crate) mod number {
     /// `SSH_MSG_GLOBAL_REQUEST`.
-    pub const GLOBAL_REQUEST: u8 = 80;
+    pub(crate) const GLOBAL_REQUEST: u8 = 80;
     /// `SSH_MSG_REQUEST_SUCCESS`.
-    pub const REQUEST_SUCCESS: u8 = 81;
+    pub(crate) const REQUEST_SUCCESS: u8 = 81;
     /// `SSH_MSG_REQUEST_FAILURE`.
-    pub const REQUEST_FAILURE: u8 = 82;
+    pub(crate) const REQUEST_FAILURE: u8 = 82;
     /// `SSH_MSG_CHANNEL_OPEN`.
-    pub const OPEN: u8 = 90;
+    pub(crate) const OPEN: u8 = 90;
     /// `SSH_MSG_CHANNEL_OPEN_CONFIRMATION`.
-    pub const OPEN_CONFIRMATION: u8 = 91;
+    pub(crate) const OPEN_CONFIRMATION: u8 = 91;
     /// `SSH_MSG_CHANNEL_OPEN_FAILURE`.
-    pub const OPEN_FAILURE: u8 = 92;
+    pub(crate) const OPEN_FAILURE: u8 = 92;
     /// `SSH_MSG_CHANNEL_WINDOW_ADJUST`.
-    pub const WINDOW_ADJUST: u8 = 93;
+    pub(crate) const WINDOW_ADJUST: u8 = 93;
     /// `SSH_MSG_CHANNEL_DATA`.
-    pub const DATA: u8 = 94;
+    pub(crate) const DATA: u8 = 94;
     /// `SSH_MSG_CHANNEL_EXTENDED_DATA`.
-    pub const EXTENDED_DATA: u8 = 95;
+    pub(crate) const EXTENDED_DATA: u8 = 95;
     /// `SSH_MSG_CHANNEL_EOF`.
-    pub const EOF: u8 = 96;
+    pub(crate) const EOF: u8 = 96;
     /// `SSH_MSG_CHANNEL_CLOSE`.
-    pub const CLOSE: u8 = 97;
+    pub(crate) const CLOSE: u8 = 97;
     /// `SSH_MSG_CHANNEL_REQUEST`.
-    pub const REQUEST: u8 = 98;
+    pub(crate) const REQUEST: u8 = 98;
     /// `SSH_MSG_CHANNEL_SUCCESS`.
-    pub const SUCCESS: u8 = 99;
+    pub(crate) const SUCCESS: u8 = 99;
     /// `SSH_MSG_CHANNEL_FAILURE`.
-    pub const FAILURE: u8 = 100;
+    pub(crate) const FAILURE: u8 = 100;
 }
 
 impl<'a> Packet<'a> {
     /// Reads one packet, without its encryption, padding and length.
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, WireError> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, WireError> {
         let (&kind, rest) = bytes.split_first().ok_or(WireError::Empty)?;
         if bytes.len() > CONTROL_MAX {
             return Err(WireError::Long(kind));
@@ -160,9 +160,22 @@ impl<'a> Packet<'a> {
 }
 
 /// What is left of a packet.
-struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     kind: u8,
     rest: &'a [u8],
+}
+
+#[cfg(feature = "demo")]
+impl<'a> Fields<'a> {
+    /// The body of a request.
+    pub(crate) const fn new(body: &'a [u8]) -> Self {
+        Self { kind: number::REQUEST, rest: body }
+    }
+
+    /// A string that is text.
+    pub(crate) fn text(&mut self) -> Option<String> {
+        String::from_utf8(self.string().ok()?.to_vec()).ok()
+    }
 }
 
 impl<'a> Fields<'a> {
@@ -228,7 +241,7 @@ impl<'a> Fields<'a> {
         Ok(Packet::Request { recipient, name, want_reply, body: self.all() })
     }
 
-    fn u32(&mut self) -> Result<u32, WireError> {
+    pub(crate) fn u32(&mut self) -> Result<u32, WireError> {
         let (bytes, rest) = self.rest.split_first_chunk().ok_or(WireError::Short(self.kind))?;
         self.rest = rest;
         Ok(u32::from_be_bytes(*bytes))
@@ -268,7 +281,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The one string that a request's body is, as in `exec` and `subsystem`; `None` where it is another thing.
-pub fn only_string(body: &[u8]) -> Option<&[u8]> {
+pub(crate) fn only_string(body: &[u8]) -> Option<&[u8]> {
     let mut fields = Fields { kind: number::REQUEST, rest: body };
     let text = fields.string().ok()?;
     fields.rest.is_empty().then_some(text)

@@ -7,7 +7,7 @@ use crate::wire::number;
 
 /// Why a channel is refused, in the protocol's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OpenFailure {
+pub(crate) enum OpenFailure {
     /// `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED`.
     Prohibited,
     /// `SSH_OPEN_RESOURCE_SHORTAGE`.
@@ -15,7 +15,7 @@ pub enum OpenFailure {
 }
 
 /// `SSH_MSG_CHANNEL_OPEN_FAILURE`.
-pub fn open_failure(recipient: u32, why: OpenFailure, description: &str) -> Bytes {
+pub(crate) fn open_failure(recipient: u32, why: OpenFailure, description: &str) -> Bytes {
     let mut packet = start(number::OPEN_FAILURE, 17 + description.len());
     packet.put_u32(recipient);
     packet.put_u32(match why {
@@ -28,7 +28,7 @@ pub fn open_failure(recipient: u32, why: OpenFailure, description: &str) -> Byte
 }
 
 /// `SSH_MSG_CHANNEL_WINDOW_ADJUST`.
-pub fn window_adjust(recipient: u32, bytes: u32) -> Bytes {
+pub(crate) fn window_adjust(recipient: u32, bytes: u32) -> Bytes {
     let mut packet = start(number::WINDOW_ADJUST, 9);
     packet.put_u32(recipient);
     packet.put_u32(bytes);
@@ -36,19 +36,19 @@ pub fn window_adjust(recipient: u32, bytes: u32) -> Bytes {
 }
 
 /// `SSH_MSG_CHANNEL_FAILURE`.
-pub fn failure(recipient: u32) -> Bytes {
+pub(crate) fn failure(recipient: u32) -> Bytes {
     let mut packet = start(number::FAILURE, 5);
     packet.put_u32(recipient);
     packet.freeze()
 }
 
 /// `SSH_MSG_REQUEST_FAILURE`.
-pub fn request_failure() -> Bytes {
+pub(crate) fn request_failure() -> Bytes {
     Bytes::from_static(&[number::REQUEST_FAILURE])
 }
 
 /// A global request that every peer answers and nobody obeys.
-pub fn keepalive() -> Bytes {
+pub(crate) fn keepalive() -> Bytes {
     let mut packet = start(number::GLOBAL_REQUEST, 27);
     put_string(&mut packet, crate::rules::KEEPALIVE);
     packet.put_u8(1);
@@ -56,7 +56,7 @@ pub fn keepalive() -> Bytes {
 }
 
 /// The same packet with another window and packet size, which stand at this offset.
-pub fn with_window(packet: &[u8], at: usize, window: u32, packet_max: u32) -> Bytes {
+pub(crate) fn with_window(packet: &[u8], at: usize, window: u32, packet_max: u32) -> Bytes {
     let mut changed = BytesMut::from(packet);
     let fields = window.to_be_bytes().into_iter().chain(packet_max.to_be_bytes());
     for (byte, new) in changed.iter_mut().skip(at).zip(fields) {
@@ -66,7 +66,7 @@ pub fn with_window(packet: &[u8], at: usize, window: u32, packet_max: u32) -> By
 }
 
 /// A text that may stand on a stranger's terminal: one line, no control characters, not too long.
-pub fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE_MAX).collect()
 }
 

@@ -21,7 +21,7 @@ pub fn seeds(name: &str) -> Vec<Vec<u8>> {
 
 fn made(name: &str) -> Option<Vec<u8>> {
     match name {
-        "proof_statement" => Some(statement()?.to_der().to_vec()),
+        "proof_statement" => Some(statement()?.to_der().clone()),
         "proof_proof" | "identity_payload" => proof()?.to_der().ok(),
         "ssh_conversation" => Some(conversation()),
         _ => None,
@@ -52,7 +52,7 @@ fn statement() -> Option<Statement> {
 fn proof() -> Option<Proof> {
     Some(Proof {
         random: [5; 32],
-        statement: statement()?.to_der().to_vec(),
+        statement: statement()?.to_der().clone(),
         credential_id: vec![9; 32],
         authenticator_data: vec![1; 37],
         client_data_json: br#"{"type":"webauthn.get","challenge":"","origin":"http://localhost:3080"}"#.to_vec(),
@@ -85,7 +85,7 @@ mod tests {
         for name in ["proof_statement", "proof_proof", "ssh_conversation"] {
             assert!(made(name).is_some_and(|seed| seed.len() > 20), "{name}");
         }
-        assert!(tapgate_proof::Statement::from_der(&made("proof_statement").unwrap()).is_ok());
-        assert!(tapgate_proof::Proof::from_der(&made("proof_proof").unwrap()).is_ok());
+        assert!(Statement::from_der(&made("proof_statement").unwrap()).is_ok());
+        assert!(Proof::from_der(&made("proof_proof").unwrap()).is_ok());
     }
 }

@@ -7,6 +7,8 @@ mod fuzz;
 mod generated;
 mod tampering;
 
+use std::sync::LazyLock;
+
 use tapgate_model::{Digest, Kind, Login, TargetRef, TargetUid, UnixTime, UserName};
 
 use crate::testing::SoftKey;
@@ -60,14 +62,19 @@ fn action(user: &UserName, purpose: Purpose, action: Digest, created: UnixTime) 
 }
 
 /// Verifies as the gate would that expects jerry's session, after this change of what it expects.
-fn judge(key: &SoftKey, proof: &Proof, change: impl FnOnce(&mut Expected<'_>)) -> Result<VerifiedTap, ProofError> {
-    let (relying_party, user) = (rp(), user("jerry"));
+fn judge<'a>(
+    key: &'a SoftKey,
+    proof: &Proof,
+    change: impl FnOnce(&mut Expected<'a>),
+) -> Result<VerifiedTap, ProofError> {
+    static RELYING_PARTY: LazyLock<RelyingParty> = LazyLock::new(rp);
+    static JERRY: LazyLock<UserName> = LazyLock::new(|| user("jerry"));
     let mut expected = Expected {
         key: key.key(),
-        relying_party: &relying_party,
+        relying_party: &RELYING_PARTY,
         gate: &GATE,
         purpose: Purpose::Session,
-        user: &user,
+        user: &JERRY,
         user_verification: true,
         at: at(10),
     };

@@ -2,7 +2,7 @@
 
 use tapgate_model::{Digest, UnixTime};
 
-use super::{GATE, NOW, RANDOM, at, judge, parts, rp, user};
+use super::{NOW, RANDOM, at, judge, parts, rp, user};
 use crate::testing::{Gesture, SoftKey};
 use crate::{Proof, ProofError, Purpose, RelyingParty, Statement, limits};
 
@@ -202,7 +202,7 @@ fn client_data_is_read_strictly() {
     let with = |member: &str| honest.replace('}', &format!(",{member}}}"));
     assert_eq!(judge(&honest), None);
     assert_eq!(judge(&honest.replace(r#","crossOrigin":false"#, "")), None);
-    assert_eq!(judge(&with(r#""other_keys_can_be_added_here":"do not compare clientDataJSON"#.trim_end())).is_none(), false);
+    assert_eq!(judge(&with(r#""other_keys_can_be_added_here":"do not compare this with a template""#)), None);
     assert_eq!(judge(&with(r#""later":{"type":"webauthn.create","a":[1,null]}"#)), None);
     assert_eq!(judge(&other), Some(ProofError::Challenge));
     assert_eq!(judge(&honest.replace(&text, &format!("{text}="))), Some(ProofError::Challenge));
@@ -238,12 +238,8 @@ fn client_data_is_read_strictly() {
 fn a_relying_party_without_origins_accepts_nothing() {
     let key = SoftKey::generate();
     let nowhere = RelyingParty { origins: Vec::new(), ..rp() };
-    let refused = judge(&key, &honest(&key), |e| {
-        let user = e.user;
-        let error = crate::verify(&honest(&key), &crate::Expected { relying_party: &nowhere, user, ..*e }).err();
-        assert_eq!(error, Some(ProofError::Origin("https://tap.example.com".to_owned())));
-    });
-    assert!(refused.is_ok());
+    let error = judge(&key, &honest(&key), |e| e.relying_party = &nowhere).err();
+    assert_eq!(error, Some(ProofError::Origin("https://tap.example.com".to_owned())));
 }
 
 /// Whoever sees an ECDSA signature can write its twin. Both verify, and both are the same spent proof.
@@ -255,5 +251,4 @@ fn the_twin_of_a_signature_is_no_second_proof() {
     assert_ne!(twin, proof);
     assert_eq!(*judge(&key, &twin, |_| ()).unwrap().proof_id(), proof.id());
     assert_eq!(twin.to_der(), proof.to_der());
-    assert_eq!(GATE, parts().gate);
 }

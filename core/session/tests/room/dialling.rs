@@ -36,7 +36,7 @@ async fn bytes_pass_are_counted_and_logged() {
     let mut bytes = [0; 2];
     upstream.read_exact(&mut bytes).await.unwrap();
     assert_eq!(world.gate.live_count(), 1);
-    live.finish(EndReason::Client);
+    live.finish(&EndReason::Client);
     assert_eq!(world.gate.live_count(), 0);
     assert_eq!(world.sink.names(), ["session.start", "session.end"]);
     let end = serde_json::to_value(world.sink.events().pop()).unwrap();
@@ -53,7 +53,7 @@ async fn a_tap_for_one_session_is_spent_by_the_first() {
     let (_upstream, live) = granted(first).dial().await.unwrap();
     let Err(spent) = granted(second).dial().await else { unreachable!("spent twice") };
     assert!(spent.to_string().contains("is spent"), "{spent}");
-    live.finish(EndReason::Target);
+    live.finish(&EndReason::Target);
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn a_lock_cuts_a_live_session_and_another_change_does_not() {
     world.install(&(policy("", &address) + lock()));
     let reason = tokio::time::timeout(Duration::from_secs(1), cut.wanted()).await.unwrap();
     assert!(matches!(&reason, CutReason::Denied(why) if why.contains("locked")), "{reason}");
-    live.finish(EndReason::Cut(reason));
+    live.finish(&EndReason::Cut(reason));
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn a_removed_key_or_target_cuts_and_the_end_of_the_window_does_not() {
     assert!(denial.message().starts_with("MFA is required to access Node \"prod3\""), "{}", denial.message());
     world.install_without_keys(&policy("", &address));
     assert_eq!(cut.wanted().await, CutReason::NotRegistered);
-    first.finish(EndReason::Cut(CutReason::NotRegistered));
+    first.finish(&EndReason::Cut(CutReason::NotRegistered));
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn a_session_ends_with_its_role_s_longest_time() {
     let world = World::new(&policy("max_session_ttl: 1h", &address));
     let tapped = world.tapped("prod3", "jerry", Uses::Window);
     let (_upstream, live) = granted(check(&world, &tapped, "prod3", "jerry")).dial().await.unwrap();
-    world.clock.advance(Duration::from_secs(3600));
+    world.clock.advance(Duration::from_hours(1));
     assert_eq!(live.cut().wanted().await, CutReason::MaxSessionTtl);
     drop(live);
     assert_eq!(world.gate.live_count(), 0);
@@ -133,4 +133,15 @@ async fn the_certificate_door_asks_nobody_and_says_what_to_do() {
     let said = "MFA is required to access Node \"prod3\" (this connection brought no tap; use `tap ssh`)";
     assert_eq!(refusal.message(), said);
     assert_eq!(world.sink.names(), ["session.denied"]);
+}
+
+#[tokio::test]
+async fn a_policy_that_has_come_to_ask_for_a_tap_stops_a_grant_without_one() {
+    let (_listener, address) = listener().await;
+    let relaxed = policy("", &address).replace("require_session_mfa: true", "require_session_mfa: false");
+    let world = World::new(&relaxed);
+    let grant = granted(check(&world, &world.login("jerry"), "prod3", "jerry"));
+    world.install(&policy("", &address));
+    let Err(denied) = grant.dial().await else { unreachable!("dialled without the tap that is due now") };
+    assert!(denied.to_string().contains("has just changed"), "{denied}");
 }

@@ -78,11 +78,14 @@ fn a_certificate_of_the_real_authority_without_a_real_tap_is_refused() {
     let world = world();
     let client = ClientKey::generate();
     let entry = || vec![world.entry("prod3", "jerry", client.holder())];
-    let statement = world.statement(entry(), Uses::Window, Duration::from_secs(300));
+    let statement = world.statement(entry(), Uses::Window, Duration::from_mins(5));
     // Whoever holds the session authority's key, but not jerry's security key.
     let forged = SoftKey::generate().tap(&statement, [1; 32], &world.rp);
     let identity = world.session(&client, &forged);
-    assert_eq!(word(check(&world, &identity, "prod3", "jerry")), "challenge: the security key of the tap is not registered");
+    assert_eq!(
+        word(check(&world, &identity, "prod3", "jerry")),
+        "challenge: the security key of the tap is not registered"
+    );
     let mut dressed_up = forged;
     dressed_up.credential_id = world.key.credential_id().to_vec();
     let identity = world.session(&client, &dressed_up);
@@ -102,7 +105,10 @@ fn a_change_of_policy_is_weighed_at_once_and_asks_for_no_new_tap() {
     world.install(&(policy("", "127.0.0.1:9") + lock()));
     assert_eq!(word(check(&world, &tapped, "prod3", "jerry")), "denial: the lock `lost-laptop` is in force");
     world.install_without_keys(&policy("", "127.0.0.1:9"));
-    assert_eq!(word(check(&world, &tapped, "prod3", "jerry")), "challenge: the security key of the tap is not registered");
+    assert_eq!(
+        word(check(&world, &tapped, "prod3", "jerry")),
+        "challenge: the security key of the tap is not registered"
+    );
 }
 
 #[test]
@@ -110,7 +116,8 @@ fn a_verified_tap_is_due_where_the_role_says_hardware_key() {
     let strict = policy("", "127.0.0.1:9").replace("require_session_mfa: true", "require_session_mfa: hardware_key");
     let world = World::new(&strict);
     let client = ClientKey::generate();
-    let statement = world.statement(vec![world.entry("prod3", "jerry", client.holder())], Uses::Window, Duration::from_secs(300));
+    let statement =
+        world.statement(vec![world.entry("prod3", "jerry", client.holder())], Uses::Window, Duration::from_mins(5));
     let touched = Gesture { flags: 1, ..Gesture::at(&world.rp) };
     let identity = world.session(&client, &world.key.tap_as(&statement, [1; 32], &touched));
     assert!(word(check(&world, &identity, "prod3", "jerry")).starts_with("challenge: the tap does not verify"));
@@ -134,7 +141,7 @@ fn unknown_and_forbidden_are_one_answer_to_the_client_and_two_in_the_log() {
 fn a_login_that_has_ended_opens_nothing() {
     let world = world();
     let jerry = world.login("jerry");
-    world.clock.advance(Duration::from_secs(12 * 3600));
+    world.clock.advance(Duration::from_hours(12));
     assert_eq!(word(check(&world, &jerry, "dev1", "jerry")), "denial: the certificate has expired");
     let stranger = world.login("mallory");
     assert_eq!(word(check(&world, &Arc::clone(&stranger), "dev1", "jerry")), "denial: there is no such user");

@@ -30,7 +30,7 @@ fn connection(number: u8) -> ConnectionFacts {
 fn tap(world: &World, number: u8) -> Arc<Tap> {
     let holder = Holder::SshSession(Digest::from_bytes([number; 32]));
     let entry = world.entry("prod3", "jerry", holder);
-    let statement = world.statement(vec![entry], Uses::Once, Duration::from_secs(60));
+    let statement = world.statement(vec![entry], Uses::Once, Duration::from_mins(1));
     let proof = Arc::new(world.key.tap(&statement, [number; 32], &world.rp));
     let expected = Expected {
         key: world.key.key(),

@@ -8,7 +8,7 @@ use tapgate_session::testing::{World, facts, node, target, unix};
 use tapgate_session::{Ask, ConnectionFacts, Gate, Verdict};
 
 /// dev needs no tap, prod does; jerry may be `jerry` on both, and is denied on `secret`.
-pub fn policy(extra: &str, prod_address: &str) -> String {
+pub(super) fn policy(extra: &str, prod_address: &str) -> String {
     format!(
         "{}{}{}\
 kind: role
@@ -37,25 +37,31 @@ spec: {{ roles: [dev, prod] }}
     )
 }
 
-pub fn lock() -> &'static str {
+pub(super) fn lock() -> &'static str {
     "---\nkind: lock\nversion: v2\nmetadata: { name: lost-laptop }\nspec: { target: { user: jerry } }\n"
 }
 
-pub fn world() -> World {
+pub(super) fn world() -> World {
     World::new(&policy("", "127.0.0.1:9"))
 }
 
-pub fn check_from(gate: &Gate, identity: &Arc<Identity>, name: &str, login: &str, facts: &ConnectionFacts) -> Verdict {
+pub(super) fn check_from(
+    gate: &Gate,
+    identity: &Arc<Identity>,
+    name: &str,
+    login: &str,
+    facts: &ConnectionFacts,
+) -> Verdict {
     let (target, login) = (target(name), unix(login));
     gate.check(&Ask { identity, kind: Kind::Node, target: &target, login: &login, connection: facts })
 }
 
-pub fn check(world: &World, identity: &Arc<Identity>, name: &str, login: &str) -> Verdict {
+pub(super) fn check(world: &World, identity: &Arc<Identity>, name: &str, login: &str) -> Verdict {
     check_from(&world.gate, identity, name, login, &facts())
 }
 
 /// The verdict in a word, with its reason.
-pub fn word(verdict: Verdict) -> String {
+pub(super) fn word(verdict: Verdict) -> String {
     match verdict {
         Verdict::Grant(grant) => {
             drop(grant);

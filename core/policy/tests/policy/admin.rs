@@ -1,0 +1,63 @@
+//! Administration: which rules let whom do what to resources.
+
+use tapgate_policy::{ResourceKind, Verb};
+
+use crate::help::{policy, user};
+
+const YAML: &str = "
+kind: role
+version: v8
+metadata: {name: editor}
+spec:
+  allow:
+    rules:
+    - resources: [role, user]
+      verbs: ['*']
+    - resources: ['*']
+      verbs: [list, read]
+  deny:
+    rules:
+    - resources: user
+      verbs: delete
+---
+kind: role
+version: v8
+metadata: {name: keeper}
+spec: {allow: {rules: [{resources: [user], verbs: [delete]}]}}
+---
+kind: user
+version: v2
+metadata: {name: olga}
+spec: {roles: [editor, keeper]}
+---
+kind: user
+version: v2
+metadata: {name: jerry}
+spec: {roles: []}
+";
+
+#[test]
+fn rules_allow_and_deny_rules_win() {
+    let policy = policy(YAML);
+    let may = |who: &str, kind, verb| policy.may_administer(&user(who), kind, verb);
+    assert!(may("olga", ResourceKind::Role, Verb::Create));
+    assert!(may("olga", ResourceKind::User, Verb::Update));
+    assert!(may("olga", ResourceKind::Lock, Verb::List));
+    assert!(!may("olga", ResourceKind::Lock, Verb::Create));
+    assert!(!may("olga", ResourceKind::User, Verb::Delete), "another role's allow does not help");
+    for kind in ResourceKind::ALL {
+        for verb in [Verb::List, Verb::Read, Verb::Create, Verb::Update, Verb::Delete] {
+            assert!(!may("jerry", kind, verb) && !may("nobody", kind, verb));
+        }
+    }
+}
+
+#[test]
+fn who_has_which_roles() {
+    let policy = policy(YAML);
+    let roles = |who| policy.roles_of(&user(who)).map(|roles| roles.iter().map(ToString::to_string).collect::<Vec<_>>());
+    assert_eq!(roles("olga"), Some(vec!["editor".to_owned(), "keeper".to_owned()]));
+    assert_eq!(roles("jerry"), Some(vec![]));
+    assert_eq!(roles("nobody"), None);
+    assert_eq!(policy.users().count(), 2);
+}
