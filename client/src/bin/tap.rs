@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use tapgate_client::cli::{block_on, tap};
+use tapgate_client::cli::{block_on, parse, tap};
 
 fn main() -> ExitCode {
     tapgate_client::tls::install_provider();
-    block_on(tap::run(tap::Tap::parse()))
+    match parse() {
+        Ok(args) => block_on(tap::run(args)),
+        Err(code) => code,
+    }
 }

@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-use tapgate_client::cli::{block_on, tapctl};
+use tapgate_client::cli::{block_on, parse, tapctl};
 
 fn main() -> ExitCode {
     tapgate_client::tls::install_provider();
-    block_on(tapctl::run(tapctl::Tapctl::parse()))
+    match parse() {
+        Ok(args) => block_on(tapctl::run(args)),
+        Err(code) => code,
+    }
 }

@@ -13,7 +13,7 @@ pub mod tapctl;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Command};
+use clap::{Args, Command, Parser};
 use tapgate_api::{Find, path};
 use tapgate_model::{Clock as _, SystemClock, UserName};
 use url::Url;
@@ -118,6 +118,25 @@ impl Context {
     pub const fn format(&self) -> Format {
         self.global.format
     }
+}
+
+/// Reads the command line. What is wrong with it is told as every other error is; help and version
+/// are no errors.
+pub fn parse<T: Parser>() -> Result<T, ExitCode> {
+    T::try_parse().map_err(|error| {
+        if !error.use_stderr() {
+            // A reader that has seen enough is no failure.
+            error.print().ok();
+            return ExitCode::SUCCESS;
+        }
+        let text = error.render().to_string();
+        match text.strip_prefix("error: ") {
+            Some(what) => eprintln!("ERROR: {}", what.trim_end()),
+            // No command at all is answered with the help.
+            None => eprintln!("{}", text.trim_end()),
+        }
+        ExitCode::FAILURE
+    })
 }
 
 /// Runs a command's future on this thread and makes an exit code of what comes out. The runtime is

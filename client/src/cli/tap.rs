@@ -51,7 +51,7 @@ enum Command {
         #[command(flatten)]
         trust: Trust,
         /// The invite, as the administrator handed it over
-        #[arg(long, env = "TAP_INVITE", hide_env_values = true)]
+        #[arg(long, env = "TAP_INVITE", hide_env_values = true, allow_hyphen_values = true)]
         token: String,
         /// What you call the key
         #[arg(long, default_value = "security key", value_name = "NAME")]
@@ -233,6 +233,7 @@ mod tests {
             "tap ssh jerry@prod3",
             "tap proxy ssh jerry@prod3 --gate localhost:3080",
             "tap enrol --gate localhost:3080 --token x",
+            "tap enrol --gate localhost:3080 --token -DyY_x --device-name yubi",
             "tap --no-agent ssh jerry@prod3",
             "tap agent /tmp/x",
         ] {

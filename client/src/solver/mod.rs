@@ -1,5 +1,6 @@
 //! Who answers a tap: a security key on USB, or the software key for tests and demos.
 
+mod client_data;
 mod software;
 #[cfg(feature = "fido-usb")]
 mod usb;

@@ -13,6 +13,7 @@ use webauthn_rs_proto::{
 };
 
 use super::Solver;
+use super::client_data::WithClientData;
 use crate::error::{Act as _, Failure, Result};
 
 /// A security key in a file. Whoever can read the file can tap, which is why its choice is announced.
@@ -53,11 +54,13 @@ impl SoftwareKey {
 
 impl Solver for SoftwareKey {
     fn authenticate(&mut self, origin: &Url, request: RequestChallengeResponse) -> Result<PublicKeyCredential> {
-        self.open(false)?.do_authentication(origin.clone(), request).map_err(|error| refused(&error))
+        WithClientData(&mut self.open(false)?)
+            .do_authentication(origin.clone(), request)
+            .map_err(|error| refused(&error))
     }
 
     fn register(&mut self, origin: &Url, request: CreationChallengeResponse) -> Result<RegisterPublicKeyCredential> {
-        self.open(true)?.do_registration(origin.clone(), request).map_err(|error| refused(&error))
+        WithClientData(&mut self.open(true)?).do_registration(origin.clone(), request).map_err(|error| refused(&error))
     }
 }
 

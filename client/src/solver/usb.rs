@@ -15,6 +15,7 @@ use webauthn_rs_proto::{
 };
 
 use super::Solver;
+use super::client_data::WithClientData;
 use crate::error::{Act as _, Failure, Result};
 
 /// Any security key that is plugged in.
@@ -24,11 +25,11 @@ type Authenticator<'a> = CtapAuthenticator<'a, USBToken, Terminal>;
 
 impl Solver for UsbKey {
     fn authenticate(&mut self, origin: &Url, request: RequestChallengeResponse) -> Result<PublicKeyCredential> {
-        with_key(|key| key.do_authentication(origin.clone(), request))
+        with_key(|key| WithClientData(key).do_authentication(origin.clone(), request))
     }
 
     fn register(&mut self, origin: &Url, request: CreationChallengeResponse) -> Result<RegisterPublicKeyCredential> {
-        with_key(|key| key.do_registration(origin.clone(), request))
+        with_key(|key| WithClientData(key).do_registration(origin.clone(), request))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tapgate_audit::{Event, Sink};
@@ -16,7 +16,7 @@ use crate::cas::{Cas, kept};
 use crate::password::Passwords;
 use crate::rate::Rates;
 use crate::snapshot::State;
-use crate::token::{Secret, random};
+use crate::token::{Secret, random, sha256};
 use crate::webauthn::Ceremonies;
 use crate::{AuthorityError, limits, webauthn};
 
@@ -62,8 +62,10 @@ pub struct Authority {
     pub(crate) state: ArcSwap<State>,
     /// Held from reading the resources to writing them, so that what was checked is what is written.
     pub(crate) writing: Mutex<()>,
-    /// The registrations that were reported as dropped, so that each is reported once.
-    pub(crate) reported: Mutex<HashSet<Digest>>,
+    /// Held from reading what is true to making it count, so that an older truth never follows a newer.
+    pub(crate) reading: Mutex<()>,
+    /// What was warned of, so that a lasting fault is reported once.
+    reported: Mutex<HashSet<Digest>>,
 }
 
 impl Authority {
@@ -91,6 +93,7 @@ impl Authority {
             host_names: parts.host_names,
             resource_dir: parts.resource_dir,
             writing: Mutex::new(()),
+            reading: Mutex::new(()),
             reported: Mutex::default(),
         })
     }
@@ -133,6 +136,14 @@ impl Authority {
 
     pub(crate) fn now(&self) -> UnixTime {
         self.clock.now()
+    }
+
+    /// Warns of something that is found again at each look.
+    pub(crate) fn warn_once(&self, what: String) {
+        let new = self.reported.lock().unwrap_or_else(PoisonError::into_inner).insert(sha256(&[what.as_bytes()]));
+        if new {
+            self.warn(what);
+        }
     }
 
     pub(crate) fn warn(&self, what: String) {

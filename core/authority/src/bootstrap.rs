@@ -44,15 +44,19 @@ impl Authority {
         }
         if !documents.has(ResourceKind::User, user.as_str()) {
             yaml.push(user_document(user, &[role()?]));
-        } else if !documents.build().map_err(AuthorityError::Problems)?.roles_of(user).is_some_and(|roles| {
-            roles.iter().any(|role| role.as_str() == "admin")
-        }) {
+        } else if !documents
+            .build()
+            .map_err(AuthorityError::Problems)?
+            .roles_of(user)
+            .is_some_and(|roles| roles.iter().any(|role| role.as_str() == "admin"))
+        {
             return Err(AuthorityError::NotAdmin(user.clone()));
         }
-        let mut writes = match yaml.is_empty() {
-            true => Vec::new(),
-            false => self.plan_put("<init>", &yaml.join("---\n"), false).map_err(AuthorityError::internal)?.writes(),
-        };
+        let mut writes = Vec::new();
+        if !yaml.is_empty() {
+            let plan = self.plan_put("<init>", &yaml.join("---\n"), false).map_err(AuthorityError::internal)?;
+            writes.extend(plan.writes());
+        }
         let secret = random::<32>();
         let invite = self.new_invite(user, &secret);
         let shown = created(&invite, &secret);
@@ -68,9 +72,9 @@ impl Authority {
     /// for tests, never for anything that came over the network.
     pub fn put_resources_trusted(&self, yaml: &str) -> Result<Vec<String>, AuthorityError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let plan: Plan = self.plan_put("<trusted>", yaml, true).map_err(|fault: Fault| {
-            AuthorityError::Internal(fault.to_string())
-        })?;
+        let plan: Plan = self
+            .plan_put("<trusted>", yaml, true)
+            .map_err(|fault: Fault| AuthorityError::Internal(fault.to_string()))?;
         let writes: Vec<Write> = plan.writes();
         self.store.write(&writes)?;
         for step in &plan.steps {

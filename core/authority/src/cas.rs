@@ -93,9 +93,9 @@ pub(crate) fn kept(
     if let Some(entry) = store.get(&key, now)? {
         return Ok(Zeroizing::new(entry.value));
     }
-    let made = make()?;
-    if store.cas(&key, None, &made, None, now)?.is_some() {
-        return Ok(made);
+    let fresh = make()?;
+    if store.cas(&key, None, &fresh, None, now)?.is_some() {
+        return Ok(fresh);
     }
     let entry = store.get(&key, now)?;
     entry.map(|entry| Zeroizing::new(entry.value)).ok_or_else(|| AuthorityError::internal("an authority vanished"))

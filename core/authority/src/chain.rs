@@ -5,7 +5,6 @@
 //! invited do not lose their keys when the administrator gets a new one.
 
 use std::collections::HashSet;
-use std::sync::PoisonError;
 
 use tapgate_model::{Digest, UserName};
 use tapgate_proof::{ChainError, Chained, Registration, verify_chain};
@@ -19,10 +18,7 @@ impl Authority {
         let (chained, dropped) = self.chain(self.registrations(key::REGISTRATIONS)?)?;
         for (registration, why) in dropped {
             let (user, name, pin) = (&registration.user, &registration.name, registration.pin());
-            let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
-            if reported.insert(pin) {
-                self.warn(format!("the key \"{name}\" of {user} (sha256:{pin}) counts for nothing: {why}"));
-            }
+            self.warn_once(format!("the key \"{name}\" of {user} (sha256:{pin}) counts for nothing: {why}"));
         }
         Ok(chained)
     }
@@ -60,8 +56,8 @@ impl Authority {
         for (key, entry) in self.store.list(prefix, self.now().as_secs())? {
             match serde_json::from_slice::<Registration>(&entry.value) {
                 Ok(registration) if key == prefix_key(prefix, &registration) => registrations.push(registration),
-                Ok(_) => self.warn(format!("the registration at {key} is another one's; it counts for nothing")),
-                Err(error) => self.warn(format!("the registration at {key} can't be read: {error}")),
+                Ok(_) => self.warn_once(format!("the registration at {key} is another one's; it counts for nothing")),
+                Err(error) => self.warn_once(format!("the registration at {key} can't be read: {error}")),
             }
         }
         Ok(registrations)

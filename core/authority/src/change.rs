@@ -76,7 +76,10 @@ impl Authority {
             }
             let old = documents.stored(kind, name);
             if old.is_some() && !replace {
-                return Err(Fault::conflict(format!("{kind} \"{name}\" is there already"), "use --force to replace it"));
+                return Err(Fault::conflict(
+                    format!("{kind} \"{name}\" is there already"),
+                    "use --force to replace it",
+                ));
             }
             let what = if old.is_some() { What::Updated } else { What::Created };
             let text = uid::assign(&document, old).map_err(Fault::internal)?;
@@ -85,7 +88,7 @@ impl Authority {
             steps.push(Step { kind, name: name.to_owned(), what, yaml: Some(text) });
             documents.stored.extend(read.into_iter().map(|fresh| Document { line: document.line, ..fresh }));
         }
-        built(documents, steps)
+        built(&documents, steps)
     }
 
     /// Plans to remove a resource.
@@ -99,12 +102,12 @@ impl Authority {
             return Err(Fault::not_found(format!("there is no {kind} \"{name}\"")));
         }
         documents.stored.retain(|other| other.kind != kind || other.name.as_str() != name);
-        built(documents, vec![Step { kind, name: name.to_owned(), what: What::Deleted, yaml: None }])
+        built(&documents, vec![Step { kind, name: name.to_owned(), what: What::Deleted, yaml: None }])
     }
 }
 
 /// The plan, if everything with it still makes a policy.
-fn built(documents: Documents, steps: Vec<Step>) -> Result<Plan, Fault> {
+fn built(documents: &Documents, steps: Vec<Step>) -> Result<Plan, Fault> {
     documents.build().map_err(|problems| unfit(&problems))?;
     Ok(Plan { steps })
 }

@@ -9,17 +9,15 @@ use crate::{Authority, Fault, key, webauthn};
 const TRIES: usize = 8;
 
 /// The key's state and the version of it.
-pub(crate) fn load(
-    authority: &Authority,
-    registration: &Registration,
-) -> Result<Option<(SecurityKey, u64)>, Fault> {
+pub(crate) fn load(authority: &Authority, registration: &Registration) -> Result<Option<(SecurityKey, u64)>, Fault> {
     let key = key::credential_state(&registration.user, &registration.credential_id);
     let Some(entry) = authority.store.get(&key, authority.now().as_secs())? else { return Ok(None) };
     let state: SecurityKey = serde_json::from_slice(&entry.value)?;
     let agrees = webauthn::credential_key(&state).is_some_and(|key| key == registration.key);
     if !agrees {
         let (user, name) = (&registration.user, &registration.name);
-        authority.warn(format!("the stored state of the key \"{name}\" of {user} is another key's; it is not used"));
+        authority
+            .warn_once(format!("the stored state of the key \"{name}\" of {user} is another key's; it is not used"));
     }
     Ok(agrees.then_some((state, entry.version)))
 }

@@ -94,7 +94,10 @@ impl Authority {
         };
         let counts = registration.link == Link::Pinned || self.would_chain(&registration).map_err(Fault::internal)?;
         if !counts {
-            return Err(Fault::conflict("the invite counts for nothing any more", "ask your administrator for a new one"));
+            return Err(Fault::conflict(
+                "the invite counts for nothing any more",
+                "ask your administrator for a new one",
+            ));
         }
         Ok(registration)
     }
@@ -123,7 +126,8 @@ impl Authority {
             Link::Invite { proof, .. } => ("invite", Some(proof)),
             Link::Device { proof } => ("device", Some(proof)),
         };
-        let proof = proof.map(|p| TapRecord::webauthn(p.id(), &p.credential_id, &p.statement, &p.to_der().unwrap_or_default()));
+        let proof =
+            proof.map(|p| TapRecord::webauthn(p.id(), &p.credential_id, &p.statement, &p.to_der().unwrap_or_default()));
         let (user, name) = (registration.user.clone(), registration.name.clone());
         self.sink.record(Event::enrolled(user, &registration.credential_id, name, link, proof));
     }

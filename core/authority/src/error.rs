@@ -35,7 +35,10 @@ pub enum AuthorityError {
         source: std::io::Error,
     },
     /// There is an administrator already.
-    #[error("{0} has a registered key already, so this cluster has its first administrator (`tapctl users add` invites others)")]
+    #[error(
+        "{0} has a registered key already, so this cluster has its first administrator \
+         (`tapctl users add` invites others)"
+    )]
     HasAdmin(UserName),
     /// The user who shall be the first administrator is there and is none.
     #[error("the user {0} is there already and has not the role `admin` (name another user, or give it the role)")]

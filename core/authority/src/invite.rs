@@ -70,7 +70,8 @@ impl Authority {
 
     /// The invite whose secret was shown, still in the store.
     pub(crate) fn open_invite(&self, text: &str) -> Result<(Digest, StoredInvite), Fault> {
-        let void = || Fault::not_found("the invite is not valid: it was used, or is over, or never was (ask for a new one)");
+        let void =
+            || Fault::not_found("the invite is not valid: it was used, or is over, or never was (ask for a new one)");
         let secret = token::from_text(text).filter(|bytes| bytes.len() == 32).ok_or_else(void)?;
         let digest = token::sha256(&[&secret]);
         let entry = self.store.get(&key::invite(&digest), self.now().as_secs())?.ok_or_else(void)?;

@@ -3,24 +3,24 @@
 use std::time::Duration;
 
 /// How long a ceremony may wait for its tap: five minutes is what browsers give a person too.
-pub const CEREMONY_TTL: Duration = Duration::from_secs(300);
+pub const CEREMONY_TTL: Duration = Duration::from_mins(5);
 
 /// How many ceremonies of one kind a user may have waiting (login: per address). A person has a
 /// few terminals; more is a broken script, and each one is a row in the store.
 pub const CEREMONIES_MAX: usize = 32;
 
 /// How long a session certificate without a window lives: long enough to connect once.
-pub const ONCE_TTL: Duration = Duration::from_secs(60);
+pub const ONCE_TTL: Duration = Duration::from_mins(1);
 
 /// How long a login certificate lives at most: a working day and a bit.
-pub const LOGIN_TTL_MAX: Duration = Duration::from_secs(12 * 3600);
+pub const LOGIN_TTL_MAX: Duration = Duration::from_hours(12);
 
 /// How long an invite may wait: it is handed over by a person who expects it to be used now.
-pub const INVITE_TTL: Duration = Duration::from_secs(3600);
+pub const INVITE_TTL: Duration = Duration::from_hours(1);
 
 /// How long a spent proof is remembered after it has ended: more than any two clocks of one
 /// cluster may differ.
-pub const SPENT_MARGIN: Duration = Duration::from_secs(120);
+pub const SPENT_MARGIN: Duration = Duration::from_mins(2);
 
 /// How many targets one tap may cover. A statement holds 8 KiB, and a person must be able to
 /// read the list before tapping.
@@ -39,6 +39,9 @@ pub const ARGON2: (u32, u32, u32) = if cfg!(test) { (64, 1, 1) } else { (19_456,
 
 /// How many passwords are hashed at once: at 19 MiB each this bounds what logins may eat.
 pub const HASHES_AT_ONCE: usize = 4;
+
+/// How many may wait for that: two seconds' worth, and far fewer than there are blocking threads.
+pub const HASHES_WAITING: usize = 64;
 
 /// The longest name of a security key, in characters: it stands in lists.
 pub const DEVICE_NAME_MAX: usize = 64;

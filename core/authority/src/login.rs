@@ -53,7 +53,7 @@ impl Authority {
     fn recognise(&self, user: &UserName, password: &str) -> Result<Option<Vec<SecurityKey>>, Fault> {
         let hash = self.store.get(&key::password(user), self.now().as_secs())?;
         let hash = hash.and_then(|entry| String::from_utf8(entry.value).ok());
-        let matches = self.passwords.check(password, hash.as_deref());
+        let matches = self.passwords.check(password, hash.as_deref())?;
         let exists = self.state.load().policy.roles_of(user).is_some();
         let keys = self.keys_of(user)?;
         Ok((matches && exists && !keys.is_empty()).then_some(keys))
@@ -75,7 +75,9 @@ impl Authority {
     /// One answer for all that can be wrong with a login.
     fn login_failed(&self, user: &str, peer: IpAddr, reason: &str) -> Fault {
         self.sink.record(Event::login_failed(user, SocketAddr::new(peer, 0), reason));
-        Fault::unauthenticated("the login failed: the user name, the password or the key is wrong, or the tap came too late")
+        Fault::unauthenticated(
+            "the login failed: the user name, the password or the key is wrong, or the tap came too late",
+        )
     }
 
     fn certify_login(&self, given: &Given, peer: IpAddr) -> Result<LoginCertificates, Fault> {

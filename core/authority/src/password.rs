@@ -5,7 +5,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
 
-use crate::limits::{ARGON2, HASHES_AT_ONCE, PASSWORD_MAX, PASSWORD_MIN};
+use crate::limits::{ARGON2, HASHES_AT_ONCE, HASHES_WAITING, PASSWORD_MAX, PASSWORD_MIN};
+use crate::token::random;
 use crate::{AuthorityError, Fault};
 
 /// Hashes and checks passwords, a few at a time.
@@ -13,7 +14,7 @@ pub(crate) struct Passwords {
     argon2: Argon2<'static>,
     /// The hash of a password that nobody knows, for users who are not there.
     dummy: String,
-    free: Mutex<usize>,
+    room: Mutex<Room>,
     freed: Condvar,
 }
 
@@ -24,10 +25,10 @@ impl Passwords {
         let mut passwords = Self {
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             dummy: String::new(),
-            free: Mutex::new(HASHES_AT_ONCE),
+            room: Mutex::new(Room { free: HASHES_AT_ONCE, waiting: 0 }),
             freed: Condvar::new(),
         };
-        passwords.dummy = passwords.digest(&crate::token::random::<32>()).map_err(AuthorityError::internal)?;
+        passwords.dummy = passwords.digest(&random::<32>()).map_err(AuthorityError::internal)?;
         Ok(passwords)
     }
 
@@ -43,33 +44,44 @@ impl Passwords {
             let what = format!("the password is longer than {PASSWORD_MAX} bytes");
             return Err(Fault::invalid(what, "choose a shorter one"));
         }
+        let _turn = self.turn()?;
         self.digest(password.as_bytes()).map_err(Fault::internal)
     }
 
     /// Whether this is the password; without a hash, as much work for a `false`.
-    pub(crate) fn check(&self, password: &str, hash: Option<&str>) -> bool {
+    pub(crate) fn check(&self, password: &str, hash: Option<&str>) -> Result<bool, Fault> {
         if password.len() > PASSWORD_MAX {
-            return false;
+            return Ok(false);
         }
-        let _turn = self.turn();
+        let _turn = self.turn()?;
         let matches = PasswordHash::new(hash.unwrap_or(&self.dummy))
             .is_ok_and(|parsed| self.argon2.verify_password(password.as_bytes(), &parsed).is_ok());
-        matches && hash.is_some()
+        Ok(matches && hash.is_some())
     }
 
     fn digest(&self, password: &[u8]) -> Result<String, argon2::password_hash::Error> {
-        let _turn = self.turn();
-        let salt = SaltString::encode_b64(&crate::token::random::<16>())?;
+        let salt = SaltString::encode_b64(&random::<16>())?;
         Ok(self.argon2.hash_password(password, &salt)?.to_string())
     }
 
-    /// Waits until there is room for another hash.
-    fn turn(&self) -> Turn<'_> {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = self.freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
-        *free -= 1;
-        Turn(self)
+    /// Waits until there is room for another hash; where too many wait already, it is refused.
+    fn turn(&self) -> Result<Turn<'_>, Fault> {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        if room.waiting >= HASHES_WAITING {
+            return Err(Fault::too_many());
+        }
+        room.waiting += 1;
+        let mut room = self.freed.wait_while(room, |room| room.free == 0).unwrap_or_else(PoisonError::into_inner);
+        room.waiting -= 1;
+        room.free -= 1;
+        Ok(Turn(self))
     }
+}
+
+/// How many more hashes there is room for, and how many wait for it.
+struct Room {
+    free: usize,
+    waiting: usize,
 }
 
 /// Room for one hash; given back when it is dropped.
@@ -77,7 +89,7 @@ struct Turn<'a>(&'a Passwords);
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.room.lock().unwrap_or_else(PoisonError::into_inner).free += 1;
         self.0.freed.notify_one();
     }
 }
@@ -91,10 +103,11 @@ mod tests {
         let passwords = Passwords::new().unwrap();
         let hash = passwords.hash("correct horse battery").unwrap();
         assert!(hash.starts_with("$argon2id$v=19$"));
-        assert!(passwords.check("correct horse battery", Some(&hash)));
-        assert!(!passwords.check("correct horse batterx", Some(&hash)));
-        assert!(!passwords.check("correct horse battery", None));
-        assert!(!passwords.check("correct horse battery", Some("not a hash")));
+        let check = |password, hash| passwords.check(password, hash).unwrap();
+        assert!(check("correct horse battery", Some(&*hash)));
+        assert!(!check("correct horse batterx", Some(&*hash)));
+        assert!(!check("correct horse battery", None));
+        assert!(!check("correct horse battery", Some("not a hash")));
     }
 
     #[test]

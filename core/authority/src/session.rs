@@ -178,7 +178,8 @@ fn parse_targets(targets: &[SessionTarget]) -> Result<Vec<Wish>, Fault> {
 }
 
 fn parse_target(target: &SessionTarget) -> Result<Wish, Fault> {
-    let kind: Kind = target.kind.parse().map_err(|e| Fault::invalid(format!("{:?} is {e}", target.kind), "see `tap ls`"))?;
+    let kind: Kind =
+        target.kind.parse().map_err(|e| Fault::invalid(format!("{:?} is {e}", target.kind), "see `tap ls`"))?;
     if kind != Kind::Node {
         return Err(Fault::invalid(format!("this gate does not open a {kind} yet"), "only nodes so far"));
     }

@@ -1,6 +1,6 @@
 //! What is true now: the policy of all resources, and the registrations that count.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tapgate_model::Digest;
 use tapgate_policy::Policy;
@@ -26,8 +26,10 @@ impl State {
 
 impl Authority {
     /// Reads everything anew, for the gate to install. Where anything is wrong, all of it is
-    /// listed, and what was true before stays.
+    /// listed, and what was true before stays. Where several threads call this, each must hold a lock
+    /// of theirs from here to the installation, so that the newest snapshot is installed last.
     pub fn snapshot(&self) -> Result<Snapshot, AuthorityError> {
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let policy = Arc::new(self.documents()?.build().map_err(AuthorityError::Problems)?);
         let registrations = self.chained()?;
         self.state.store(Arc::new(State { policy: Arc::clone(&policy), registrations: registrations.clone() }));

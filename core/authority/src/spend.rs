@@ -13,9 +13,9 @@ impl Spender for Authority {
     fn spend(&self, proof: Digest, until: UnixTime) -> BoxFuture<'_, Result<bool, SpendError>> {
         let (store, now) = (Arc::clone(&self.store), self.now().as_secs());
         let expires = Some(until.plus(SPENT_MARGIN).as_secs());
-        let spend = move || store.cas(&key::spent(&proof), None, &[], expires, now);
+        let swap = move || store.cas(&key::spent(&proof), None, &[], expires, now);
         Box::pin(async move {
-            let spent = tokio::task::spawn_blocking(spend).await.map_err(|e| SpendError(e.to_string()))?;
+            let spent = tokio::task::spawn_blocking(swap).await.map_err(|e| SpendError(e.to_string()))?;
             spent.map(|version| version.is_some()).map_err(|e| SpendError(e.to_string()))
         })
     }

@@ -10,6 +10,7 @@ use tapgate_proof::{Expected, Proof, Purpose, Statement, VerifiedTap};
 use webauthn_rs::prelude::SecurityKey;
 
 use crate::ceremony::{Pending, PendingTap, Work};
+use crate::webauthn::TapError;
 use crate::{Authority, Fault, counter, token, webauthn};
 
 /// What a tap shall be asked for.
@@ -112,9 +113,19 @@ impl Authority {
     }
 
     /// Both verifications must say yes: the library's, and the one that gate and auditors run.
-    fn verify(&self, pending: &PendingTap, purpose: Purpose, answer: &Assertion) -> Result<(Proof, VerifiedTap), String> {
+    fn verify(
+        &self,
+        pending: &PendingTap,
+        purpose: Purpose,
+        answer: &Assertion,
+    ) -> Result<(Proof, VerifiedTap), String> {
         let state = pending.state.clone().ok_or("there is no such user, or no key, or the password is wrong")?;
-        let result = self.webauthn.finish_tap(state, &answer.webauthn).map_err(|e| e.to_string())?;
+        let result = self.webauthn.finish_tap(state, &answer.webauthn).map_err(|error| {
+            if matches!(error, TapError::Cloned) {
+                self.warn(format!("a key of {} counted backwards: there may be a copy of it", pending.user));
+            }
+            error.to_string()
+        })?;
         let damaged = "the pending ceremony is damaged";
         let random = token::from_text(&pending.random).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         let response = &answer.webauthn.response;

@@ -26,7 +26,9 @@ pub(crate) fn from_text(text: &str) -> Option<Vec<u8>> {
 /// SHA-256 over these parts, one after the other.
 pub(crate) fn sha256(parts: &[&[u8]]) -> Digest {
     let mut context = digest::Context::new(&digest::SHA256);
-    parts.iter().for_each(|part| context.update(part));
+    for part in parts {
+        context.update(part);
+    }
     let mut bytes = [0; 32];
     bytes.copy_from_slice(context.finish().as_ref());
     Digest::from_bytes(bytes)

@@ -11,8 +11,8 @@ use tapgate_model::UserName;
 use tapgate_proof::{CredentialKey, RelyingParty, challenge};
 use webauthn_rs::prelude::{
     AuthenticationResult, COSEAlgorithm, COSEKey, COSEKeyType, CreationChallengeResponse, ECDSACurve,
-    PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse, SecurityKey,
-    SecurityKeyAuthentication, SecurityKeyRegistration, Url, Uuid, Webauthn, WebauthnBuilder, WebauthnError,
+    PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse, SecurityKey, SecurityKeyAuthentication,
+    SecurityKeyRegistration, Url, Uuid, Webauthn, WebauthnBuilder, WebauthnError,
 };
 use webauthn_rs_proto::{AllowCredentials, UserVerificationPolicy};
 
@@ -107,17 +107,10 @@ impl Ceremonies {
     ) -> Result<(CreationChallengeResponse, Value), Fault> {
         let (mut options, state) = self
             .0
-            .start_securitykey_registration(
-                Uuid::from_bytes(handle),
-                user.as_str(),
-                user.as_str(),
-                None,
-                None,
-                None,
-            )
+            .start_securitykey_registration(Uuid::from_bytes(handle), user.as_str(), user.as_str(), None, None, None)
             .map_err(Fault::internal)?;
         // Only what a proof can be verified with: the library offers ES384 too.
-        options.public_key.pub_key_cred_params.retain(|offer| ALGORITHMS.iter().any(|a| i64_of(a) == offer.alg));
+        options.public_key.pub_key_cred_params.retain(|offer| ALGORITHMS.iter().any(|a| i64_of(*a) == offer.alg));
         let mut state = serde_json::to_value(state)?;
         let rs = state.get_mut("rs").ok_or_else(|| Fault::internal("the library's state has no `rs`"))?;
         replace(rs, "credential_algorithms", serde_json::to_value(ALGORITHMS)?)?;
@@ -163,7 +156,7 @@ pub(crate) enum TapError {
 }
 
 /// The key's number in the COSE registry.
-fn i64_of(algorithm: &COSEAlgorithm) -> i64 {
+fn i64_of(algorithm: COSEAlgorithm) -> i64 {
     match algorithm {
         COSEAlgorithm::RS256 => -257,
         _ => -7,

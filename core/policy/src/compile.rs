@@ -8,6 +8,7 @@ use tapgate_model::{Kind, Labels, Login, RoleName, UserName};
 use crate::admin::Admin;
 use crate::index::Index;
 use crate::label::Matcher;
+use crate::locks::Locks;
 use crate::logins::{Take, Word, Words};
 use crate::role::{Role, Side};
 use crate::terms::Terms;
@@ -152,27 +153,16 @@ pub(crate) struct ReadyUser {
     /// What holds for the user's every session.
     pub(crate) base: Terms,
     pub(crate) admin: Admin,
+    /// The numbers of the locks on the user and on their roles.
+    pub(crate) locks: Vec<usize>,
 }
 
 impl ReadyUser {
-    fn new(roles: Vec<Arc<ReadyRole>>, admin: Admin) -> Self {
-        let (mut allow, mut deny) = (<[Index; 5]>::default(), <[Index; 5]>::default());
-        for (number, role) in roles.iter().enumerate() {
-            for (index, rule) in allow.iter_mut().zip(&role.allow) {
-                if !matches!(rule.labels, Matcher::Nothing) {
-                    index.add(number, &rule.labels);
-                }
-            }
-            for (index, rule) in deny.iter_mut().zip(&role.deny) {
-                if !rule.logins.is_empty() {
-                    index.add_always(number);
-                } else if !matches!(rule.labels, Matcher::Nothing) {
-                    index.add(number, &rule.labels);
-                }
-            }
-        }
+    fn new(roles: Vec<Arc<ReadyRole>>, admin: Admin, locks: Vec<usize>) -> Self {
+        let allow = Kind::ALL.map(|kind| allow_index(&roles, slot(kind)));
+        let deny = Kind::ALL.map(|kind| deny_index(&roles, slot(kind)));
         let base = roles.iter().fold(Terms::neutral(), |base, role| base.within(&role.terms));
-        Self { roles, allow, deny, base, admin }
+        Self { roles, allow, deny, base, admin, locks }
     }
 
     /// The roles whose `allow` labels fit, with their rules.
@@ -207,6 +197,23 @@ impl ReadyUser {
     }
 }
 
+fn allow_index(roles: &[Arc<ReadyRole>], slot: usize) -> Index {
+    let sides = roles.iter().enumerate().filter_map(|(number, role)| Some((number, role.allow.get(slot)?)));
+    let some = sides.filter(|(_, rule)| !matches!(rule.labels, Matcher::Nothing));
+    Index::new(&some.map(|(number, rule)| (number, Some(&rule.labels))).collect::<Vec<_>>())
+}
+
+/// A `deny` that names logins may strike any target.
+fn deny_index(roles: &[Arc<ReadyRole>], slot: usize) -> Index {
+    let sides = roles.iter().enumerate().filter_map(|(number, role)| Some((number, role.deny.get(slot)?)));
+    let some = sides.filter_map(|(number, rule)| match rule.labels {
+        _ if !rule.logins.is_empty() => Some((number, None)),
+        Matcher::Nothing => None,
+        Matcher::Any | Matcher::Keys(_) => Some((number, Some(&rule.labels))),
+    });
+    Index::new(&some.collect::<Vec<_>>())
+}
+
 /// The roles by name, and each one made ready where no user's traits change it.
 pub(crate) struct Compiler<'a> {
     roles: HashMap<&'a RoleName, (&'a Role, Option<Arc<ReadyRole>>)>,
@@ -229,13 +236,13 @@ impl<'a> Compiler<'a> {
     }
 
     /// Makes a user ready. Roles that are not known are left out; who builds the policy reports them.
-    pub(crate) fn user(&self, user: &User) -> ReadyUser {
+    pub(crate) fn user(&self, user: &User, locks: &Locks) -> ReadyUser {
         let known = || user.roles.iter().filter_map(|name| self.roles.get(name));
         let allow = known().flat_map(|(role, _)| &role.allow.rules);
         let deny = known().flat_map(|(role, _)| &role.deny.rules);
         let ready = |(role, shared): &(&Role, Option<Arc<ReadyRole>>)| {
             shared.clone().unwrap_or_else(|| Arc::new(ReadyRole::new(role, &user.traits)))
         };
-        ReadyUser::new(known().map(ready).collect(), Admin::new(allow, deny))
+        ReadyUser::new(known().map(ready).collect(), Admin::new(allow, deny), locks.concerning(&user.name, &user.roles))
     }
 }

@@ -64,7 +64,8 @@ impl Policy {
     /// and login; all of these shape the terms, and so does what holds for everybody. Allocates nothing.
     pub fn decide(&self, query: &Query<'_>) -> Decision {
         let Some(user) = self.users.get(query.user) else { return Decision::Deny(DenyReason::NoSuchUser) };
-        if let Some(lock) = self.lock_on(query.user, query.now).or_else(|| self.locks.on_session(query)) {
+        let lock = self.locks.first(&user.locks, query.now).or_else(|| self.locks.on_session(query));
+        if let Some(lock) = lock {
             return Decision::Deny(DenyReason::Locked(lock.name.clone()));
         }
         if query.login.kind() != query.kind {

@@ -138,13 +138,15 @@ impl Matcher {
         }
     }
 
-    /// A key that takes some plain values only, and those values: what an index can look up.
-    pub(crate) fn plain_key(&self) -> Option<(&str, Vec<&str>)> {
-        let Self::Keys(keys) = self else { return None };
-        keys.iter().find_map(|(key, patterns)| {
-            let literals: Option<Vec<_>> = patterns.iter().map(Pattern::literal).collect();
-            literals.map(|literals| (key.as_str(), literals))
-        })
+    /// The keys that take plain values only, and those values: what an index can look up.
+    pub(crate) fn plain_keys(&self) -> Vec<(&str, Vec<&str>)> {
+        let Self::Keys(keys) = self else { return Vec::new() };
+        keys.iter()
+            .filter_map(|(key, patterns)| {
+                let literals: Option<Vec<_>> = patterns.iter().map(Pattern::literal).collect();
+                literals.map(|literals| (key.as_str(), literals))
+            })
+            .collect()
     }
 }
 

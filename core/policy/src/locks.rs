@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tapgate_model::{Kind, Login, LoginName, ObjectName, RoleName, TargetName, TargetUid, UnixTime, UserName};
+use tapgate_model::{Login, LoginName, ObjectName, RoleName, TargetName, TargetUid, UnixTime, UserName};
 
 use crate::compile::slot;
 use crate::decide::Query;
@@ -43,34 +43,29 @@ impl Locks {
         self.all.push(lock);
     }
 
-    /// The lock on a user, or on one of their roles.
-    pub(crate) fn on_user<'r>(
-        &self,
-        user: &UserName,
-        mut roles: impl Iterator<Item = &'r RoleName>,
-        now: UnixTime,
-    ) -> Option<&Lock> {
-        let by_role = || {
-            let mut struck =
-                (!self.roles.is_empty()).then(|| roles.find_map(|role| self.first(self.roles.get(role), now)));
-            struck.take().flatten()
-        };
-        self.first(self.users.get(user), now).or_else(by_role)
+    /// The numbers of the locks on a user and on the user's roles.
+    pub(crate) fn concerning(&self, user: &UserName, roles: &[RoleName]) -> Vec<usize> {
+        let by_role = roles.iter().filter_map(|role| self.roles.get(role));
+        self.users.get(user).into_iter().chain(by_role).flatten().copied().collect()
+    }
+
+    /// The lock on somebody who is no user of the policy.
+    pub(crate) fn on_stranger(&self, user: &UserName, now: UnixTime) -> Option<&Lock> {
+        self.first(self.users.get(user)?, now)
     }
 
     /// The lock on a session's target or login.
     pub(crate) fn on_session(&self, query: &Query<'_>) -> Option<&Lock> {
-        self.first(self.uids.get(query.uid), query.now)
-            .or_else(|| self.on_name(query.kind, query.name, query.now))
-            .or_else(|| self.first(self.logins.get(login_name(query.login)?), query.now))
+        let names = self.names.get(slot(query.kind));
+        let first = |numbers: &Vec<usize>| self.first(numbers, query.now);
+        (self.uids.get(query.uid).and_then(first))
+            .or_else(|| names?.get(query.name).and_then(first))
+            .or_else(|| self.logins.get(login_name(query.login)?).and_then(first))
     }
 
-    fn on_name(&self, kind: Kind, name: &TargetName, now: UnixTime) -> Option<&Lock> {
-        self.first(self.names.get(slot(kind))?.get(name), now)
-    }
-
-    fn first(&self, numbers: Option<&Vec<usize>>, now: UnixTime) -> Option<&Lock> {
-        let mut locks = numbers?.iter().filter_map(|number| self.all.get(*number));
+    /// The first of these locks that is in force.
+    pub(crate) fn first(&self, numbers: &[usize], now: UnixTime) -> Option<&Lock> {
+        let mut locks = numbers.iter().filter_map(|number| self.all.get(*number));
         locks.find(|lock| lock.in_force(now))
     }
 

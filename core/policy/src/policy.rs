@@ -53,21 +53,16 @@ impl Policy {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let mut policy = Self::default();
+        let mut policy = Self { locks: Locks::new(documents.iter().filter_map(lock)), ..Self::default() };
         for document in documents {
             policy.add(document, &compiler);
         }
-        let lock = |document: &Document| match &document.resource {
-            Resource::Lock(lock) => Some(lock.clone()),
-            _ => None,
-        };
-        policy.locks = Locks::new(documents.iter().filter_map(lock));
         Ok(policy)
     }
 
     fn add(&mut self, document: &Document, compiler: &Compiler<'_>) {
         match &document.resource {
-            Resource::User(user) => drop(self.users.insert(user.name.clone(), compiler.user(user))),
+            Resource::User(user) => drop(self.users.insert(user.name.clone(), compiler.user(user, &self.locks))),
             Resource::ClusterAuthPreference(preference) => self.preference = preference.clone(),
             Resource::Node(node) => drop(self.nodes.insert(node.name.clone(), node.clone())),
             Resource::Db(db) => drop(self.dbs.insert(db.name.clone(), db.clone())),
@@ -107,8 +102,10 @@ impl Policy {
 
     /// The lock in force on a user or on one of their roles: it ends what they do, whatever the target.
     pub fn lock_on(&self, user: &UserName, now: UnixTime) -> Option<&Lock> {
-        let roles = self.users.get(user).into_iter().flat_map(|user| user.roles.iter().map(|role| &role.name));
-        self.locks.on_user(user, roles, now)
+        match self.users.get(user) {
+            Some(ready) => self.locks.first(&ready.locks, now),
+            None => self.locks.on_stranger(user, now),
+        }
     }
 
     /// The lock of this name, in force or not.
@@ -200,6 +197,13 @@ impl Policy {
 fn role(document: &Document) -> Option<&Role> {
     match &document.resource {
         Resource::Role(role) => Some(role),
+        _ => None,
+    }
+}
+
+fn lock(document: &Document) -> Option<Lock> {
+    match &document.resource {
+        Resource::Lock(lock) => Some(lock.clone()),
         _ => None,
     }
 }

@@ -39,7 +39,11 @@ impl Template {
     /// Reads a template; `None` where the text holds no variable.
     pub(crate) fn read(text: &str) -> Result<Option<Self>, String> {
         let Some((prefix, rest)) = text.split_once("{{") else {
-            return if text.contains("}}") { Err(format!("`{text}` has `}}}}` without `{{{{` (write {{{{internal.logins}}}})")) } else { Ok(None) };
+            return if text.contains("}}") {
+                Err(format!("`{text}` has `}}}}` without `{{{{` (write {{{{internal.logins}}}})"))
+            } else {
+                Ok(None)
+            };
         };
         let wrong =
             || format!("`{text}` is not a template (use {{{{internal.logins}}}} or {{{{external.claim}}}}, once)");

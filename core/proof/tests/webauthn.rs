@@ -91,9 +91,9 @@ fn both_refuse_what_was_changed_after_the_tap() -> Outcome {
         |tap| swap(&mut tap.response.client_data_json, "tap.example.com", "app.example.com"),
     ];
     for (n, change) in changes.iter().enumerate() {
-        let mut changed = tap.clone();
-        change(&mut changed);
-        assert_eq!(judge(&changed), (false, false), "change {n}");
+        let mut bent = tap.clone();
+        change(&mut bent);
+        assert_eq!(judge(&bent), (false, false), "change {n}");
     }
     Ok(())
 }

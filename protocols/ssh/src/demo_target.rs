@@ -78,7 +78,7 @@ async fn accept(
         while running.try_join_next().is_some() {}
         let Ok((stream, _)) = listener.accept().await else { continue };
         // A stream without it works as well, only slower.
-        let _ = stream.set_nodelay(true);
+        stream.set_nodelay(true).unwrap_or_default();
         if running.len() >= CONNECTIONS_MAX {
             continue;
         }

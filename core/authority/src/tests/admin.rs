@@ -2,6 +2,7 @@
 
 use tapgate_api::AdminAction;
 use tapgate_proof::Statement;
+use webauthn_authenticator_rs::WebauthnAuthenticator;
 
 use super::lab::{Lab, PASSWORD, Person, peer};
 use crate::{Fault, token};
@@ -124,7 +125,6 @@ fn a_user_who_is_made_again_has_no_key() {
     let user = "kind: user\nversion: v2\nmetadata:\n  name: jerry\nspec:\n  roles: [dev]\n";
     lab.admin(&mut olga, &put(user, false)).unwrap();
     let ceremony = lab.login_begin("jerry", PASSWORD).unwrap();
-    use webauthn_authenticator_rs::WebauthnAuthenticator;
     assert!(jerry.key.do_authentication(super::lab::origin(), ceremony.webauthn).is_err());
 }
 

@@ -51,17 +51,17 @@ fn an_invite_is_good_once() {
 fn of_two_who_enrol_with_one_invite_one_gets_on() {
     let (lab, mut olga) = Lab::founded();
     let invite = lab.invite(&mut olga, "jerry", &["dev"]).unwrap();
-    let mut begun = Vec::new();
+    let mut answers = Vec::new();
     for _ in 0..2 {
         let begin = EnrolBegin { token: invite.token.clone(), password: PASSWORD.into(), device_name: "k".into() };
         let challenge = lab.authority.enrol_begin(&begin, peer()).unwrap();
         let webauthn = SoftToken::new(true).unwrap().0.do_registration(origin(), challenge.webauthn).unwrap();
-        begun.push(EnrolFinish { id: challenge.id, webauthn });
+        answers.push(EnrolFinish { id: challenge.id, webauthn });
     }
-    let done: Vec<_> = begun.iter().map(|finish| lab.authority.enrol_finish(finish, peer())).collect();
+    let done: Vec<_> = answers.iter().map(|finish| lab.authority.enrol_finish(finish, peer())).collect();
     assert_eq!(done.iter().filter(|result| result.is_ok()).count(), 1);
     // And neither answer is good twice.
-    assert!(begun.iter().all(|finish| lab.authority.enrol_finish(finish, peer()).is_err()));
+    assert!(answers.iter().all(|finish| lab.authority.enrol_finish(finish, peer()).is_err()));
 }
 
 #[test]

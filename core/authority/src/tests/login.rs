@@ -19,7 +19,7 @@ fn a_login_yields_both_certificates() {
     assert_eq!((identity.user().as_str(), identity.credential()), ("jerry", Credential::Login));
     assert_eq!(identity.not_after().as_secs(), certificates.expires);
     // The role says 8 hours, which is less than 12.
-    assert_eq!(identity.not_after().since(lab.clock.now()), Duration::from_secs(8 * 3600));
+    assert_eq!(identity.not_after().since(lab.clock.now()), Duration::from_hours(8));
     let ssh = ssh_key::Certificate::from_openssh(&certificates.ssh_certificate).unwrap();
     lab.authority.trust().verify_ssh(&ssh, "jerry", peer(), lab.clock.now()).unwrap();
     assert_eq!((certificates.roles, certificates.logins), (vec!["dev".to_owned()], vec!["jerry".to_owned()]));
@@ -102,7 +102,7 @@ fn a_tap_that_comes_too_late_is_refused() {
     let (lab, _, mut jerry) = Lab::with_jerry();
     let ceremony = lab.login_begin("jerry", PASSWORD).unwrap();
     let answer = jerry.tap(ceremony);
-    lab.clock.advance(Duration::from_secs(300));
+    lab.clock.advance(Duration::from_mins(5));
     assert_eq!(lab.authority.login_finish(&answer, peer()).unwrap_err().status, 401);
 }
 
@@ -139,7 +139,7 @@ fn one_answer_wins_among_many_threads() {
     let won = std::thread::scope(|scope| {
         let finish = || lab.authority.login_finish(&answer, peer()).is_ok();
         let threads: Vec<_> = (0..16).map(|_| scope.spawn(finish)).collect();
-        threads.into_iter().filter(|_| true).map(|t| t.join().unwrap()).filter(|won| *won).count()
+        threads.into_iter().map(|thread| thread.join().unwrap()).filter(|won| *won).count()
     });
     assert_eq!(won, 1);
 }

@@ -51,5 +51,8 @@ fn every_problem_of_every_file_is_listed() {
     fs::write(dir.path().join("b.yaml"), ROLE.replace("allow", "alow")).unwrap();
     let lab = Lab::with(Some(dir.path().to_owned()));
     let found = problems(&lab);
-    assert!(found.iter().any(|p| p.starts_with("a.yaml:")) && found.iter().any(|p| p.starts_with("b.yaml:")), "{found:?}");
+    assert!(
+        found.iter().any(|p| p.starts_with("a.yaml:")) && found.iter().any(|p| p.starts_with("b.yaml:")),
+        "{found:?}"
+    );
 }

@@ -55,7 +55,8 @@ fn rules_allow_and_deny_rules_win() {
 #[test]
 fn who_has_which_roles() {
     let policy = policy(YAML);
-    let roles = |who| policy.roles_of(&user(who)).map(|roles| roles.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let roles =
+        |who| policy.roles_of(&user(who)).map(|roles| roles.iter().map(ToString::to_string).collect::<Vec<_>>());
     assert_eq!(roles("olga"), Some(vec!["editor".to_owned(), "keeper".to_owned()]));
     assert_eq!(roles("jerry"), Some(vec![]));
     assert_eq!(roles("nobody"), None);

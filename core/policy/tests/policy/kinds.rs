@@ -109,7 +109,8 @@ fn labels_and_patterns(#[case] selector: &str, #[case] on: &str, #[case] want: b
 #[test]
 fn only_the_oldest_version_reaches_everything_when_labels_are_left_out() {
     for version in ["v3", "v4", "v5", "v6", "v7", "v8"] {
-        let yaml = format!("kind: role\nversion: {version}\nmetadata: {{name: a}}\nspec: {{allow: {{logins: [jerry]}}}}\n");
+        let yaml =
+            format!("kind: role\nversion: {version}\nmetadata: {{name: a}}\nspec: {{allow: {{logins: [jerry]}}}}\n");
         let policy = policy(&(yaml + &USER.replace("[a, b]", "[a]")));
         assert_eq!(terms(&policy, "jerry", "env=prod", "jerry").is_some(), version == "v3");
         assert_eq!(open(&policy, &Login::App), version == "v3");

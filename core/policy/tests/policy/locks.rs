@@ -37,9 +37,7 @@ spec: {roles: [all]}
 ";
 
 fn locked(spec: &str) -> Policy {
-    policy(&format!(
-        "{BASE}kind: lock\nversion: v2\nmetadata: {{name: stop}}\nspec:\n  message: call Olga\n{spec}"
-    ))
+    policy(&format!("{BASE}kind: lock\nversion: v2\nmetadata: {{name: stop}}\nspec:\n  message: call Olga\n{spec}"))
 }
 
 fn struck(policy: &Policy, who: &str, name: &str, login: &Login, now: UnixTime) -> bool {

@@ -18,9 +18,8 @@ fn with(here: &[&str], elsewhere: &str) -> Terms {
         names.push(format!("r{number}"));
         yaml += &role(&format!("r{number}"), options, "here");
     }
-    yaml += "kind: user\nversion: v2\nmetadata: {name: jerry}\nspec:\n";
-    yaml += &format!("  roles: [{}]\n", names.join(", "));
-    terms(&policy(&yaml), "jerry", "at=here", "jerry").unwrap()
+    let user = format!("kind: user\nversion: v2\nmetadata: {{name: jerry}}\nspec: {{roles: [{}]}}\n", names.join(", "));
+    terms(&policy(&(yaml + &user)), "jerry", "at=here", "jerry").unwrap()
 }
 
 fn role(name: &str, options: &str, at: &str) -> String {

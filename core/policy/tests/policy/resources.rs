@@ -85,7 +85,10 @@ fn every_kind_of_target() {
     let node = policy.node(&"prod3".parse().unwrap()).unwrap();
     assert_eq!(node.uid.to_string(), "000102030405060708090a0b0c0d0e0f");
     assert_eq!((node.addr.as_str(), node.hostname.as_deref()), ("[::1]:22", Some("prod3.example.com")));
-    assert_eq!((node.host_keys.clone(), node.host_ca.clone()), (vec![format!("{KEY} root@prod3")], vec![KEY.to_owned()]));
+    assert_eq!(
+        (node.host_keys.clone(), node.host_ca.clone()),
+        (vec![format!("{KEY} root@prod3")], vec![KEY.to_owned()])
+    );
     assert_eq!(node.labels.get("team").map(String::as_str), Some("1"));
 
     let db = policy.dbs().next().unwrap();

@@ -31,10 +31,7 @@ fn with(traits: &str) -> Policy {
 #[test]
 fn logins_come_from_the_user() {
     let policy = with("logins: [jerry, root], team: [red, blue]");
-    assert_eq!(
-        logins(&policy, "jerry", Kind::Node, "team=red"),
-        ["guest", "jerry", "ops-blue", "ops-red", "root"]
-    );
+    assert_eq!(logins(&policy, "jerry", Kind::Node, "team=red"), ["guest", "jerry", "ops-blue", "ops-red", "root"]);
     assert!(terms(&policy, "jerry", "team=blue", "root").is_some());
     assert!(terms(&policy, "jerry", "team=green", "root").is_none());
 }

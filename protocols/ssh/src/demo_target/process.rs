@@ -143,24 +143,23 @@ impl Channel {
         mut input: mpsc::UnboundedReceiver<Input>,
         to_stdin: mpsc::UnboundedSender<Bytes>,
         group: Pid,
-        screen: Option<Arc<tokio::sync::Mutex<OwnedWritePty>>>,
+        screen: Option<Screen>,
     ) {
         let mut to_stdin = Some(to_stdin);
         while let Some(said) = input.recv().await {
             match said {
                 Input::Window(bytes) => self.widen(bytes),
                 Input::Data(bytes) => {
-                    // A program that reads no more loses the rest, as over any pipe.
-                    let _ = to_stdin.as_ref().map(|stdin| stdin.send(bytes));
+                    if let Some(stdin) = &to_stdin {
+                        // A program that reads no more loses the rest, as over any pipe.
+                        drop(stdin.send(bytes));
+                    }
                 }
                 Input::Eof => to_stdin = None,
                 Input::Close => break,
                 Input::Request { name, want_reply, body } => {
                     let done = match (name.as_str(), &screen) {
-                        ("window-change", Some(screen)) => match window_size(&mut Fields::new(&body)) {
-                            Some(size) => screen.lock().await.resize(size).is_ok(),
-                            None => false,
-                        },
+                        ("window-change", Some(screen)) => resize(screen, &body),
                         ("signal", _) => signal_of(&body).is_some_and(|signal| killpg(group, signal).is_ok()),
                         _ => false,
                     };
@@ -208,10 +207,21 @@ impl Channel {
     }
 }
 
+/// Resizes a terminal once nobody is writing to it; who listens must not wait for that.
+fn resize(screen: &Screen, body: &[u8]) -> bool {
+    let Some(size) = window_size(&mut Fields::new(body)) else { return false };
+    let screen = Arc::clone(screen);
+    tokio::spawn(async move { screen.lock().await.resize(size) });
+    true
+}
+
+/// The writing half of a terminal.
+type Screen = Arc<tokio::sync::Mutex<OwnedWritePty>>;
+
 /// Where a program reads from.
 enum Stdin {
     Pipe(Box<dyn AsyncWrite + Send + Unpin>),
-    Terminal(Arc<tokio::sync::Mutex<OwnedWritePty>>),
+    Terminal(Screen),
 }
 
 impl Stdin {
@@ -230,7 +240,7 @@ struct Program {
     stdin: Stdin,
     stdout: Box<dyn AsyncRead + Send + Unpin>,
     stderr: Option<Box<dyn AsyncRead + Send + Unpin>>,
-    screen: Option<Arc<tokio::sync::Mutex<OwnedWritePty>>>,
+    screen: Option<Screen>,
 }
 
 impl Setting {

@@ -8,7 +8,9 @@ use crate::wire::number;
 fn packet(kind: u8, numbers: &[u32], text: Option<&[u8]>) -> Bytes {
     let mut packet = BytesMut::with_capacity(32 + text.map_or(0, <[u8]>::len));
     packet.put_u8(kind);
-    numbers.iter().for_each(|n| packet.put_u32(*n));
+    for number in numbers {
+        packet.put_u32(*number);
+    }
     if let Some(text) = text {
         put_string(&mut packet, text);
     }
