@@ -115,7 +115,9 @@ async fn serve(edge: &Arc<Edge>, mut stream: TcpStream, peer: SocketAddr) {
             }
         }
         Spoken::PlainHttp => use_tls(stream, edge.web.public_addr()).await,
-        Spoken::Unknown => tracing::debug!(%peer, head = ?head.get(..head.len().min(16)), "Closed a connection in an unknown protocol"),
+        Spoken::Unknown => {
+            tracing::debug!(%peer, head = ?head.get(..head.len().min(16)), "Closed a connection in an unknown protocol")
+        }
     }
 }
 

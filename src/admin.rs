@@ -1,6 +1,5 @@
 //! `/healthz` and `/readyz`, on an address of their own.
 
-
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;

@@ -60,8 +60,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // The one TLS provider of the process; a second installation can't happen this early.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        eprintln!("ERROR: another TLS provider was installed before the gate's own (this is a bug)");
+        return ExitCode::FAILURE;
+    }
     match run::run(arguments.command) {
         Ok(code) => code,
         Err(error) => {

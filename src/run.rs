@@ -15,7 +15,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
         Command::Check { config } => check(&config)?,
         Command::Init { config, admin } => {
             log();
-            init(&config, admin)?;
+            init(&config, &admin)?;
         }
         Command::Start { config } => {
             log();
@@ -67,14 +67,26 @@ fn check(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn init(path: &Path, admin: tapgate_model::UserName) -> Result<()> {
+fn init(path: &Path, admin: &tapgate_model::UserName) -> Result<()> {
     let config = load(path)?;
     let parts = start::open(&config)?;
     let invite = parts.authority.first_admin(admin).context("can't invite the first administrator")?;
-    println!("The data directory {} is ready. Start the gate, and within an hour run on {}'s machine:", config.data_dir.display(), invite.user);
+    println!(
+        "The data directory {} is ready. Start the gate, and within an hour run on {}'s machine:",
+        config.data_dir.display(),
+        invite.user
+    );
     println!();
-    println!("  tap enrol --gate {} --ca-pin sha256:{} --token {}", config.public_addr, parts.authority.gate_fingerprint(), invite.token);
+    println!(
+        "  tap enrol --gate {} --ca-pin sha256:{} --token {}",
+        config.public_addr,
+        parts.authority.gate_fingerprint(),
+        invite.token
+    );
     println!();
-    println!("It prints a line for first_admins in {}; the key counts from the next start with that line.", path.display());
+    println!(
+        "It prints a line for first_admins in {}; the key counts from the next start with that line.",
+        path.display()
+    );
     Ok(())
 }

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use tapgate_audit::{Event, FileSink, Sink};
+use tapgate_audit::{Event, FileSink, Sink as _};
 use tapgate_authority::{Authority, AuthorityParts};
 use tapgate_config::Config;
 use tapgate_identity::TrustSource;
 use tapgate_model::{Clock, SystemClock};
 use tapgate_proof::RelyingParty;
 use tapgate_relay::Protocol;
-use tapgate_session::{Gate, GateParts, NoTaps, Spender};
+use tapgate_session::{Gate, GateParts, NoTaps};
 use tapgate_ssh::{Ssh, SshParts};
 use tapgate_store::{SqliteStore, Store};
 use tokio::net::TcpListener;
@@ -19,10 +19,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::{self, Edge, Handshakes};
+use crate::admin;
 use crate::limits::{DRAIN_MAX, SWEEP_EVERY};
 use crate::tls::Tls;
 use crate::web::{App, Web};
-use crate::admin;
 
 /// The parts that have a state on the disk.
 pub(crate) struct Opened {
@@ -81,7 +81,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened> {
     let authority = Authority::open(AuthorityParts {
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
-        sink: Arc::clone(&sink) as Arc<dyn Sink>,
+        sink: sink.clone(),
         cluster: config.cluster_name.clone(),
         relying_party: relying_party(config),
         pins: config.first_admins.clone(),
@@ -115,12 +115,12 @@ pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
     let snapshot = authority.snapshot().context("the resources can't be used")?;
     let gate = Gate::new(GateParts {
         clock: Arc::clone(clock),
-        sink: Arc::clone(sink) as Arc<dyn Sink>,
-        spender: Arc::clone(authority) as Arc<dyn Spender>,
+        sink: sink.clone(),
+        spender: authority.clone(),
         taps: Arc::new(NoTaps),
         snapshot,
         gate: authority.gate_fingerprint(),
-        relying_party: relying_party(config),
+        relying_party: authority.relying_party().clone(),
     });
     let edge = Arc::new(edge(config, &opened, &gate)?);
     let listener = bind(config.listen).await?;
@@ -136,7 +136,9 @@ pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
 }
 
 async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("can't listen on {address} (is another gate running there?)"))
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("can't listen on {address} (is another gate running there?)"))
 }
 
 fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
@@ -150,15 +152,17 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         gate: gate.clone(),
         trust: Arc::clone(&trust),
         clock: Arc::clone(clock),
-        sink: Arc::clone(sink) as Arc<dyn Sink>,
+        sink: sink.clone(),
         host_key,
         host_certificate,
         target_ca: authority.target_ca(),
         gate_name: config.cluster_name.clone(),
-    });
+    })
+    .context("the SSH door can't be opened")?;
     let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(ssh)];
     let (chain, key) = authority.host_tls().context("can't issue the gate's TLS certificate")?;
-    let tls = Tls::new(names(config), &chain, &key, &trust, clock).context("the gate's TLS certificate can't be used")?;
+    let tls =
+        Tls::new(names(config), &chain, &key, &trust, clock).context("the gate's TLS certificate can't be used")?;
     let app = App {
         authority: Arc::clone(authority),
         gate: gate.clone(),
@@ -168,6 +172,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         names: names(config),
         rp_id: config.rp_id.clone(),
         origin: config.origins.first().cloned().unwrap_or_default(),
+        installing: std::sync::Mutex::new(()),
     };
     Ok(Edge { protocols, tls, web: Web::new(Arc::new(app)), handshakes: Handshakes::default() })
 }
@@ -208,6 +213,8 @@ impl Running {
             }
         }
         self.opened.sink.record(Event::gate_stopped(env!("CARGO_PKG_VERSION")));
-        self.opened.sink.flush();
+        if let Err(error) = self.opened.sink.flush() {
+            tracing::error!(%error, "The audit log could not be written to its end");
+        }
     }
 }

@@ -103,7 +103,9 @@ pub(super) async fn play(demo: &Demo) -> Result<()> {
     let seven = Expect { code: 7, says: "", never: ASKED, event: "session.start" };
     story.step(jerry, "Inside the five minutes nothing is asked; the status comes through", &again, &seven).await?;
     let alone = ["tap", "ssh", "--no-agent", "jerry@prod3", "true"];
-    story.step(jerry, "Without the agent every session is asked for", &alone, &good(ASKED, "", "session.start")).await?;
+    story
+        .step(jerry, "Without the agent every session is asked for", &alone, &good(ASKED, "", "session.start"))
+        .await?;
     thief(demo, &mut story).await?;
     administrator(demo, &mut story).await?;
     println!();
@@ -135,7 +137,9 @@ async fn administrator(demo: &Demo, story: &mut Story<'_>) -> Result<()> {
     write_private(&file, "kind: role\nversion: v7\nmetadata:\n  name: auditor\nspec:\n  allow: {}\n")?;
     let file = file.display().to_string();
     let create = ["tapctl", "create", "-f", file.as_str()];
-    story.step(olga, "A new role: the tap signs the very text", &create, &good("has been created", "admin.changed")).await?;
+    story
+        .step(olga, "A new role: the tap signs the very text", &create, &good("has been created", "admin.changed"))
+        .await?;
     let lock = ["tapctl", "lock", "--user=jerry", "--message=lost laptop", "--ttl=1h"];
     story.step(olga, "jerry's laptop is lost: a lock", &lock, &good("", "admin.changed")).await?;
     let shut = Expect { code: 255, says: "locked", never: "hello", event: "session.denied" };

@@ -4,12 +4,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use russh::keys::ssh_key::PrivateKey;
+use russh::keys::ssh_key::private::Ed25519Keypair;
 use tapgate_config::{Config, HostPort};
 use tapgate_model::Digest;
 use tapgate_ssh::demo_target::DemoTarget;
 
 use super::tools::User;
-use crate::start::{self, Running};
+use crate::start::{self, Opened, Running};
 
 /// The demo's roles: those of the story of Jerry and Olga.
 const ROLES: &str = include_str!("roles.yaml");
@@ -45,7 +47,7 @@ impl Demo {
         let opened = start::open(&config)?;
         let mut targets = Vec::new();
         for (name, env) in [("dev1", "dev"), ("prod3", "prod")] {
-            let target = DemoTarget::start(name, &opened.authority.target_ca_line()).await?;
+            let target = target(&opened).await.with_context(|| format!("can't start the demo target {name}"))?;
             let node = node(name, env, &target);
             opened.authority.put_resources_trusted(&node).map_err(|e| anyhow::anyhow!("{e}"))?;
             targets.push(target);
@@ -54,7 +56,16 @@ impl Demo {
         let running = start::listen(&config, opened).await?;
         let gate = config.public_addr.to_string();
         invite(&gate, &running, &olga, &jerry).await?;
-        Ok(Self { gate, dir, jerry, olga, audit_log: config.audit_log, running, _targets: targets, _temporary: temporary })
+        Ok(Self {
+            gate,
+            dir,
+            jerry,
+            olga,
+            audit_log: config.audit_log,
+            running,
+            _targets: targets,
+            _temporary: temporary,
+        })
     }
 
     /// Tells the person at the terminal what to do.
@@ -117,7 +128,7 @@ fn free_port() -> Result<u16> {
 async fn first_admin(config: &Config, olga: &User) -> Result<Digest> {
     let opened = start::open(config)?;
     let pin = format!("sha256:{}", opened.authority.gate_fingerprint());
-    let invite = opened.authority.first_admin(olga.name.parse()?).map_err(|e| anyhow::anyhow!("{e}"))?;
+    let invite = opened.authority.first_admin(&olga.name.parse()?).map_err(|e| anyhow::anyhow!("{e}"))?;
     let running = start::listen(config, opened).await?;
     let gate = config.public_addr.to_string();
     let enrolled = olga.must("tap", &enrol(&gate, &pin, &invite.token)).await;
@@ -150,10 +161,18 @@ fn find_token(value: &serde_json::Value) -> Option<&str> {
     value["token"].as_str().or_else(|| value["invite"]["token"].as_str())
 }
 
+/// An embedded SSH server with a host key of its own, which only this gate is let into.
+async fn target(opened: &Opened) -> Result<DemoTarget> {
+    let seed: [u8; 32] = rand::random();
+    let host_key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
+    let user_ca = opened.authority.target_ca().public_key().clone();
+    Ok(DemoTarget::start(host_key, user_ca, opened.clock.clone()).await?)
+}
+
 fn node(name: &str, env: &str, target: &DemoTarget) -> String {
     format!(
         "kind: node\nversion: v2\nmetadata:\n  name: {name}\n  labels:\n    env: {env}\nspec:\n  addr: {}\n  host_keys:\n    - {}\n",
         target.address(),
-        target.host_key_line()
+        target.host_key()
     )
 }

@@ -1,7 +1,7 @@
 //! The handlers of `/v1`, one a path.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::extract::{Query, State};
 use axum::routing::{get, post};
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tapgate_api::{ExplainRole, Explanation, Find, FindAuth, FindProxy, FindSsh, Status, TargetEntry, Targets, path};
 use tapgate_authority::Fault;
 use tapgate_model::{Kind, Login, TargetName, UserName};
-use tapgate_policy::{ResourceKind, Verb};
+use tapgate_policy::{ResourceKind, SecondFactor, Verb};
 
 use super::reply::{Reply, blocking, body, identity};
 use super::{App, Caller, openapi};
@@ -47,7 +47,7 @@ pub(super) async fn find(State(app): Shared) -> axum::Json<Find> {
     axum::Json(Find {
         auth: FindAuth {
             kind: "local".to_owned(),
-            second_factors: preference.second_factors.iter().map(|f| f.as_str().to_owned()).collect(),
+            second_factors: preference.second_factors.iter().map(|f| factor(*f).to_owned()).collect(),
             rp_id: app.rp_id.clone(),
             origin: app.origin.clone(),
             allow_cli_auth_via_browser: preference.allow_cli_auth_via_browser,
@@ -64,21 +64,21 @@ pub(super) async fn find(State(app): Shared) -> axum::Json<Find> {
 #[utoipa::path(post, path = "/v1/login", request_body = tapgate_api::LoginBegin,
     responses((status = 200, body = tapgate_api::Ceremony), (status = 401, body = tapgate_api::ApiError)))]
 pub(super) async fn login_begin(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
-    blocking(&app, move |app| app.authority.login_begin(body(&bytes)?, caller.peer.ip())).await
+    blocking(&app, move |app| app.authority.login_begin(&body(&bytes)?, caller.peer.ip())).await
 }
 
 /// Finishes a login with its tap.
 #[utoipa::path(post, path = "/v1/login/finish", request_body = tapgate_api::Assertion,
     responses((status = 200, body = tapgate_api::LoginCertificates), (status = 401, body = tapgate_api::ApiError)))]
 pub(super) async fn login_finish(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
-    blocking(&app, move |app| app.authority.login_finish(body(&bytes)?, caller.peer.ip())).await
+    blocking(&app, move |app| app.authority.login_finish(&body(&bytes)?, caller.peer.ip())).await
 }
 
 /// Shows an invite.
 #[utoipa::path(post, path = "/v1/enrol", request_body = tapgate_api::EnrolBegin,
     responses((status = 200, body = tapgate_api::EnrolChallenge), (status = 401, body = tapgate_api::ApiError)))]
 pub(super) async fn enrol_begin(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
-    blocking(&app, move |app| app.authority.enrol_begin(body(&bytes)?, caller.peer.ip())).await
+    blocking(&app, move |app| app.authority.enrol_begin(&body(&bytes)?, caller.peer.ip())).await
 }
 
 /// Spends an invite and registers the key.
@@ -86,7 +86,7 @@ pub(super) async fn enrol_begin(State(app): Shared, Extension(caller): Extension
     responses((status = 200, body = tapgate_api::Enrolled), (status = 401, body = tapgate_api::ApiError)))]
 pub(super) async fn enrol_finish(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
     blocking(&app, move |app| {
-        let enrolled = app.authority.enrol_finish(body(&bytes)?, caller.peer.ip())?;
+        let enrolled = app.authority.enrol_finish(&body(&bytes)?, caller.peer.ip())?;
         install(app)?;
         Ok(enrolled)
     })
@@ -115,7 +115,7 @@ pub(super) async fn targets(State(app): Shared, Extension(caller): Extension<Cal
 pub(super) async fn session_begin(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
     blocking(&app, move |app| {
         let identity = identity(app, &caller)?;
-        app.authority.session_begin(&app.gate, &identity, body(&bytes)?, caller.peer.ip())
+        app.authority.session_begin(&app.gate, &identity, &body(&bytes)?, caller.peer.ip())
     })
     .await
 }
@@ -126,7 +126,7 @@ pub(super) async fn session_begin(State(app): Shared, Extension(caller): Extensi
 pub(super) async fn session_finish(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
     blocking(&app, move |app| {
         let identity = identity(app, &caller)?;
-        app.authority.session_finish(&app.gate, &identity, body(&bytes)?, caller.peer.ip())
+        app.authority.session_finish(&app.gate, &identity, &body(&bytes)?, caller.peer.ip())
     })
     .await
 }
@@ -149,7 +149,7 @@ pub(super) async fn admin_finish(State(app): Shared, Extension(caller): Extensio
     blocking(&app, move |app| {
         let identity = identity(app, &caller)?;
         let snapshot = app.gate.snapshot();
-        let outcome = app.authority.admin_finish(snapshot.policy(), &identity, body(&bytes)?, caller.peer.ip())?;
+        let outcome = app.authority.admin_finish(snapshot.policy(), &identity, &body(&bytes)?, caller.peer.ip())?;
         install(app)?;
         Ok(outcome)
     })
@@ -196,7 +196,7 @@ pub(super) async fn explain(
             return Err(Fault::denied("you may not read roles, which an explanation shows"));
         }
         let text = |key: &str| query.get(key).map(String::as_str).unwrap_or_default();
-        let wrong = |e: &dyn std::fmt::Display| Fault::invalid(&e.to_string(), "give ?user=…&target=…");
+        let wrong = |e: &dyn std::fmt::Display| Fault::invalid(e.to_string(), "give ?user=…&target=…");
         let user: UserName = text("user").parse().map_err(|e| wrong(&e))?;
         let name: TargetName = text("target").parse().map_err(|e| wrong(&e))?;
         explanation(&app, &user, &name)
@@ -208,9 +208,7 @@ fn explanation(app: &App, user: &UserName, name: &TargetName) -> Result<Explanat
     let gate = &app.gate;
     let snapshot = gate.snapshot();
     let policy = snapshot.policy();
-    let nodes = policy.nodes();
-    let node = nodes.into_iter().find(|node| node.name == *name);
-    let Some(node) = node else { return Err(Fault::not_found(&format!("there is no node \"{name}\""))) };
+    let Some(node) = policy.node(name) else { return Err(Fault::not_found(format!("there is no node \"{name}\""))) };
     let logins = policy.logins(user, Kind::Node, name, &node.uid, &node.labels);
     let parsed: Vec<Login> = logins.iter().filter_map(|l| l.parse().ok().map(Login::Unix)).collect();
     let verdicts = parsed.iter().map(|login| {
@@ -231,9 +229,19 @@ fn explanation(app: &App, user: &UserName, name: &TargetName) -> Result<Explanat
     Ok(Explanation { user: user.to_string(), target: name.to_string(), verdicts, roles: roles.collect() })
 }
 
-/// Reads what is true now out of the store and makes the gate judge by it.
+/// The word that `find` uses for a second factor.
+const fn factor(factor: SecondFactor) -> &'static str {
+    match factor {
+        SecondFactor::WebAuthn => "webauthn",
+        SecondFactor::Otp => "otp",
+        SecondFactor::Sso => "sso",
+    }
+}
+
+/// Reads what is true now out of the store and makes the gate judge by it. One at a time, so that
+/// an older state can't overwrite a newer one.
 fn install(app: &App) -> Result<(), Fault> {
-    let snapshot = app.authority.snapshot().map_err(|error| Fault::internal(&error))?;
-    app.gate.install(snapshot);
+    let _one_at_a_time = app.installing.lock().unwrap_or_else(PoisonError::into_inner);
+    app.gate.install(app.authority.snapshot().map_err(Fault::internal)?);
     Ok(())
 }

@@ -5,7 +5,7 @@ mod openapi;
 mod reply;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Request, StatusCode, header};
@@ -32,6 +32,8 @@ pub(crate) struct App {
     pub(crate) names: Vec<String>,
     pub(crate) rp_id: String,
     pub(crate) origin: String,
+    /// Held while a new state is read and installed.
+    pub(crate) installing: Mutex<()>,
 }
 
 /// Who is calling, and from where.
@@ -102,10 +104,6 @@ async fn guard(
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
-    headers.insert(
-        header::STRICT_TRANSPORT_SECURITY,
-        header::HeaderValue::from_static("max-age=31536000"),
-    );
+    headers.insert(header::STRICT_TRANSPORT_SECURITY, header::HeaderValue::from_static("max-age=31536000"));
     response
 }
-

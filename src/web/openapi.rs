@@ -7,7 +7,10 @@ use super::api;
 /// The whole of `/v1`.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Tapgate", description = "The gate's interface. All but find, login and enrol need a login certificate (mTLS)."),
+    info(
+        title = "Tapgate",
+        description = "The gate's interface. All but find, login and enrol need a login certificate (mTLS)."
+    ),
     paths(
         api::find,
         api::login_begin,

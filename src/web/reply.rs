@@ -26,8 +26,8 @@ impl<T: Serialize> From<Result<T, Fault>> for Reply {
         Self(match outcome {
             Ok(body) => Json(body).into_response(),
             Err(fault) => {
-                let status = StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                (status, Json(fault.error().clone())).into_response()
+                let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                (status, Json(fault.error)).into_response()
             }
         })
     }
@@ -42,19 +42,19 @@ where
     let app = Arc::clone(app);
     match tokio::task::spawn_blocking(move || work(&app)).await {
         Ok(outcome) => outcome.into(),
-        Err(error) => Reply::from(Err::<(), _>(Fault::internal(&error))),
+        Err(error) => Reply::from(Err::<(), _>(Fault::internal(error))),
     }
 }
 
 /// The caller's identity, or the answer that says how to get one.
 pub(crate) fn identity(app: &App, caller: &Caller) -> Result<Arc<Identity>, Fault> {
     let identity = caller.identity(app.clock.now()).cloned();
-    identity.ok_or_else(|| Fault::unauthenticated("this needs a login certificate", "run `tap login`"))
+    identity.ok_or_else(|| Fault::unauthenticated("this needs a valid login certificate (run `tap login`)"))
 }
 
 /// A request's body.
 pub(crate) fn body<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     serde_json::from_slice(bytes).map_err(|error| {
-        Fault::invalid(&format!("the request's body can't be read: {error}"), "is the client of the gate's version?")
+        Fault::invalid(format!("the request's body can't be read: {error}"), "is the client of the gate's version?")
     })
 }

@@ -17,11 +17,24 @@ pub struct Selector {
     pub name: Option<String>,
 }
 
+/// The one resource of its kind: what holds for everybody.
+const PREFERENCE: &str = "cluster_auth_preference";
+
+/// What holds where nobody has said otherwise, so that `tapctl edit cap` has something to edit.
+const DEFAULT_PREFERENCE: &str = "\
+kind: cluster_auth_preference
+metadata:
+  name: cluster-auth-preference
+spec:
+  require_session_mfa: false
+version: v2
+";
+
 /// The kinds by the names that people type.
 const ALIASES: &[(&str, &[&str])] = &[
     ("role", &["roles"]),
     ("user", &["users"]),
-    ("cluster_auth_preference", &["cap"]),
+    (PREFERENCE, &["cap"]),
     ("node", &["nodes"]),
     ("db", &["dbs", "databases", "database"]),
     ("kube_cluster", &["kube_clusters", "kube"]),
@@ -50,7 +63,7 @@ impl FromStr for Selector {
 impl Selector {
     /// Whether it stands for one resource.
     pub fn is_one(&self) -> bool {
-        self.name.is_some() || self.kind == "cluster_auth_preference"
+        self.name.is_some() || self.kind == PREFERENCE
     }
 
     /// `role/dev`, or `cluster_auth_preference`.
@@ -63,7 +76,11 @@ impl Selector {
 pub async fn get(context: &Context, selector: &Selector) -> Result<Vec<ResourceText>> {
     let mut query = vec![("kind", selector.kind.as_str())];
     query.extend(selector.name.as_deref().map(|name| ("name", name)));
-    let found: Vec<ResourceText> = context.with_login()?.get(path::RESOURCES, &query).await?;
+    let mut found: Vec<ResourceText> = context.with_login()?.get(path::RESOURCES, &query).await?;
+    if found.is_empty() && selector.kind == PREFERENCE {
+        let name = "cluster-auth-preference".to_owned();
+        found.push(ResourceText { kind: PREFERENCE.to_owned(), name, yaml: DEFAULT_PREFERENCE.to_owned() });
+    }
     if found.is_empty() && selector.is_one() {
         return Err(Failure::new(format!("{} is not there", selector.label())).advise("tapctl get lists what is"));
     }

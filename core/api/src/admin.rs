@@ -53,7 +53,9 @@ pub struct InviteCreated {
 /// Never prints the token.
 impl std::fmt::Debug for InviteCreated {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InviteCreated").field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("InviteCreated")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 

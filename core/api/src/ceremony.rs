@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use webauthn_rs_proto::{
-    CreationChallengeResponse, PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse,
+    CreationChallengeResponse, PublicKeyCredential, RegisterPublicKeyCredential,
+    RequestChallengeResponse,
 };
 
 /// Starts a login.
@@ -21,7 +22,9 @@ pub struct LoginBegin {
 /// Never prints the password.
 impl std::fmt::Debug for LoginBegin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LoginBegin").field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("LoginBegin")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 
@@ -87,7 +90,9 @@ pub struct EnrolBegin {
 /// Never prints the invite or the password.
 impl std::fmt::Debug for EnrolBegin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EnrolBegin").field("device_name", &self.device_name).finish_non_exhaustive()
+        f.debug_struct("EnrolBegin")
+            .field("device_name", &self.device_name)
+            .finish_non_exhaustive()
     }
 }
 

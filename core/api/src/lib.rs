@@ -7,12 +7,17 @@ mod ceremony;
 mod discovery;
 mod session;
 
-pub use admin::{AdminAction, AdminOutcome, Explanation, ExplainRole, InviteCreated, ResourceText, Status};
+pub use admin::{
+    AdminAction, AdminOutcome, ExplainRole, Explanation, InviteCreated, ResourceText, Status,
+};
 pub use ceremony::{
-    Assertion, Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, LoginBegin, LoginCertificates,
+    Assertion, Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, LoginBegin,
+    LoginCertificates,
 };
 pub use discovery::{Find, FindAuth, FindProxy, FindSsh};
-pub use session::{Requirement, SessionBegin, SessionCertificates, SessionTarget, TargetEntry, Targets};
+pub use session::{
+    Requirement, SessionBegin, SessionCertificates, SessionTarget, TargetEntry, Targets,
+};
 
 use serde::{Deserialize, Serialize};
 

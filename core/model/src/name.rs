@@ -146,7 +146,8 @@ mod tests {
         let error = "a b".parse::<TargetName>().map(|n| n.to_string());
         assert_eq!(
             error.map_err(|e| e.to_string()),
-            Err("the target name may not contain ' ' (use letters, digits and ._-, not starting with - or .)".to_owned())
+            Err("the target name may not contain ' ' (use letters, digits and ._-, not starting with - or .)"
+                .to_owned())
         );
     }
 }

@@ -18,8 +18,11 @@ use russh::server::{Auth, Handler, PublicKeyOffer, Session};
 use tapgate_model::{Clock, UnixTime};
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
 
 use connection::Connection;
+
+use crate::severable::Severable;
 
 /// Connections at once. The demo has one gate before it, and a gate has few sessions in a demo.
 const CONNECTIONS_MAX: usize = 256;
@@ -86,7 +89,10 @@ async fn accept(
             DoorKeeper { user_ca: Arc::clone(&user_ca), clock: Arc::clone(&clock), admitted: None, inside: None };
         let config = Arc::clone(&config);
         running.spawn(async move {
-            if let Ok(session) = russh::server::run_stream(config, stream, door).await
+            // russh runs on a task of its own, which ends with its stream.
+            let token = CancellationToken::new();
+            let _sever = token.clone().drop_guard();
+            if let Ok(session) = russh::server::run_stream(config, Severable::new(stream, token), door).await
                 && let Err(error) = session.await
             {
                 tracing::debug!(%error, "A connection to the demo target broke");

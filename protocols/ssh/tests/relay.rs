@@ -37,7 +37,7 @@ async fn input_passes_and_its_end_does() -> Result {
     channel.data(sent.as_slice()).await?;
     channel.eof().await?;
     let said = lab::gather(&mut channel).await;
-    assert_eq!(String::from_utf8_lossy(&said.stdout), "0ecb6529\n0\n");
+    assert_eq!(String::from_utf8_lossy(&said.stdout), "35bce4ea\n0\n");
     assert_eq!(said.status, Some(0));
     Ok(())
 }
