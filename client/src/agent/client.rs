@@ -49,10 +49,11 @@ impl AgentClient {
     /// The window for this, where the agent keeps one. No agent, no window.
     pub async fn find(&self, window: Window) -> Result<Option<Kept>> {
         let Some(stream) = self.connect().await? else { return Ok(None) };
-        match exchange(stream, &Ask::Find { window }).await? {
-            Answer::Window { id, certificates } => Ok(Some(Kept { id, certificates })),
-            Answer::Absent => Ok(None),
-            other => Err(unexpected(other)),
+        match exchange(stream, &Ask::Find { window }).await {
+            Ok(Answer::Window { id, certificates }) => Ok(Some(Kept { id, certificates })),
+            // An agent that is just ending hangs up, and has no windows.
+            Ok(Answer::Absent) | Err(_) => Ok(None),
+            Ok(other) => Err(unexpected(other)),
         }
     }
 
@@ -62,7 +63,13 @@ impl AgentClient {
             Some(stream) => stream,
             None => self.start().await?,
         };
-        match exchange(stream, &Ask::Put { window, certificates, key }).await? {
+        let ask = Ask::Put { window, certificates, key };
+        let answer = match exchange(stream, &ask).await {
+            Ok(answer) => answer,
+            // It was just ending, so a new one is due.
+            Err(_) => exchange(self.start().await?, &ask).await?,
+        };
+        match answer {
             Answer::Window { id, certificates } => Ok(Kept { id, certificates }),
             other => Err(unexpected(other)),
         }
@@ -81,9 +88,14 @@ impl AgentClient {
     /// Has the agent forget everything and end; no agent is no failure.
     pub async fn clear(&self) -> Result<()> {
         let Some(stream) = self.connect().await? else { return Ok(()) };
-        match exchange(stream, &Ask::Clear).await? {
-            Answer::Cleared => Ok(()),
-            other => Err(unexpected(other)),
+        match exchange(stream, &Ask::Clear).await {
+            Ok(Answer::Cleared) => Ok(()),
+            Ok(other) => Err(unexpected(other)),
+            // It was just ending: then nobody listens any more.
+            Err(failure) => match self.connect().await? {
+                None => Ok(()),
+                Some(_) => Err(failure),
+            },
         }
     }
 

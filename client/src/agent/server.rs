@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -37,8 +37,13 @@ impl Socket {
     /// private already.
     pub fn bind(path: &Path) -> Result<Option<Self>> {
         let act = || format!("{} cannot be served", path.display());
-        let lock =
-            File::options().create(true).truncate(false).write(true).open(path.with_extension("lock")).act(act)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(path.with_extension("lock"))
+            .act(act)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
