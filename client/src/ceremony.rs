@@ -1,8 +1,8 @@
 //! The tap: what is about to be signed is read and compared first, and only then is a key asked.
 
-use tapgate_api::{Assertion, Ceremony, FindAuth};
+use tapgate_api::{Assertion, Ceremony, FindAuth, InviteTerms};
 use tapgate_model::{Digest, Kind, TargetName, UnixTime, UserName};
-use tapgate_proof::{Holder, Purpose, Statement, StatementParts, Uses, challenge};
+use tapgate_proof::{Holder, Invite, Purpose, Statement, StatementParts, Uses, challenge};
 use url::Url;
 use webauthn_rs_proto::RequestChallengeResponse;
 
@@ -45,9 +45,14 @@ pub enum Deed<'a> {
     },
     /// An administrator's request whose body has this SHA-256.
     Admin(Digest),
-    /// An administrator's invite. The tap signs the invite with the hash of its secret, which the
-    /// gate makes only afterwards, so of the action no more can be said than that there is one.
-    Invite,
+    /// An administrator's invite. The tap signs the user, this SHA-256 of the request, and the
+    /// terms that the gate adds: the hash of the secret, and from when till when.
+    Invite {
+        /// Who is invited.
+        user: UserName,
+        /// The request's SHA-256.
+        request: Digest,
+    },
 }
 
 /// A ceremony that signs exactly what was wished for. Only [`Checked::new`] makes one, and only
@@ -68,7 +73,7 @@ impl Checked {
         if ceremony.webauthn.public_key.challenge.as_slice() != challenge(random, &der).as_slice() {
             return Err(lie("a challenge that is not over the statement"));
         }
-        compare(statement.parts(), wish)?;
+        compare(statement.parts(), wish, ceremony.invite.as_ref())?;
         Ok(Self { id: ceremony.id, webauthn: ceremony.webauthn })
     }
 
@@ -81,7 +86,7 @@ impl Checked {
     }
 }
 
-fn compare(parts: &StatementParts, wish: &Wish<'_>) -> Result<()> {
+fn compare(parts: &StatementParts, wish: &Wish<'_>, terms: Option<&InviteTerms>) -> Result<()> {
     if parts.gate != *wish.gate {
         return Err(lie("another gate"));
     }
@@ -94,9 +99,20 @@ fn compare(parts: &StatementParts, wish: &Wish<'_>) -> Result<()> {
     match &wish.deed {
         Deed::Login(action) => action_only(parts, Purpose::Login, Some(*action)),
         Deed::Admin(action) => action_only(parts, Purpose::Admin, Some(*action)),
-        Deed::Invite => action_only(parts, Purpose::Admin, parts.action),
+        Deed::Invite { user, request } => {
+            let invite =
+                terms.and_then(|terms| invite(user, *request, terms)).ok_or_else(|| lie("an invite without terms"))?;
+            action_only(parts, Purpose::Admin, Some(invite.digest()))
+        }
         Deed::Session { kind, target, login, key, reusable } => session(parts, *kind, target, login, *key, *reusable),
     }
+}
+
+/// The invite that the tap is to sign, put together anew from the request and the gate's terms.
+fn invite(user: &UserName, request_sha256: Digest, terms: &InviteTerms) -> Option<Invite> {
+    let (created, expires) = (UnixTime::from_secs(terms.created), UnixTime::from_secs(terms.expires));
+    let token_sha256 = terms.token_sha256.parse().ok()?;
+    Some(Invite { user: user.clone(), token_sha256, request_sha256, created, expires })
 }
 
 fn action_only(parts: &StatementParts, purpose: Purpose, action: Option<Digest>) -> Result<()> {
@@ -206,6 +222,7 @@ mod tests {
             random: to_base64(&[5; 32]),
             statement: to_base64(&der),
             webauthn: serde_json::from_value(webauthn).unwrap(),
+            invite: None,
         }
     }
 
@@ -264,8 +281,24 @@ mod tests {
         assert!(refusal(session_parts(), Deed::Admin(ACTION)).is_some());
         assert!(refusal(admin_parts(), Deed::Login(ACTION)).is_some());
         assert!(refusal(admin_parts(), Deed::Admin(KEY)).is_some());
-        assert_eq!(refusal(admin_parts(), Deed::Invite), None);
-        assert!(refusal(session_parts(), Deed::Invite).is_some());
+    }
+
+    #[test]
+    fn an_invite_is_tapped_for_its_user_request_and_terms_alone() {
+        let terms = InviteTerms { token_sha256: KEY.to_string(), created: 1_000_000, expires: 1_003_600 };
+        let ann: UserName = "ann".parse().unwrap();
+        let honest = StatementParts { action: invite(&ann, ACTION, &terms).map(|i| i.digest()), ..admin_parts() };
+        let refused = |user: &UserName, request, terms: Option<&InviteTerms>| {
+            let deed = Deed::Invite { user: user.clone(), request };
+            let wish = Wish { gate: &GATE, user: &"jerry".parse().unwrap(), deed, now: NOW };
+            let ceremony = Ceremony { invite: terms.cloned(), ..ceremony(honest.clone()) };
+            Checked::new(ceremony, &wish).is_err()
+        };
+        assert!(!refused(&ann, ACTION, Some(&terms)));
+        assert!(refused(&"mallory".parse().unwrap(), ACTION, Some(&terms)));
+        assert!(refused(&ann, KEY, Some(&terms)), "other roles");
+        assert!(refused(&ann, ACTION, Some(&InviteTerms { expires: 1_003_601, ..terms.clone() })));
+        assert!(refused(&ann, ACTION, None));
     }
 
     #[test]

@@ -140,8 +140,22 @@ async fn administrator(demo: &Demo, story: &mut Story<'_>) -> Result<()> {
     story
         .step(olga, "A new role: the tap signs the very text", &create, &good("has been created", "admin.changed"))
         .await?;
-    let lock = ["tapctl", "lock", "--user=jerry", "--message=lost laptop", "--ttl=1h"];
-    story.step(olga, "jerry's laptop is lost: a lock", &lock, &good("", "admin.changed")).await?;
+    println!();
+    println!("# jerry has a session open: tap ssh jerry@dev1 'echo in; sleep 60'");
+    let busy = demo.jerry.run("tap", &["ssh", "jerry@dev1", "echo in; sleep 60"]);
+    let locking = async {
+        story.news("session.start").await?;
+        let lock = ["tapctl", "lock", "--user=jerry", "--message=lost laptop", "--ttl=1h"];
+        story.step(olga, "jerry's laptop is lost: a lock", &lock, &good("", "session.end")).await
+    };
+    let (cut, locked) = tokio::join!(busy, locking);
+    locked?;
+    println!("jerry's open session said:");
+    let said = cut?.stderr;
+    println!("{}", said.trim_end());
+    if !said.contains("lost laptop") {
+        bail!("the open session was not cut by the lock");
+    }
     let shut = Expect { code: 1, says: "locked", never: "hello", event: "" };
     let dev = ["tap", "ssh", "jerry@dev1", "echo hello"];
     story.step(&demo.jerry, "and nothing opens any more", &dev, &shut).await?;

@@ -12,7 +12,10 @@ use crate::keys::sha256;
 pub async fn change(context: &Context, action: &AdminAction) -> Result<AdminOutcome> {
     let body = serde_json::to_vec(action).act(|| "the change cannot be written".to_owned())?;
     let deed = match action {
-        AdminAction::Invite { .. } => Deed::Invite,
+        AdminAction::Invite { user, .. } => {
+            let user = user.parse().act(|| "that is no user name".to_owned())?;
+            Deed::Invite { user, request: sha256(&body) }
+        }
         AdminAction::PutResources { .. } | AdminAction::DeleteResource { .. } => Deed::Admin(sha256(&body)),
     };
     let http = context.with_login()?;

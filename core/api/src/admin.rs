@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What an administrator wants done; the tap signs the SHA-256 of this body's exact bytes.
+/// What an administrator wants done; the tap signs the SHA-256 of this body's exact bytes, for an
+/// invite together with the terms in [`crate::Ceremony::invite`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum AdminAction {

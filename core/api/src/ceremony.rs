@@ -43,6 +43,21 @@ pub struct Ceremony {
     /// What goes to the authenticator.
     #[schema(value_type = Object)]
     pub webauthn: RequestChallengeResponse,
+    /// For an invite: what the tap signs beside the user and the request, so that the client can
+    /// compute the action by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invite: Option<InviteTerms>,
+}
+
+/// The part of an invite that the gate chooses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct InviteTerms {
+    /// The SHA-256 of the secret that will be shown, in hex.
+    pub token_sha256: String,
+    /// When it is made, in seconds since the epoch.
+    pub created: u64,
+    /// When it ends, in seconds since the epoch.
+    pub expires: u64,
 }
 
 /// The answer to a [`Ceremony`].

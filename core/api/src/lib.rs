@@ -11,8 +11,8 @@ pub use admin::{
     AdminAction, AdminOutcome, ExplainRole, Explanation, InviteCreated, ResourceText, Status,
 };
 pub use ceremony::{
-    Assertion, Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, LoginBegin,
-    LoginCertificates,
+    Assertion, Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, InviteTerms,
+    LoginBegin, LoginCertificates,
 };
 pub use discovery::{Find, FindAuth, FindProxy, FindSsh};
 pub use session::{

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::PoisonError;
 
-use tapgate_api::{AdminAction, AdminOutcome, Assertion, Ceremony};
+use tapgate_api::{AdminAction, AdminOutcome, Assertion, Ceremony, InviteTerms};
 use tapgate_audit::{Change as What, Event};
 use tapgate_identity::Identity;
 use tapgate_model::{Digest, UserName};
@@ -40,14 +40,21 @@ impl Authority {
             return Err(Fault::denied("MFA is required to change anything but user has no MFA devices"));
         }
         let id = new_id();
-        let invite = deed.invited.map(|user| self.new_invite(&user, &self.invite_token(&id)));
+        let invite = deed.invited.map(|user| self.new_invite(&user, &self.invite_token(&id), body));
         let action = invite.as_ref().map_or_else(|| token::sha256(&[body]), Invite::digest);
+        let terms = invite.as_ref().map(|invite| InviteTerms {
+            token_sha256: invite.token_sha256.to_string(),
+            created: invite.created.as_secs(),
+            expires: invite.expires.as_secs(),
+        });
         let statement = self.admin_statement(identity, action)?;
         // Whoever may change what sessions need must tap as strictly as the strictest session.
         let verified = policy.preference().require_session_mfa == SessionMfa::RequiredVerified;
         let work = Work::Admin { body: token::to_text(body), invite };
         let wanted = Wanted { statement: &statement, verified, peer, identity: Some(identity), work };
-        self.ask(id, wanted, &keys)
+        let mut ceremony = self.ask(id, wanted, &keys)?;
+        ceremony.invite = terms;
+        Ok(ceremony)
     }
 
     fn admin_statement(&self, identity: &Identity, action: Digest) -> Result<Statement, Fault> {

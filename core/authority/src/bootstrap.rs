@@ -58,7 +58,7 @@ impl Authority {
             writes.extend(plan.writes());
         }
         let secret = random::<32>();
-        let invite = self.new_invite(user, &secret);
+        let invite = self.new_invite(user, &secret, b"");
         let shown = created(&invite, &secret);
         let stored = StoredInvite { invite, vouched: None };
         writes.extend(self.store_invite(&stored).map_err(AuthorityError::internal)?);

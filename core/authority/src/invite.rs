@@ -41,10 +41,11 @@ impl Authority {
         self.invites.derive("invite", name)
     }
 
-    pub(crate) fn new_invite(&self, user: &UserName, secret: &[u8; 32]) -> Invite {
+    pub(crate) fn new_invite(&self, user: &UserName, secret: &[u8; 32], request: &[u8]) -> Invite {
         let now = self.now();
         let token_sha256 = token::sha256(&[secret]);
-        Invite { user: user.clone(), token_sha256, created: now, expires: now.plus(INVITE_TTL) }
+        let request_sha256 = token::sha256(&[request]);
+        Invite { user: user.clone(), token_sha256, request_sha256, created: now, expires: now.plus(INVITE_TTL) }
     }
 
     /// The writes that make the invite count and all older ones for the same user void.

@@ -85,6 +85,7 @@ impl Authority {
             random: pending.random.clone(),
             statement: pending.statement.clone(),
             webauthn: begun.options,
+            invite: None,
         };
         self.suspend(&ceremony.id, &pending.scope(), &Pending::Tap(Box::new(pending)))?;
         Ok(ceremony)

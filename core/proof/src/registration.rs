@@ -58,6 +58,8 @@ pub struct Invite {
     pub user: UserName,
     /// The digest of the token that the user brings.
     pub token_sha256: Digest,
+    /// The SHA-256 of the administrator's request, which also says what roles a new user gets.
+    pub request_sha256: Digest,
     /// When it was made.
     pub created: UnixTime,
     /// The last moment at which it can be used.
@@ -75,6 +77,7 @@ struct WireRegistration<'a> {
 struct WireInvite<'a> {
     user: Utf8StringRef<'a>,
     token_sha256: Octets<32>,
+    request_sha256: Octets<32>,
     created: u64,
     expires: u64,
 }
@@ -107,12 +110,14 @@ impl Invite {
     /// The digest that the administrator's tap signs, `SHA-256("tapgate/invite/v1" ‖ DER)`:
     ///
     /// ```text
-    /// Invite ::= SEQUENCE { user UTF8String, tokenSha256 OCTET STRING, created INTEGER, expires INTEGER }
+    /// Invite ::= SEQUENCE { user UTF8String, tokenSha256 OCTET STRING, requestSha256 OCTET STRING,
+    ///                       created INTEGER, expires INTEGER }
     /// ```
     pub fn digest(&self) -> Digest {
         let der = Utf8StringRef::new(self.user.as_str()).and_then(|user| {
             let (created, expires) = (self.created.as_secs(), self.expires.as_secs());
-            WireInvite { user, token_sha256: self.token_sha256.into(), created, expires }.to_der()
+            let (token_sha256, request_sha256) = (self.token_sha256.into(), self.request_sha256.into());
+            WireInvite { user, token_sha256, request_sha256, created, expires }.to_der()
         });
         // A user name has at most 64 characters, so that there always is an encoding.
         sha256(&[b"tapgate/invite/v1", &der.unwrap_or_default()])

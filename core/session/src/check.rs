@@ -82,7 +82,7 @@ impl Check<'_> {
         };
         match self.snapshot.policy.decide(&query) {
             Decision::Allow(terms) => Ok(terms),
-            Decision::Deny(reason) => Err(Denial::policy(self.ask.target, reason)),
+            Decision::Deny(reason) => Err(Denial::policy(&self.snapshot.policy, self.ask.target, reason)),
         }
     }
 

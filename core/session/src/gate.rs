@@ -167,7 +167,7 @@ impl Gate {
             let (uid, labels) = (&record.target.uid, &record.labels);
             let terms = match snapshot.policy.decide(&Query { user, kind: *kind, name, uid, labels, login, now }) {
                 Decision::Allow(terms) => terms,
-                Decision::Deny(reason) => return Err(Denial::policy(name, reason)),
+                Decision::Deny(reason) => return Err(Denial::policy(&snapshot.policy, name, reason)),
             };
             all.mfa = all.mfa.max(terms.session_mfa);
             all.window = all.window.min(terms.window);

@@ -129,7 +129,7 @@ impl Entry {
             return Err(CutReason::Denied("the target was removed".to_owned()));
         }
         if let Decision::Deny(reason) = snapshot.policy.decide(&self.query(now)) {
-            return Err(CutReason::Denied(Denial::policy(name, reason).message));
+            return Err(CutReason::Denied(Denial::policy(&snapshot.policy, name, reason).message));
         }
         match &self.tap {
             Some(tap)

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use tapgate_model::{Login, TargetName, TargetRef, UserName};
-use tapgate_policy::DenyReason;
+use tapgate_policy::{DenyReason, Policy};
 use tapgate_proof::ProofError;
 
 use crate::{Ask, Grant};
@@ -129,9 +129,12 @@ impl Denial {
         Self { message: masked(name), reason: DenialReason::UnknownTarget }
     }
 
-    pub(crate) fn policy(name: &TargetName, reason: DenyReason) -> Self {
+    pub(crate) fn policy(policy: &Policy, name: &TargetName, reason: DenyReason) -> Self {
         let message = match &reason {
-            DenyReason::Locked(lock) => format!("access is locked: {lock} (ask your administrator)"),
+            DenyReason::Locked(lock) => {
+                let why = policy.lock(lock).and_then(|lock| lock.message.as_deref()).unwrap_or(lock.as_str());
+                format!("access is locked: {why} (ask your administrator)")
+            }
             _ => masked(name),
         };
         Self { message, reason: DenialReason::Policy(reason) }

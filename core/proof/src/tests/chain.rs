@@ -51,7 +51,13 @@ impl Person {
 }
 
 fn invite(name: &UserName) -> Invite {
-    Invite { user: name.clone(), token_sha256: Digest::from_bytes([2; 32]), created: NOW, expires: at(3600) }
+    Invite {
+        user: name.clone(),
+        token_sha256: Digest::from_bytes([2; 32]),
+        request_sha256: Digest::from_bytes([4; 32]),
+        created: NOW,
+        expires: at(3600),
+    }
 }
 
 fn chain(registrations: &[&Registration], pins: &[Digest]) -> (Chained, Vec<ChainError>) {
@@ -174,6 +180,7 @@ fn an_invite_is_for_one_user_and_one_hour() {
     // An invite that was altered after the tap is another invite.
     for altered in [
         Invite { token_sha256: Digest::from_bytes([3; 32]), ..good.clone() },
+        Invite { request_sha256: Digest::from_bytes([5; 32]), ..good.clone() },
         Invite { expires: at(3599), ..good.clone() },
         Invite { created: at(1), ..good.clone() },
     ] {
