@@ -50,6 +50,13 @@ enum Command {
         #[arg(long, value_name = "USER")]
         admin: tapgate_model::UserName,
     },
+    /// Print what the targets' sshd must trust, as a file for `TrustedUserCAKeys`.
+    #[command(after_help = "Example:\n  tapgate ca --config tapgate.yaml > tapgate_user_ca.pub")]
+    Ca {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", default_value = "/etc/tapgate/tapgate.yaml")]
+        config: PathBuf,
+    },
     /// Run a gate with demo users and targets on this machine.
     #[command(after_help = "Examples:\n  tapgate demo\n  tapgate demo --script")]
     Demo(demo::Options),

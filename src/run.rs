@@ -22,6 +22,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
             let config = load(&config)?;
             runtime()?.block_on(start::serve(config))?;
         }
+        Command::Ca { config } => ca(&config)?,
         Command::Demo(options) => return runtime()?.block_on(demo::run(options)),
     }
     Ok(ExitCode::SUCCESS)
@@ -88,5 +89,15 @@ fn init(path: &Path, admin: &tapgate_model::UserName) -> Result<()> {
         "It prints a line for first_admins in {}; the key counts from the next start with that line.",
         path.display()
     );
+    Ok(())
+}
+
+/// Prints the authority that the gate logs in to targets with, and the pin that clients know it by.
+fn ca(path: &Path) -> Result<()> {
+    let config = load(path)?;
+    let authority = start::authority_at_rest(&config)?;
+    println!("# TrustedUserCAKeys of the targets behind {}", config.cluster_name);
+    println!("# CA pin sha256:{}", authority.gate_fingerprint());
+    println!("{}", authority.target_ca_line().context("the target authority's key can't be printed")?);
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
-use tapgate_audit::{Event, FileSink, Sink as _};
+use anyhow::{Context as _, Result, ensure};
+use tapgate_audit::{Event, FileSink, MemorySink, Sink};
 use tapgate_authority::{Authority, AuthorityParts};
 use tapgate_config::Config;
 use tapgate_identity::TrustSource;
@@ -78,18 +78,37 @@ pub(crate) fn open(config: &Config) -> Result<Opened> {
     let sink = FileSink::open(&config.audit_log, Arc::clone(&clock))
         .with_context(|| format!("can't open the audit log {}", config.audit_log.display()))?;
     let sink = Arc::new(sink);
-    let authority = Authority::open(AuthorityParts {
-        store: Arc::clone(&store),
-        clock: Arc::clone(&clock),
-        sink: sink.clone(),
+    let authority = authority(config, &store, &clock, sink.clone())?;
+    Ok(Opened { authority: Arc::new(authority), store, sink, clock })
+}
+
+/// The authority of a data directory that is there already, to be read: the audit log, which belongs to the gate
+/// that may be running, is left alone.
+pub(crate) fn authority_at_rest(config: &Config) -> Result<Authority> {
+    let file = config.data_dir.join("tapgate.db");
+    ensure!(file.is_file(), "there is no store {} (run `tapgate init` first)", file.display());
+    let store = SqliteStore::open(&file).with_context(|| format!("can't open the store {}", file.display()))?;
+    let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) = (Arc::new(store), Arc::new(SystemClock));
+    authority(config, &store, &clock, Arc::new(MemorySink::new()))
+}
+
+fn authority(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    clock: &Arc<dyn Clock>,
+    sink: Arc<dyn Sink>,
+) -> Result<Authority> {
+    Authority::open(AuthorityParts {
+        store: Arc::clone(store),
+        clock: Arc::clone(clock),
+        sink,
         cluster: config.cluster_name.clone(),
         relying_party: relying_party(config),
         pins: config.first_admins.clone(),
         host_names: names(config),
         resource_dir: config.resources.clone(),
     })
-    .context("can't load the certificate authorities")?;
-    Ok(Opened { authority: Arc::new(authority), store, sink, clock })
+    .context("can't load the certificate authorities")
 }
 
 fn relying_party(config: &Config) -> RelyingParty {

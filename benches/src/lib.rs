@@ -1,1 +1,5 @@
-//! Benches.
+//! Benches that compare: two things in one process, in turns, and the ratio of what they cost.
+
+pub mod harness;
+mod machine;
+pub mod report;

@@ -156,7 +156,7 @@ async fn administrator(demo: &Demo, story: &mut Story<'_>) -> Result<()> {
     if !said.contains("lost laptop") {
         bail!("the open session was not cut by the lock");
     }
-    let shut = Expect { code: 1, says: "locked", never: "hello", event: "" };
+    let shut = Expect { code: 1, says: "lost laptop", never: "hello", event: "session.denied" };
     let dev = ["tap", "ssh", "jerry@dev1", "echo hello"];
     story.step(&demo.jerry, "and nothing opens any more", &dev, &shut).await?;
     Ok(())

@@ -212,11 +212,11 @@ fn explanation(app: &App, user: &UserName, name: &TargetName) -> Result<Explanat
     let logins = policy.logins(user, Kind::Node, name, &node.uid, &node.labels);
     let parsed: Vec<Login> = logins.iter().filter_map(|l| l.parse().ok().map(Login::Unix)).collect();
     let verdicts = parsed.iter().map(|login| {
-        let required = gate.requirement(user, &[(Kind::Node, name.clone(), login.clone())]);
-        match required {
+        let wish = [(Kind::Node, name.clone(), login.clone())];
+        match gate.requirement(user, &wish) {
             Ok(all) if all.mfa == tapgate_policy::SessionMfa::Off => format!("as {login}: allowed"),
             Ok(all) => format!("as {login}: allowed after a tap, for {} seconds", all.window.as_secs()),
-            Err(denial) => format!("as {login}: denied, {}", denial.reason()),
+            Err((_, denial)) => format!("as {login}: denied, {}", denial.reason()),
         }
     });
     let mut verdicts: Vec<String> = verdicts.collect();

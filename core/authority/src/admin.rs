@@ -34,6 +34,7 @@ impl Authority {
     ) -> Result<Ceremony, Fault> {
         self.rates.known(identity.user())?;
         self.must_be_login(identity, peer)?;
+        self.must_be_free(identity.user())?;
         let deed = self.deed(policy, identity.user(), body)?;
         let keys = self.keys_of(identity.user())?;
         if keys.is_empty() {
@@ -83,6 +84,7 @@ impl Authority {
     ) -> Result<AdminOutcome, Fault> {
         self.rates.known(identity.user())?;
         self.must_be_login(identity, peer)?;
+        self.must_be_free(identity.user())?;
         let given = self.receive(answer, Purpose::Admin, Some(identity))?;
         self.record_success(&given);
         let Work::Admin { body, invite } = &given.pending.work else {

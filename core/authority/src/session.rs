@@ -1,13 +1,14 @@
 //! Session certificates: a tap over the targets, for a key that lives in memory.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tapgate_api::{Assertion, Requirement, SessionBegin, SessionCertificates, SessionTarget};
+use tapgate_audit::{Event, SessionFacts};
 use tapgate_identity::{Credential, Identity, SessionSubject, SshSessionSubject};
-use tapgate_model::{Kind, Login, LoginName, TargetName, UserName};
+use tapgate_model::{Kind, Login, LoginName, SessionId, TargetName, UserName};
 use tapgate_policy::SessionMfa;
 use tapgate_proof::{Holder, Purpose, Statement, StatementParts, StatementTarget, Uses};
-use tapgate_session::{Denial, DenialReason, Gate, Requirement as Needed};
+use tapgate_session::{Denial, DenialReason, Door, Gate, Requirement as Needed, Wish};
 
 use crate::ceremony::{Work, new_id};
 use crate::limits::{CEREMONY_TTL, ONCE_TTL, TARGETS_MAX};
@@ -15,8 +16,6 @@ use crate::login::{pem, unissued};
 use crate::public_key::SessionKey;
 use crate::tap::{Given, Wanted};
 use crate::{Authority, Fault};
-
-type Wish = (Kind, TargetName, Login);
 
 impl Authority {
     /// Says what sessions of these targets need, and asks for the tap where one is due.
@@ -31,7 +30,7 @@ impl Authority {
         self.must_be_login(identity, peer)?;
         let key = SessionKey::parse(&begin.public_key)?;
         let wishes = parse_targets(&begin.targets)?;
-        let needed = gate.requirement(identity.user(), &wishes).map_err(|denial| denied(&denial))?;
+        let needed = self.requirement(gate, identity, &wishes, peer)?;
         if needed.mfa == SessionMfa::Off {
             return Ok(Requirement::None);
         }
@@ -49,6 +48,27 @@ impl Authority {
         let wanted = Wanted { statement: &statement, verified, peer, identity: Some(identity), work };
         let ceremony = Box::new(self.ask(new_id(), wanted, &keys)?);
         Ok(Requirement::Tap { ceremony, reusable })
+    }
+
+    /// What the gate says that these sessions need; a denial is recorded as the session's own would be.
+    fn requirement(&self, gate: &Gate, identity: &Identity, wishes: &[Wish], peer: IpAddr) -> Result<Needed, Fault> {
+        gate.requirement(identity.user(), wishes).map_err(|(wish, denial)| {
+            let facts = SessionFacts {
+                session: SessionId::from_bytes(crate::token::random()),
+                user: identity.user().clone(),
+                kind: wish.0,
+                target: wish.1.clone(),
+                uid: None,
+                login: wish.2.to_string().into(),
+                protocol: "api".into(),
+                peer: SocketAddr::new(peer, 0),
+                door: Door::Certificate.as_str().into(),
+                credential: *identity.fingerprint(),
+                tap: None,
+            };
+            self.sink.record(Event::session_denied(facts, denial.reason().to_string(), denial.message()));
+            denied(&denial)
+        })
     }
 
     /// The window runs from here, so a slow tap leaves less of it; a session is opened with one
@@ -101,7 +121,7 @@ impl Authority {
         // What was true when the tap was asked for may be true no more.
         let wish = |t: &StatementTarget| (t.target.kind, t.target.name.clone(), t.login.clone());
         let wishes: Vec<Wish> = parts.targets.iter().map(wish).collect();
-        let needed = gate.requirement(identity.user(), &wishes).map_err(|denial| denied(&denial))?;
+        let needed = self.requirement(gate, identity, &wishes, peer)?;
         let same = |(n, t): (&(tapgate_model::TargetRef, _, _), &StatementTarget)| n.0.uid == t.target.uid;
         if !needed.targets.iter().zip(&parts.targets).all(same) {
             return Err(Fault::conflict("a target is another one now", "start again"));
@@ -142,13 +162,13 @@ impl Authority {
         if identity.source_ip().is_some_and(|pinned| pinned != peer) {
             return Err(Fault::unauthenticated("your login is pinned to another address (run `tap login` from here)"));
         }
-        self.must_be_free(identity.user())
+        Ok(())
     }
 
     /// Whoever is locked gets nothing, and is told so: they know that they exist.
     pub(crate) fn must_be_free(&self, user: &UserName) -> Result<(), Fault> {
         match self.state.load().policy.lock_on(user, self.now()) {
-            Some(lock) => Err(Fault::denied(format!("access is locked: {} (ask your administrator)", lock.name))),
+            Some(lock) => Err(Fault::denied(format!("access is locked: {} (ask your administrator)", lock.why()))),
             None => Ok(()),
         }
     }

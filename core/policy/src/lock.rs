@@ -40,6 +40,11 @@ impl Lock {
         self.expires.is_none_or(|end| now < end)
     }
 
+    /// Why it is there, in the administrator's words where there are any.
+    pub fn why(&self) -> &str {
+        self.message.as_deref().unwrap_or(self.name.as_str())
+    }
+
     /// Reads a lock's `spec`.
     pub(crate) fn read(name: Option<ObjectName>, spec: Section<'_>) -> Option<Self> {
         let target = spec.need("target", "{user: jerry}").and_then(target);

@@ -55,6 +55,9 @@ struct Inner {
     session_next: AtomicU64,
 }
 
+/// A target, by kind and name, and a login there.
+pub type Wish = (Kind, TargetName, Login);
+
 /// What sessions of a set of targets need, for the authority that begins the tap.
 #[derive(Debug, Clone)]
 pub struct Requirement {
@@ -152,8 +155,8 @@ impl Gate {
         self.0.waiting.deposit(tap)
     }
 
-    /// What sessions of these targets need. The denial of any denies all, in the client's words.
-    pub fn requirement(&self, user: &UserName, asks: &[(Kind, TargetName, Login)]) -> Result<Requirement, Denial> {
+    /// What sessions of these targets need. The denial of any denies all, and names that one.
+    pub fn requirement<'a>(&self, user: &UserName, asks: &'a [Wish]) -> Result<Requirement, (&'a Wish, Denial)> {
         let snapshot = self.0.snapshot.load();
         let now = self.0.clock.now();
         let mut all = Requirement {
@@ -162,12 +165,12 @@ impl Gate {
             window: crate::limits::WINDOW_MAX,
             pin_source_ip: false,
         };
-        for (kind, name, login) in asks {
-            let record = snapshot.find(*kind, name).ok_or_else(|| Denial::unknown_name(name))?;
+        for wish @ (kind, name, login) in asks {
+            let record = snapshot.find(*kind, name).ok_or_else(|| (wish, Denial::unknown_name(name)))?;
             let (uid, labels) = (&record.target.uid, &record.labels);
             let terms = match snapshot.policy.decide(&Query { user, kind: *kind, name, uid, labels, login, now }) {
                 Decision::Allow(terms) => terms,
-                Decision::Deny(reason) => return Err(Denial::policy(&snapshot.policy, name, reason)),
+                Decision::Deny(reason) => return Err((wish, Denial::policy(&snapshot.policy, name, reason))),
             };
             all.mfa = all.mfa.max(terms.session_mfa);
             all.window = all.window.min(terms.window);

@@ -56,7 +56,7 @@ mod waiting;
 pub use ask::{Ask, ConnectionFacts, Door, ProtocolName};
 pub use dial::{DialError, Upstream};
 pub use evidence::Tap;
-pub use gate::{Gate, GateParts, Requirement, Visible};
+pub use gate::{Gate, GateParts, Requirement, Visible, Wish};
 pub use grant::Grant;
 pub use live::{CutReason, CutWatch, EndReason, Live};
 pub use prompt::{Invitation, NoPrompt, NoTaps, Prompt, PromptError, SpendError, Spender, Taps};

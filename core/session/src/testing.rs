@@ -10,7 +10,9 @@ use futures::future::{BoxFuture, FutureExt as _, ready};
 use rustls::pki_types::CertificateDer;
 use tapgate_audit::MemorySink;
 use tapgate_identity::{CaKind, Identity, LoginSubject, SessionSubject, Trust, TrustParts, X509Ca, spki_digest};
-use tapgate_model::{Clock as _, Digest, Kind, Login, ManualClock, TargetName, TargetUid, UnixTime, UserName};
+use tapgate_model::{
+    Clock, Digest, Kind, Login, ManualClock, SystemClock, TargetName, TargetUid, UnixTime, UserName,
+};
 use tapgate_policy::Policy;
 use tapgate_proof::testing::SoftKey;
 use tapgate_proof::{
@@ -18,6 +20,7 @@ use tapgate_proof::{
     verify_chain,
 };
 
+use crate::evidence::Key;
 use crate::{
     Ask, ConnectionFacts, Door, Gate, GateParts, Invitation, NoTaps, ProtocolName, Snapshot, SpendError, Spender, Taps,
 };
@@ -109,10 +112,21 @@ impl World {
     /// The same with tap pages.
     pub fn with_taps(policy: &str, taps: Arc<dyn Taps>) -> Self {
         let clock = Arc::new(ManualClock::new(BEGIN));
+        Self::at(policy, taps, clock.clone(), clock)
+    }
+
+    /// The same, but the gate reads the machine's clock, as a real one does: for benches. Certificates and
+    /// statements are made at the moment of the world's beginning.
+    pub fn in_real_time(policy: &str) -> Self {
+        Self::at(policy, Arc::new(NoTaps), Arc::new(ManualClock::new(SystemClock.now())), Arc::new(SystemClock))
+    }
+
+    fn at(policy: &str, taps: Arc<dyn Taps>, clock: Arc<ManualClock>, gates: Arc<dyn Clock>) -> Self {
+        let begin = clock.now();
         let sink = Arc::new(MemorySink::new());
         let rp = RelyingParty { id: "example.com".to_owned(), origins: vec!["https://example.com".to_owned()] };
-        let session_ca = sound(X509Ca::generate(CaKind::Session, "example", BEGIN));
-        let login_ca = sound(X509Ca::generate(CaKind::Login, "example", BEGIN));
+        let session_ca = sound(X509Ca::generate(CaKind::Session, "example", begin));
+        let login_ca = sound(X509Ca::generate(CaKind::Login, "example", begin));
         let trust = sound(Trust::new(TrustParts {
             gate: GATE,
             login: vec![login_ca.certificate().clone()],
@@ -121,9 +135,9 @@ impl World {
             session_ssh: Vec::new(),
         }));
         let key = SoftKey::generate();
-        let registrations = vec![key.register(&user("jerry"), BEGIN, Link::Pinned)];
+        let registrations = vec![key.register(&user("jerry"), begin, Link::Pinned)];
         let gate = Gate::new(GateParts {
-            clock: clock.clone(),
+            clock: gates,
             sink: sink.clone(),
             spender: Arc::new(MemorySpender::default()),
             taps,
@@ -197,6 +211,27 @@ impl World {
 
     fn identity(&self, certificate: &CertificateDer<'_>) -> Arc<Identity> {
         Arc::new(sound(self.trust.verify_x509(certificate, &[], self.clock.now())))
+    }
+}
+
+/// The look-up of one piece of evidence in the gate's own cache and nothing else: what a warm check is
+/// measured against.
+pub struct BareHit {
+    gate: Gate,
+    key: Key,
+}
+
+impl BareHit {
+    /// The look-up that a check of this ask makes.
+    pub fn of(gate: &Gate, ask: &Ask<'_>) -> Option<Self> {
+        let snapshot = gate.snapshot();
+        let key = Key::of(ask, snapshot.find(ask.kind, ask.target)?);
+        Some(Self { gate: gate.clone(), key })
+    }
+
+    /// Looks the evidence up; whether it is there.
+    pub fn hit(&self) -> bool {
+        self.gate.cached().get(&self.key).is_some()
     }
 }
 

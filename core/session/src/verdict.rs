@@ -3,7 +3,7 @@
 use std::fmt;
 
 use tapgate_model::{Login, TargetName, TargetRef, UserName};
-use tapgate_policy::{DenyReason, Policy};
+use tapgate_policy::{DenyReason, Lock, Policy};
 use tapgate_proof::ProofError;
 
 use crate::{Ask, Grant};
@@ -132,7 +132,7 @@ impl Denial {
     pub(crate) fn policy(policy: &Policy, name: &TargetName, reason: DenyReason) -> Self {
         let message = match &reason {
             DenyReason::Locked(lock) => {
-                let why = policy.lock(lock).and_then(|lock| lock.message.as_deref()).unwrap_or(lock.as_str());
+                let why = policy.lock(lock).map_or(lock.as_str(), Lock::why);
                 format!("access is locked: {why} (ask your administrator)")
             }
             _ => masked(name),

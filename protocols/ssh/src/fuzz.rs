@@ -23,7 +23,7 @@ pub fn user_name(bytes: &[u8]) {
 }
 
 /// A conversation: each chunk is one packet, the first byte says from whom. Every packet that the
-/// relay sends must be one itself, and no side is sent more data than it gave window for.
+/// relay sends must be one itself.
 pub fn conversation(bytes: &[u8]) {
     let mut relay = Relay::new(Rules { port_forwarding: true, forward_agent: true, file_copy: false });
     let mut ground = Judge::default();

@@ -124,7 +124,7 @@ pub fn sniff(head: &[u8]) -> Sniff {
 
 async fn serve(ssh: Arc<Ssh>, conn: Accepted) {
     let deadline = Instant::now() + HANDSHAKE_MAX;
-    let (link, faults) = Link::new();
+    let (link, mut faults) = Link::new();
     let (entrance, guest) = Entrance::new(Arc::clone(&ssh), conn.peer, conn.tls, Arc::clone(&link));
     let token = CancellationToken::new();
     let sever = token.clone().drop_guard();
@@ -143,6 +143,7 @@ async fn serve(ssh: Arc<Ssh>, conn: Accepted) {
     let facts = ConnectionFacts { peer: conn.peer, door: Door::Certificate, protocol: ProtocolName::Ssh, holder: None };
     let opened = tokio::select! {
         () = client.gone() => return,
+        Ok(fault) = &mut faults => Err(fault.to_string()),
         opened = open(&ssh, &guest, &facts, &link) => opened,
     };
     match opened {

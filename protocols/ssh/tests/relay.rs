@@ -240,6 +240,60 @@ async fn a_tap_for_one_session_opens_one() -> Result {
 }
 
 #[tokio::test]
+async fn a_giant_window_neither_fills_the_gate_nor_stalls() -> Result {
+    let lab = Lab::start("").await?.with_window(1 << 31);
+    let client = lab.enter("jerry@prod3", Via::Session).await?;
+    let mut channel = client.session.channel_open_session().await?;
+    let dir = tempfile::tempdir()?;
+    let done = dir.path().join("done");
+    // The client reads nothing at first, whatever window it has named.
+    channel.exec(true, format!("head -c 50000000 /dev/zero && touch {}", done.display())).await?;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert!(!done.exists(), "everything was taken from the target, and nobody has read it");
+    let said = lab::gather(&mut channel).await;
+    assert_eq!((said.stdout.len(), said.status), (50_000_000, Some(0)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_against_the_protocol_is_told_so() -> Result {
+    let lab = Lab::start("").await?;
+    let client = lab.enter("jerry@prod3", Via::Session).await?;
+    assert_eq!(client.run("echo on").await?.stdout, b"on\n");
+    client.session.raw_sender().send(bytes::Bytes::from_static(&[97, 0, 0, 0, 99]));
+    let message = client.farewell().await;
+    assert_eq!(message, "ERROR: this session was ended: the client spoke of channel 99, which is not open");
+    lab.until_nobody_is_in().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_does_not_flood_a_session_that_is_not_open_yet() -> Result {
+    let lab = Lab::start("").await?;
+    let client = lab.enter("jerry@silent", Via::Login).await?;
+    let sender = client.session.raw_sender();
+    for _ in 0..100 {
+        sender.send(bytes::Bytes::from_static(b"\x50\0\0\0\x01x\0"));
+    }
+    assert_eq!(client.farewell().await, "ERROR: the client sent too much before its session was open");
+    lab.until_nobody_is_in().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_leaves_no_session() -> Result {
+    let lab = Lab::start("").await?;
+    for name in ["jerry@dev1", "jerry@silent"] {
+        let client = lab.enter(name, Via::Login).await?;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(lab.world.gate.live_count(), 1);
+        drop(client);
+        lab.until_nobody_is_in().await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn bytes_that_are_no_ssh() -> Result {
     let lab = Lab::start("").await?;
     for bytes in [b"GET / HTTP/1.1\r\n\r\n".to_vec(), vec![0xff; 5000], b"SSH-2.0-x\r\n\0\0\0\0\0\0\0\0".to_vec()] {

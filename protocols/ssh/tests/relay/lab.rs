@@ -47,8 +47,10 @@ pub(crate) struct Lab {
     login_ca: SshCa,
     session_ca: SshCa,
     tunnel: Option<Arc<Identity>>,
+    /// The clients' windows.
+    window: u32,
     target: Option<DemoTarget>,
-    _others: Vec<DemoTarget>,
+    _others: (DemoTarget, TcpListener),
 }
 
 fn key() -> Outcome<PrivateKey> {
@@ -104,12 +106,14 @@ impl Lab {
         let trusted = target_ca.public_key().clone();
         let target = DemoTarget::start(key()?, trusted, clock.clone()).await?;
         let stranger = DemoTarget::start(key()?, key()?.public_key().clone(), clock.clone()).await?;
+        let silent = TcpListener::bind("127.0.0.1:0").await?;
         let other_key = key()?.public_key().to_openssh()?;
         let address = target.address().to_string();
         let nodes = [
             node("prod3", "prod", &address, target.host_key()),
             node("dev1", "dev", &address, target.host_key()),
             node("down", "dev", "127.0.0.1:9", target.host_key()),
+            node("silent", "dev", &silent.local_addr()?.to_string(), target.host_key()),
             node("imposter", "dev", &address, &other_key),
             node("stranger", "dev", &stranger.address().to_string(), stranger.host_key()),
         ];
@@ -139,12 +143,28 @@ impl Lab {
             gate_name: "gate.example".to_owned(),
         })?;
         let (target, ssh) = (Some(target), Arc::new(ssh));
-        Ok(Self { world, policy, ssh, login_ca, session_ca, tunnel: None, target, _others: vec![stranger] })
+        Ok(Self {
+            world,
+            policy,
+            ssh,
+            login_ca,
+            session_ca,
+            tunnel: None,
+            window: 2 << 20,
+            target,
+            _others: (stranger, silent),
+        })
     }
 
     /// The same, behind a TLS tunnel of this user.
     pub(crate) fn with_tunnel_of(mut self, name: &str) -> Self {
         self.tunnel = Some(self.world.login(name));
+        self
+    }
+
+    /// The same, with clients that name this window.
+    pub(crate) const fn with_window(mut self, window: u32) -> Self {
+        self.window = window;
         self
     }
 
@@ -221,7 +241,8 @@ impl Lab {
         let banner = Arc::new(Mutex::new(None));
         let ear = Ear { heard, banner: Arc::clone(&banner) };
         let preferred = Preferred { host_key_certificates: vec![Algorithm::Ed25519].into(), ..Preferred::DEFAULT };
-        let config = Arc::new(russh::client::Config { preferred, ..russh::client::Config::default() });
+        let config = russh::client::Config { preferred, window_size: self.window, ..russh::client::Config::default() };
+        let config = Arc::new(config);
         let mut session = russh::client::connect_stream(config, self.connect().await?, ear).await?;
         let key = Arc::clone(&papers.key);
         let result = match &papers.certificate {

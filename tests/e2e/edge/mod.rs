@@ -1,0 +1,1 @@
+//! The edge: what reaches the gate before anybody is known.
