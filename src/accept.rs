@@ -23,7 +23,7 @@ pub(crate) struct Edge {
     pub(crate) protocols: Vec<Arc<dyn Protocol>>,
     pub(crate) tls: Tls,
     pub(crate) web: Web,
-    pub(crate) handshakes: Handshakes,
+    pub(crate) handshakes: Arc<Handshakes>,
 }
 
 /// How many connections of each address are in their handshake.
@@ -31,21 +31,21 @@ pub(crate) struct Edge {
 pub(crate) struct Handshakes(Mutex<HashMap<IpAddr, usize>>);
 
 /// A handshake under way; dropped when it is over.
-struct Handshake<'a>(&'a Handshakes, IpAddr);
+struct Handshake(Arc<Handshakes>, IpAddr);
 
 impl Handshakes {
-    fn begin(&self, address: IpAddr) -> Option<Handshake<'_>> {
+    fn begin(self: &Arc<Self>, address: IpAddr) -> Option<Handshake> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = all.entry(address).or_insert(0);
         if *count >= HANDSHAKES_PER_ADDRESS_MAX {
             return None;
         }
         *count += 1;
-        Some(Handshake(self, address))
+        Some(Handshake(Arc::clone(self), address))
     }
 }
 
-impl Drop for Handshake<'_> {
+impl Drop for Handshake {
     fn drop(&mut self) {
         let mut all = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = all.get_mut(&self.1) {
@@ -100,10 +100,10 @@ async fn serve(edge: &Arc<Edge>, mut stream: TcpStream, peer: SocketAddr) {
     };
     match spoken {
         Spoken::Protocol(n) => {
-            drop(handshake);
             let Some(protocol) = edge.protocols.get(n) else { return };
             let io = Box::new(Prefixed::new(head, stream));
-            Arc::clone(protocol).serve(Accepted { io, peer, tls: None }).await;
+            let handshake: Option<Box<dyn Send + Sync>> = Some(Box::new(handshake));
+            Arc::clone(protocol).serve(Accepted { io, peer, tls: None, handshake }).await;
         }
         Spoken::Tls => {
             let accepted = timeout(HANDSHAKE_MAX, edge.tls.accept(Prefixed::new(head, stream))).await;
@@ -116,7 +116,7 @@ async fn serve(edge: &Arc<Edge>, mut stream: TcpStream, peer: SocketAddr) {
         }
         Spoken::PlainHttp => use_tls(stream, edge.web.public_addr()).await,
         Spoken::Unknown => {
-            tracing::debug!(%peer, head = ?head.get(..head.len().min(16)), "Closed a connection in an unknown protocol")
+            tracing::debug!(%peer, head = ?head.get(..head.len().min(16)), "Closed a connection in an unknown protocol");
         }
     }
 }
@@ -127,7 +127,7 @@ async fn inside(edge: &Arc<Edge>, opened: tls::Opened, peer: SocketAddr) {
         tls::Inside::Protocol(name) => {
             let Some(protocol) = edge.protocols.iter().find(|p| p.name() == name) else { return };
             let io = Box::new(opened.stream);
-            Arc::clone(protocol).serve(Accepted { io, peer, tls: opened.identity }).await;
+            Arc::clone(protocol).serve(Accepted { io, peer, tls: opened.identity, handshake: None }).await;
         }
         tls::Inside::Http => edge.web.serve(opened, peer).await,
     }

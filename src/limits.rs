@@ -24,7 +24,7 @@ pub(crate) const REQUEST_HEAD_MAX: Duration = Duration::from_secs(15);
 pub(crate) const BODY_MAX: usize = 512 * 1024;
 
 /// How long a request may take, the password hash and the store's write included.
-pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(60);
+pub(crate) const REQUEST_MAX: Duration = Duration::from_mins(1);
 
 /// How long live sessions get at shutdown to read why they end.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -33,4 +33,4 @@ pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(5);
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often spent ceremonies and other ended entries are swept from the store.
-pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const SWEEP_EVERY: Duration = Duration::from_mins(1);

@@ -30,10 +30,11 @@ pub(crate) fn tell(head: &[u8], protocols: &[Arc<dyn Protocol>]) -> Option<Spoke
     if head.is_empty() {
         return None;
     }
-    if let Some(tls) = tls(head) {
-        return tls;
+    // A TLS record of type handshake, version 3.x (RFC 8446 section 5.1).
+    if head.starts_with(&[0x16, 0x03]) {
+        return Some(Spoken::Tls);
     }
-    let mut more = false;
+    let mut more = head == [0x16];
     for (n, protocol) in protocols.iter().enumerate() {
         match protocol.sniff(head) {
             Sniff::Yes => return Some(Spoken::Protocol(n)),
@@ -46,15 +47,6 @@ pub(crate) fn tell(head: &[u8], protocols: &[Arc<dyn Protocol>]) -> Option<Spoke
     }
     more |= METHODS.iter().any(|method| method.starts_with(head));
     if more && head.len() < SNIFF_MAX { None } else { Some(Spoken::Unknown) }
-}
-
-/// A TLS record of type handshake, version 3.x (RFC 8446 section 5.1): the outer `None` says no.
-fn tls(head: &[u8]) -> Option<Option<Spoken>> {
-    match head {
-        [0x16] => Some(None),
-        [0x16, 0x03, ..] => Some(Some(Spoken::Tls)),
-        _ => None,
-    }
 }
 
 /// Reads until the head tells; gives back what was read. The caller sets the deadline.

@@ -193,7 +193,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         origin: config.origins.first().cloned().unwrap_or_default(),
         installing: std::sync::Mutex::new(()),
     };
-    Ok(Edge { protocols, tls, web: Web::new(Arc::new(app)), handshakes: Handshakes::default() })
+    Ok(Edge { protocols, tls, web: Web::new(Arc::new(app)), handshakes: Arc::new(Handshakes::default()) })
 }
 
 /// Removes what has ended from the store, now and then.

@@ -76,10 +76,8 @@ impl Tls {
             return Err(io::Error::other(format!("asked for the name {name}, which is not this gate's")));
         }
         let tunnel = hello.alpn().is_some_and(|mut names| names.any(|name| name == ALPN_SSH));
-        let (config, inside) = match tunnel {
-            true => (&self.tunnel, Inside::Protocol(ProtocolName::Ssh)),
-            false => (&self.api, Inside::Http),
-        };
+        let (config, inside) =
+            if tunnel { (&self.tunnel, Inside::Protocol(ProtocolName::Ssh)) } else { (&self.api, Inside::Http) };
         let stream = start.into_stream(Arc::clone(config)).await?;
         let identity = self.identity(stream.get_ref().1.peer_certificates(), self.clock.now())?;
         Ok(Opened { stream, inside, sni, identity })

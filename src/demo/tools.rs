@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 use tokio::process::Command;
 
 /// How long one command of the demo may take.
-const COMMAND_MAX: Duration = Duration::from_secs(60);
+const COMMAND_MAX: Duration = Duration::from_mins(1);
 
 /// A demo user's commands.
 pub(super) struct User {

@@ -1,1 +1,1 @@
-//! The gate's end-to-end tests; see `tests/e2e.rs`.
+//! The gate's end-to-end tests; see `tests/e2e/main.rs`.

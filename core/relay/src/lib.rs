@@ -21,6 +21,9 @@ pub struct Accepted {
     pub peer: SocketAddr,
     /// Who opened the TLS tunnel around the protocol, where there is one and it showed a certificate.
     pub tls: Option<Arc<Identity>>,
+    /// The connection's place among its address's handshakes. The protocol drops it once it knows
+    /// who is there, so that connections which never get that far stay few.
+    pub handshake: Option<Box<dyn Send + Sync>>,
 }
 
 /// What a protocol makes of a connection's first bytes.

@@ -10,9 +10,7 @@ use futures::future::{BoxFuture, FutureExt as _, ready};
 use rustls::pki_types::CertificateDer;
 use tapgate_audit::MemorySink;
 use tapgate_identity::{CaKind, Identity, LoginSubject, SessionSubject, Trust, TrustParts, X509Ca, spki_digest};
-use tapgate_model::{
-    Clock, Digest, Kind, Login, ManualClock, SystemClock, TargetName, TargetUid, UnixTime, UserName,
-};
+use tapgate_model::{Clock, Digest, Kind, Login, ManualClock, SystemClock, TargetName, TargetUid, UnixTime, UserName};
 use tapgate_policy::Policy;
 use tapgate_proof::testing::SoftKey;
 use tapgate_proof::{

@@ -140,6 +140,7 @@ async fn serve(ssh: Arc<Ssh>, conn: Accepted) {
         guest = guest => guest,
     };
     let Ok(guest) = guest else { return };
+    drop(conn.handshake);
     let facts = ConnectionFacts { peer: conn.peer, door: Door::Certificate, protocol: ProtocolName::Ssh, holder: None };
     let opened = tokio::select! {
         () = client.gone() => return,

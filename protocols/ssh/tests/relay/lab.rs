@@ -231,7 +231,7 @@ impl Lab {
         let connecting = TcpStream::connect(listener.local_addr()?);
         let (near, far) = tokio::join!(connecting, listener.accept());
         let (io, peer): (TcpStream, SocketAddr) = far?;
-        let accepted = Accepted { io: Box::new(io), peer, tls: self.tunnel.clone() };
+        let accepted = Accepted { io: Box::new(io), peer, tls: self.tunnel.clone(), handshake: None };
         tokio::spawn(Arc::clone(&self.ssh).serve(accepted));
         Ok(near?)
     }

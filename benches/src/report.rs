@@ -1,0 +1,220 @@
+//! What was found: printed, and on request written as `benchmarks.json` with `benchmarks.md` made from it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::harness::{Compared, Estimate, ROUNDS};
+use crate::machine::Machine;
+
+/// What a figure counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// One cost over another.
+    Ratio,
+    /// Nanoseconds of CPU time an operation.
+    Nanoseconds,
+    /// Allocations an operation: exact.
+    Allocations,
+}
+
+/// One figure, and the most that it may be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// What it says, in words.
+    pub what: String,
+    /// What it counts.
+    pub unit: Unit,
+    /// The goal; `None` where the figure is only to be known.
+    pub goal: Option<f64>,
+    /// What was found.
+    pub found: Estimate,
+    /// What went into it: what was run, and its nanoseconds an operation.
+    pub sides: Vec<(String, Estimate)>,
+}
+
+/// The figures of one run, with the machine they are of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Book {
+    machine: Machine,
+    rounds: usize,
+    figures: BTreeMap<String, Figure>,
+}
+
+/// A run's figures, as they are found.
+#[derive(Debug)]
+pub struct Report {
+    filters: Vec<String>,
+    write: Option<PathBuf>,
+    book: Book,
+}
+
+impl Figure {
+    /// A ratio of the two sides of a comparison.
+    pub fn ratio(what: &str, goal: Option<f64>, sides: [&str; 2], found: &Compared) -> Self {
+        let [a, b] = sides.map(str::to_owned);
+        let sides = vec![(a, found.a), (b, found.b)];
+        Self { what: what.to_owned(), unit: Unit::Ratio, goal, found: found.ratio, sides }
+    }
+
+    /// What one side of a comparison costs.
+    pub fn nanoseconds(what: &str, goal: Option<f64>, found: Estimate) -> Self {
+        Self { what: what.to_owned(), unit: Unit::Nanoseconds, goal, found, sides: Vec::new() }
+    }
+
+    /// A count of allocations an operation.
+    pub fn allocations(what: &str, goal: f64, found: f64) -> Self {
+        let found = Estimate { value: found, low: found, high: found };
+        Self { what: what.to_owned(), unit: Unit::Allocations, goal: Some(goal), found, sides: Vec::new() }
+    }
+
+    /// Whether the goal is missed for certain: a figure whose interval reaches the goal is not held against it.
+    pub fn misses(&self) -> bool {
+        self.goal.is_some_and(|goal| self.found.low > goal)
+    }
+
+    fn goal_text(&self) -> String {
+        self.goal.map_or_else(|| "none".to_owned(), |goal| format!("≤ {}", self.unit.text(goal)))
+    }
+
+    fn found_text(&self) -> String {
+        match self.unit {
+            Unit::Allocations => self.unit.text(self.found.value),
+            unit => interval(unit, self.found),
+        }
+    }
+}
+
+impl Unit {
+    fn text(self, value: f64) -> String {
+        match self {
+            Self::Ratio => format!("{value:.2}"),
+            Self::Nanoseconds => format!("{value:.0} ns"),
+            Self::Allocations => format!("{value}"),
+        }
+    }
+}
+
+fn interval(unit: Unit, found: Estimate) -> String {
+    let Estimate { value, low, high } = found;
+    format!("{} ({} to {})", unit.text(value), unit.text(low), unit.text(high))
+}
+
+impl Report {
+    /// An empty report, from the program's arguments: `--write DIR` and parts of figures' names.
+    pub fn from_arguments() -> Result<Self> {
+        let mut arguments = std::env::args().skip(1);
+        let (mut filters, mut write) = (Vec::new(), None);
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                // cargo says so to every bench.
+                "--bench" => {}
+                "--write" => write = Some(PathBuf::from(arguments.next().context("--write needs a directory")?)),
+                other if other.starts_with('-') => bail!("there is no option {other} (there is --write DIR)"),
+                other => filters.push(other.to_owned()),
+            }
+        }
+        let book = Book { machine: Machine::this(), rounds: ROUNDS, figures: BTreeMap::new() };
+        Ok(Self { filters, write, book })
+    }
+
+    /// Whether the figure of this name was asked for.
+    pub fn wants(&self, name: &str) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| name.contains(filter.as_str()))
+    }
+
+    /// Takes a figure in, and prints it.
+    pub fn add(&mut self, name: &str, figure: Figure) {
+        let verdict = if figure.misses() { "  MISSED" } else { "" };
+        println!("{name:<28} {:<30} goal {}{verdict}", figure.found_text(), figure.goal_text());
+        for (side, cost) in &figure.sides {
+            println!("  {side:<42} {}", interval(Unit::Nanoseconds, *cost));
+        }
+        self.book.figures.insert(name.to_owned(), figure);
+    }
+
+    /// Writes where it was asked to, and says whether every goal was met.
+    pub fn finish(mut self) -> Result<ExitCode> {
+        let missed = self.book.figures.values().any(Figure::misses);
+        if let Some(folder) = &self.write {
+            let json = folder.join("benchmarks.json");
+            // Each bench is a program of its own: the figures of the others stay.
+            if let Some(before) = fs::read_to_string(&json).ok().and_then(|t| serde_json::from_str::<Book>(&t).ok()) {
+                for (name, figure) in before.figures {
+                    self.book.figures.entry(name).or_insert(figure);
+                }
+            }
+            write(&json, &(serde_json::to_string_pretty(&self.book)? + "\n"))?;
+            write(&folder.join("benchmarks.md"), &self.book.page())?;
+        }
+        Ok(if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+impl Book {
+    fn page(&self) -> String {
+        let Machine { processor, processors, kernel, load, compiler, taken } = &self.machine;
+        let rounds = self.rounds;
+        let mut page = format!(
+            "# Benchmarks\n\n\
+             Written by `cargo xtask bench`; the same numbers are in `benchmarks.json`.\n\n\
+             Every figure compares two things in one process, in turns A B B A over {rounds} rounds. What is counted \
+             is the thread's CPU time; a figure is the quotient of the tenth percentiles, with the 95 % interval of \
+             a bootstrap over the rounds. A goal counts as missed when the whole interval lies beyond it. \
+             Allocations are counted, not estimated.\n\n\
+             Machine: {processor}, {processors} logical processors; Linux {kernel}; load {load}; {compiler}; \
+             release profile; taken {taken}.\n\n\
+             | figure | found | goal | what was compared |\n|---|---|---|---|\n"
+        );
+        for (name, figure) in &self.figures {
+            let sides: Vec<String> = figure
+                .sides
+                .iter()
+                .map(|(side, cost)| format!("{side}: {}", Unit::Nanoseconds.text(cost.value)))
+                .collect();
+            let sides = if sides.is_empty() { String::new() } else { format!(" ({})", sides.join("; ")) };
+            let (found, goal, what) = (figure.found_text(), figure.goal_text(), &figure.what);
+            // Writing to a String does not fail.
+            writeln!(page, "| `{name}` | {found} | {goal} | {what}{sides} |").unwrap_or_default();
+        }
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figure(low: f64, goal: Option<f64>) -> Figure {
+        let found = Estimate { value: low + 0.1, low, high: low + 0.2 };
+        Figure { what: "w".to_owned(), unit: Unit::Ratio, goal, found, sides: vec![("s".to_owned(), found)] }
+    }
+
+    #[test]
+    fn only_an_interval_beyond_the_goal_misses_it() {
+        assert!(!figure(1.25, Some(1.3)).misses());
+        assert!(figure(1.31, Some(1.3)).misses());
+        assert!(!figure(9.0, None).misses());
+        assert!(!Figure::allocations("w", 0.0, 0.0).misses());
+        assert!(Figure::allocations("w", 0.0, 1.0).misses());
+    }
+
+    #[test]
+    fn the_book_is_a_table_and_reads_back() {
+        let figures = [("f".to_owned(), figure(1.0, Some(1.3)))].into_iter().collect();
+        let book = Book { machine: Machine::this(), rounds: ROUNDS, figures };
+        assert!(book.page().contains("| `f` | 1.10 (1.00 to 1.20) | ≤ 1.30 | w (s: 1 ns) |"), "{}", book.page());
+        let text = serde_json::to_string(&book).unwrap();
+        assert_eq!(serde_json::from_str::<Book>(&text).unwrap(), book);
+    }
+}

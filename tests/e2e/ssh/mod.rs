@@ -1,0 +1,3 @@
+//! SSH sessions through the gate: the system's own ssh and sshd.
+
+mod session;

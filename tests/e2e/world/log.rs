@@ -1,0 +1,81 @@
+//! The audit log as a test reads it, and waits for it.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use serde_json::Value;
+use tapgate_lab::Lab;
+
+use super::World;
+
+/// How long a record may take to be there: the log is written behind the session's back.
+const RECORD_MAX: Duration = Duration::from_secs(20);
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(10);
+
+pub(super) fn path(lab: &Lab) -> PathBuf {
+    lab.path().join("audit.jsonl")
+}
+
+/// A record's event name.
+pub(crate) fn event(record: &Value) -> &str {
+    text(record, "event")
+}
+
+/// A field that is a text; empty where it is none.
+pub(crate) fn text<'a>(record: &'a Value, field: &str) -> &'a str {
+    record[field].as_str().unwrap_or_default()
+}
+
+impl World {
+    /// The audit log's file.
+    pub(crate) fn audit_log(&self) -> PathBuf {
+        path(&self.lab)
+    }
+
+    /// Every whole record so far.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        let log = std::fs::read_to_string(self.audit_log()).unwrap_or_default();
+        log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// How many records there are: what comes later is behind this.
+    pub(crate) fn mark(&self) -> usize {
+        self.records().len()
+    }
+
+    /// Waits for a record with this name, behind the mark, that `fits`.
+    pub(crate) fn await_record(&self, mark: usize, name: &str, fits: impl Fn(&Value) -> bool) -> Result<Value> {
+        let until = Instant::now() + RECORD_MAX;
+        loop {
+            let records = self.records();
+            if let Some(found) = records.iter().skip(mark).find(|record| event(record) == name && fits(record)) {
+                return Ok(found.clone());
+            }
+            if Instant::now() > until {
+                let seen: Vec<String> = records.iter().skip(mark).map(ToString::to_string).collect();
+                bail!("no {name} in the audit log as expected; there is\n{}", seen.join("\n"));
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    /// The true reason of the refusal that comes behind the mark.
+    pub(crate) fn denied(&self, mark: usize) -> Result<String> {
+        Ok(text(&self.await_record(mark, "session.denied", |_| true)?, "reason").to_owned())
+    }
+}
+
+/// Repeats until something is so, up to a deadline.
+pub(crate) fn until(what: &str, at_most: Duration, mut is_so: impl FnMut() -> Result<bool>) -> Result<()> {
+    let end = Instant::now() + at_most;
+    while !is_so()? {
+        if Instant::now() > end {
+            bail!("waited in vain for {what}");
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(())
+}
