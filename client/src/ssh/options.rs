@@ -106,6 +106,8 @@ const FIXED: &[&str] = &[
     "AddKeysToAgent=no",
     "ControlMaster=no",
     "ControlPath=none",
+    // With AES-GCM the gate spends about half of what AES-CTR and a MAC cost it; the rest stay on offer.
+    "Ciphers=^aes128-gcm@openssh.com,aes256-gcm@openssh.com",
 ];
 
 fn utf8(path: &Path) -> Result<&str> {

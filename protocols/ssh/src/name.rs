@@ -31,6 +31,10 @@ impl Destination {
             Some(inner) if last == gate_name => inner,
             _ => (front, last),
         };
+        // With the gate's own name as the target, such a login would make a name of two meanings.
+        if target == gate_name && login.contains('@') {
+            return Err(none());
+        }
         Ok(Self { login: login.parse()?, target: target.parse()? })
     }
 
@@ -61,9 +65,20 @@ mod tests {
 
     #[test]
     fn what_leads_nowhere() {
-        for user in
-            ["", "root", "@web1", "root@", "@", "@@", "ro ot@web1", "root@we b1", "-o@web1", "root@-web", "r@w\n"]
-        {
+        for user in [
+            "",
+            "root",
+            "root@prod3@gate.example@gate.example",
+            "@web1",
+            "root@",
+            "@",
+            "@@",
+            "ro ot@web1",
+            "root@we b1",
+            "-o@web1",
+            "root@-web",
+            "r@w\n",
+        ] {
             assert!(Destination::parse(user, "gate.example").is_err(), "{user:?}");
         }
         let error = Destination::parse("root", "gate.example").unwrap_err().to_string();
