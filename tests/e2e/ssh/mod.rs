@@ -1,3 +1,10 @@
 //! SSH sessions through the gate: the system's own ssh and sshd.
 
+mod certificates;
+mod channels;
+mod ends;
+mod forwarding;
+mod prompt;
 mod session;
+mod stock;
+mod targets;

@@ -2,6 +2,7 @@
 
 mod log;
 mod people;
+mod stock;
 mod store;
 mod tapper;
 
@@ -10,10 +11,10 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use tapgate_lab::{Client, Gate, Lab, Process, Ran, Sshd, SshdOptions, own_binary};
 
-pub(crate) use log::{event, text};
+pub(crate) use log::{event, text, until};
 pub(crate) use people::{copy, files_below, person};
 pub(crate) use store::{authority, open_store, registrations};
-pub(crate) use tapper::Tapper;
+pub(crate) use tapper::{Tapper, lay, login_files};
 
 /// What the gate asks for before it opens prod3, word for word.
 pub(crate) const ASKED: &str = "MFA is required to access Node \"prod3\"";

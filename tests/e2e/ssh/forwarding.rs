@@ -1,0 +1,149 @@
+//! Forwarding of ports, agents and displays: as the role says, and in words where it says no.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tapgate_lab::{KeyPair, Process, Sshd, SshdOptions, program};
+
+use crate::world::{World, role, until};
+
+const SOON: Duration = Duration::from_secs(30);
+const NO: &str = "port forwarding is not allowed here";
+
+/// A service that greets whoever connects, until the test ends.
+fn service() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            (&stream).write_all(b"greetings").unwrap_or_default();
+        }
+    });
+    Ok(port)
+}
+
+/// All that a port of this machine says after these bytes; empty where it closes at once.
+fn say(port: u16, bytes: &[u8]) -> Result<Vec<u8>> {
+    #[expect(clippy::disallowed_methods, reason = "the test reaches ssh's own listener")]
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(SOON))?;
+    stream.write_all(bytes)?;
+    let mut heard = Vec::new();
+    // A refused channel ends the connection, with or without a reset.
+    stream.read_to_end(&mut heard).map(drop).unwrap_or_default();
+    Ok(heard)
+}
+
+/// `tap ssh -N` with this forwarding, listening.
+fn forward(world: &World, option: &str, value: &str, port: u16) -> Result<Process> {
+    let process = world.start_ssh("dev1", &["--", "-N", option, value])?;
+    let listens = || Ok(say(port, b"").is_ok());
+    until("ssh to listen", SOON, listens)?;
+    Ok(process)
+}
+
+fn without_forwarding(world: &World) -> Result<()> {
+    world.put(&role("access-dev", "dev", "port_forwarding: false", &Sshd::login()?)).map(drop)
+}
+
+#[test]
+fn a_local_port_is_forwarded_as_the_role_says() -> Result<()> {
+    let world = World::new()?;
+    let (service, port) = (service()?, world.lab.port()?);
+    let value = format!("127.0.0.1:{port}:127.0.0.1:{service}");
+    let process = forward(&world, "-L", &value, port)?;
+    assert_eq!(say(port, b"")?, b"greetings");
+    drop(process);
+    without_forwarding(&world)?;
+    let process = forward(&world, "-L", &value, port)?;
+    assert_eq!(say(port, b"")?, b"");
+    process.wait_for_error(NO)?;
+    Ok(())
+}
+
+#[test]
+fn a_dynamic_port_is_forwarded_as_the_role_says() -> Result<()> {
+    let world = World::new()?;
+    let (service, port) = (service()?, world.lab.port()?);
+    // SOCKS5: no password, then a connection to the service; the answer has twelve bytes before the service's.
+    let [high, low] = service.to_be_bytes();
+    let hello = [5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, high, low];
+    let value = format!("127.0.0.1:{port}");
+    let process = forward(&world, "-D", &value, port)?;
+    assert!(say(port, &hello)?.ends_with(b"greetings"));
+    drop(process);
+    without_forwarding(&world)?;
+    let process = forward(&world, "-D", &value, port)?;
+    assert!(!say(port, &hello)?.ends_with(b"greetings"));
+    process.wait_for_error(NO)?;
+    Ok(())
+}
+
+#[test]
+fn a_remote_port_is_never_forwarded() -> Result<()> {
+    let world = World::new()?;
+    let options = ["true", "--", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:9"];
+    let ran = world.ssh("dev1", &options)?.failure(255)?;
+    assert!(ran.stderr.contains("remote port forwarding failed"), "{ran}");
+    Ok(())
+}
+
+#[test]
+fn the_users_own_agent_is_forwarded_only_where_the_role_allows_it() -> Result<()> {
+    let mut world = World::new()?;
+    let socket = world.lab.path().join("own-agent");
+    let agent = ["-D".to_owned(), "-a".to_owned(), socket.display().to_string()];
+    let agent = world.jerry.start(&program("ssh-agent", "openssh-client")?, agent)?;
+    until("the agent", SOON, || Ok(socket.exists()))?;
+    world.jerry = world.jerry.clone().with("SSH_AUTH_SOCK", &socket);
+    let key = KeyPair::make(&world.lab, "own")?;
+    world.jerry.start(&program("ssh-add", "openssh-client")?, [key.path()])?.finish(SOON)?.success()?;
+
+    let look = ["ssh", "-A", &world.at("dev1"), "echo \"[$SSH_AUTH_SOCK]\"; ssh-add -L"].map(str::to_owned);
+    let refused = world.jerry.tap(&look)?;
+    assert!(refused.stdout.starts_with("[]\n"), "{refused}");
+    world.put(&role("access-dev", "dev", "forward_agent: true", &Sshd::login()?))?;
+    let forwarded = world.jerry.tap(&look)?.success()?;
+    let keys: Vec<&str> = forwarded.stdout.lines().skip(1).collect();
+    assert_eq!(keys, [key.public()], "{forwarded}");
+    drop(agent);
+    Ok(())
+}
+
+#[test]
+fn the_sessions_own_agent_never_leaves_the_machine() -> Result<()> {
+    let world = World::new()?;
+    world.put_prod_options("require_session_mfa: true, forward_agent: true")?;
+    let at = world.at("prod3");
+    for options in [["-A"].as_slice(), &["-o", "ForwardAgent=yes"]] {
+        let words = ["ssh", &at, "echo \"[$SSH_AUTH_SOCK]\"", "--"];
+        let ran = world.jerry.tap(words.iter().chain(options))?;
+        assert!(!ran.status.success() || ran.stdout == "[]\n", "{ran}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_display_is_never_forwarded() -> Result<()> {
+    let mut world = World::new()?;
+    let config = ["X11Forwarding yes", "X11UseLocalhost yes"].map(str::to_owned).to_vec();
+    let _sshd = world.target("dev2", SshdOptions { config, ..world.trusting("dev") })?;
+    world.jerry = world.jerry.clone().with("DISPLAY", "127.0.0.1:9");
+    let ran = world.ssh("dev2", &["echo \"[$DISPLAY]\"", "--", "-Y"])?.success()?;
+    assert_eq!(ran.stdout, "[]\n");
+    assert!(ran.stderr.contains("X11 forwarding request failed"), "{ran}");
+    Ok(())
+}
+
+#[test]
+fn standard_streams_reach_a_forwarded_port() -> Result<()> {
+    let world = World::new()?;
+    let to = format!("127.0.0.1:{}", service()?);
+    let ran = world.ssh("dev1", &["--", "-W", &to])?.success()?;
+    assert_eq!(ran.stdout, "greetings");
+    without_forwarding(&world)?;
+    let ran = world.ssh("dev1", &["--", "-W", &to])?.failure(255)?;
+    ran.stderr.contains(NO).then_some(()).with_context(|| format!("{ran}"))
+}
