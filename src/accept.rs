@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use tapgate_relay::{Accepted, Protocol};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HANDSHAKE_MAX, HANDSHAKES_PER_ADDRESS_MAX};
+use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HANDSHAKE_MAX, HANDSHAKES_PER_ADDRESS_MAX, PLAIN_REQUEST_MAX};
 use crate::prefixed::Prefixed;
 use crate::sniff::{self, Spoken};
 use crate::tls::{self, Tls};
@@ -93,7 +92,8 @@ async fn serve(edge: &Arc<Edge>, mut stream: TcpStream, peer: SocketAddr) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "Could not set TCP_NODELAY");
     }
-    let sniffed = timeout(HANDSHAKE_MAX, sniff::sniff(&mut stream, &edge.protocols)).await;
+    let deadline = Instant::now() + HANDSHAKE_MAX;
+    let sniffed = timeout_at(deadline, sniff::sniff(&mut stream, &edge.protocols)).await;
     let Ok(Ok((spoken, head))) = sniffed else {
         tracing::debug!(%peer, "Closed a connection that did not say what it speaks in time");
         return;
@@ -106,7 +106,7 @@ async fn serve(edge: &Arc<Edge>, mut stream: TcpStream, peer: SocketAddr) {
             Arc::clone(protocol).serve(Accepted { io, peer, tls: None, handshake }).await;
         }
         Spoken::Tls => {
-            let accepted = timeout(HANDSHAKE_MAX, edge.tls.accept(Prefixed::new(head, stream))).await;
+            let accepted = timeout_at(deadline, edge.tls.accept(Prefixed::new(head, stream))).await;
             drop(handshake);
             match accepted {
                 Ok(Ok(opened)) => inside(edge, opened, peer).await,
@@ -114,7 +114,11 @@ async fn serve(edge: &Arc<Edge>, mut stream: TcpStream, peer: SocketAddr) {
                 Err(_) => tracing::debug!(%peer, "A TLS handshake took too long"),
             }
         }
-        Spoken::PlainHttp => use_tls(stream, edge.web.public_addr()).await,
+        Spoken::PlainHttp => {
+            if let Ok(Err(error)) = timeout_at(deadline, use_tls(stream, edge.web.public_addr())).await {
+                tracing::debug!(%peer, %error, "A plain HTTP client went away");
+            }
+        }
         Spoken::Unknown => {
             tracing::debug!(%peer, head = ?head.get(..head.len().min(16)), "Closed a connection in an unknown protocol");
         }
@@ -133,19 +137,17 @@ async fn inside(edge: &Arc<Edge>, opened: tls::Opened, peer: SocketAddr) {
     }
 }
 
-/// Tells a plain HTTP client where the gate is, and nothing else.
-async fn use_tls(mut stream: TcpStream, public: &str) {
+/// Tells a plain HTTP client where the gate is, and nothing else. The caller sets the deadline.
+async fn use_tls(mut stream: TcpStream, public: &str) -> std::io::Result<()> {
     let body = format!("This port speaks TLS: use https://{public}/\n");
     let answer = format!(
         "HTTP/1.1 308 Permanent Redirect\r\nLocation: https://{public}/\r\nContent-Type: text/plain\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     );
-    let said = timeout(HANDSHAKE_MAX, async {
-        stream.write_all(Bytes::from(answer).as_ref()).await?;
-        stream.shutdown().await
-    });
-    if let Ok(Err(error)) = said.await {
-        tracing::debug!(%error, "A plain HTTP client went away");
-    }
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await?;
+    // A close with the request's rest unread would reset the connection, and the answer with it.
+    tokio::io::copy(&mut stream.take(PLAIN_REQUEST_MAX), &mut tokio::io::sink()).await?;
+    Ok(())
 }

@@ -17,11 +17,17 @@ pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// the others tell in their first few.
 pub(crate) const SNIFF_MAX: usize = 256;
 
+/// How many bytes of a plain HTTP request are read away after its answer: more than any browser's head.
+pub(crate) const PLAIN_REQUEST_MAX: u64 = 256 * 1024;
+
 /// How long a client may take to send a request's head.
 pub(crate) const REQUEST_HEAD_MAX: Duration = Duration::from_secs(15);
 
 /// How large a request's body may be: a file of resources; far more than any ceremony.
 pub(crate) const BODY_MAX: usize = 512 * 1024;
+
+/// How much of a body that is too large is read before the connection is closed on its sender.
+pub(crate) const BODY_READ_MAX: usize = 8 * 1024 * 1024;
 
 /// How long a request may take, the password hash and the store's write included.
 pub(crate) const REQUEST_MAX: Duration = Duration::from_mins(1);

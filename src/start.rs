@@ -1,9 +1,11 @@
 //! Puts the gate together from its configuration, and runs it until it is told to stop.
 
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use tapgate_audit::{Event, FileSink, MemorySink, Sink};
 use tapgate_authority::{Authority, AuthorityParts};
 use tapgate_config::Config;
@@ -30,6 +32,8 @@ pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) sink: Arc<FileSink>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The lock on the data directory, held as long as the file is open.
+    _alone: File,
 }
 
 /// A gate that listens.
@@ -64,13 +68,13 @@ fn names(config: &Config) -> Vec<String> {
 
 /// Opens the store and the audit log, and loads or makes the certificate authorities.
 pub(crate) fn open(config: &Config) -> Result<Opened> {
-    use std::os::unix::fs::DirBuilderExt as _;
     let dir = &config.data_dir;
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(dir)
         .with_context(|| format!("can't make the data directory {}", dir.display()))?;
+    let alone = alone_in(dir)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let file = dir.join("tapgate.db");
     let store = SqliteStore::open(&file).with_context(|| format!("can't open the store {}", file.display()))?;
@@ -79,7 +83,22 @@ pub(crate) fn open(config: &Config) -> Result<Opened> {
         .with_context(|| format!("can't open the audit log {}", config.audit_log.display()))?;
     let sink = Arc::new(sink);
     let authority = authority(config, &store, &clock, sink.clone())?;
-    Ok(Opened { authority: Arc::new(authority), store, sink, clock })
+    Ok(Opened { authority: Arc::new(authority), store, sink, clock, _alone: alone })
+}
+
+/// A gate keeps what is true in memory and would not see what another one writes: one gate a directory.
+fn alone_in(dir: &Path) -> Result<File> {
+    let path = dir.join("tapgate.lock");
+    let mut options = File::options();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = file.with_context(|| format!("can't open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("the data directory {} is in use by another gate (stop that one first)", dir.display())
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("can't lock {}", path.display())),
+    }
 }
 
 /// The authority of a data directory that is there already, to be read: the audit log, which belongs to the gate
@@ -117,12 +136,14 @@ fn relying_party(config: &Config) -> RelyingParty {
 
 /// Runs a gate until SIGTERM or SIGINT.
 pub(crate) async fn serve(config: Config) -> Result<()> {
+    // Before the gate says that it is open: who reads that may end it at once, and in peace.
+    let mut terminate = signal(SignalKind::terminate()).context("can't watch for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("can't watch for SIGINT")?;
     let opened = open(&config)?;
     let running = listen(&config, opened).await?;
-    let mut terminate = signal(SignalKind::terminate()).context("can't watch for SIGTERM")?;
     tokio::select! {
         _ = terminate.recv() => {}
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("can't watch for SIGINT")?,
+        _ = interrupt.recv() => {}
     }
     running.stop().await;
     Ok(())

@@ -7,11 +7,13 @@ mod reply;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use axum::extract::DefaultBodyLimit;
+use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tapgate_authority::Authority;
@@ -19,7 +21,7 @@ use tapgate_identity::Identity;
 use tapgate_model::{Clock, UnixTime};
 use tapgate_session::Gate;
 
-use crate::limits::{BODY_MAX, REQUEST_HEAD_MAX, REQUEST_MAX};
+use crate::limits::{BODY_MAX, BODY_READ_MAX, REQUEST_HEAD_MAX, REQUEST_MAX};
 use crate::tls::Opened;
 
 /// What the handlers work with.
@@ -60,9 +62,7 @@ pub(crate) struct Web {
 
 impl Web {
     pub(crate) fn new(app: Arc<App>) -> Self {
-        let router = api::router(Arc::clone(&app))
-            .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
-            .layer(DefaultBodyLimit::max(BODY_MAX));
+        let router = api::router(Arc::clone(&app)).layer(middleware::from_fn_with_state(Arc::clone(&app), guard));
         Self { app, router }
     }
 
@@ -85,25 +85,56 @@ impl Web {
     }
 }
 
-/// Before every handler: the host is ours and the one that TLS was made for, and the answer comes
-/// in time and is kept by nobody.
+/// Around every handler: the host is ours and the one that TLS was made for, and the answer, whatever it is,
+/// comes in time and is kept by nobody.
 async fn guard(
     axum::extract::State(app): axum::extract::State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    request: Request<axum::body::Body>,
+    request: Request<Body>,
     next: Next,
 ) -> Response {
-    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.parse::<u16>().is_ok() { name } else { host });
-    if !app.names.iter().any(|n| n == name) || caller.sni.as_ref().is_some_and(|sni| sni != name) {
-        return (StatusCode::MISDIRECTED_REQUEST, "this connection was made for another host name\n").into_response();
-    }
-    let Ok(mut response) = tokio::time::timeout(REQUEST_MAX, next.run(request)).await else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the gate took too long (try again)\n").into_response();
+    let mut response = if is_for_us(&app, &caller, &request) {
+        let late = (StatusCode::SERVICE_UNAVAILABLE, "the gate took too long (try again)\n");
+        tokio::time::timeout(REQUEST_MAX, answer(request, next)).await.unwrap_or_else(|_| late.into_response())
+    } else {
+        (StatusCode::MISDIRECTED_REQUEST, "this connection was made for another host name\n").into_response()
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
     headers.insert(header::STRICT_TRANSPORT_SECURITY, header::HeaderValue::from_static("max-age=31536000"));
     response
+}
+
+/// Hands the request on with its body read whole.
+async fn answer(request: Request<Body>, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    match whole(body).await {
+        Ok(bytes) => next.run(Request::from_parts(head, Body::from(bytes))).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// The whole body. Of one that is too large the rest is read away up to a limit: a client that is cut off while
+/// it sends does not read why.
+async fn whole(mut body: Body) -> Result<Bytes, (StatusCode, &'static str)> {
+    let (mut kept, mut read) = (BytesMut::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| (StatusCode::BAD_REQUEST, "the request's body broke off\n"))?;
+        let data = frame.into_data().unwrap_or_default();
+        read += data.len();
+        if read > BODY_READ_MAX {
+            break;
+        }
+        if read <= BODY_MAX {
+            kept.extend_from_slice(&data);
+        }
+    }
+    if read > BODY_MAX { Err((StatusCode::PAYLOAD_TOO_LARGE, "the request is too large\n")) } else { Ok(kept.freeze()) }
+}
+
+fn is_for_us(app: &App, caller: &Caller, request: &Request<Body>) -> bool {
+    let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.parse::<u16>().is_ok() { name } else { host });
+    app.names.iter().any(|n| n == name) && caller.sni.as_ref().is_none_or(|sni| sni == name)
 }

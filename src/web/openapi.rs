@@ -24,13 +24,16 @@ use super::api;
         api::admin_finish,
         api::resources,
         api::status,
-        api::explain
+        api::explain,
+        document
     ),
     components(schemas(tapgate_api::ApiError))
 )]
 struct Document;
 
-/// Answers with the document.
+/// This document.
+#[utoipa::path(get, path = "/v1/openapi.json",
+    responses((status = 200, description = "The interface, described by itself.", body = serde_json::Value)))]
 pub(super) async fn document() -> axum::Json<utoipa::openapi::OpenApi> {
     axum::Json(Document::openapi())
 }

@@ -57,7 +57,9 @@ impl Invocation<'_> {
         options.extend(FIXED.iter().map(|option| (*option).to_owned()));
         match &self.identity {
             Identity::Login { key, certificate } => {
-                options.push("IdentityAgent=none".to_owned());
+                // ssh forwards no agent, even one that is named, while it may use none itself.
+                let agent = self.forward.as_deref().map_or_else(|| Ok("none".to_owned()), quoted)?;
+                options.push(format!("IdentityAgent={agent}"));
                 options.push(format!("IdentityFile={}", quoted(key)?));
                 options.push(format!("CertificateFile={}", quoted(certificate)?));
             }
@@ -183,10 +185,12 @@ mod tests {
     }
 
     #[test]
-    fn a_login_uses_no_agent() {
+    fn a_login_uses_no_agent_but_one_to_forward() {
         let login = Identity::Login { key: Path::new("/k"), certificate: Path::new("/c") };
-        let text = arguments(login, None, &Tail::default()).join(" ");
+        let text = arguments(login.clone(), None, &Tail::default()).join(" ");
         assert!(text.contains("IdentityAgent=none") && text.contains("IdentityFile=\"/k\""));
+        let text = arguments(login, Some("/tmp/own".into()), &Tail::default()).join(" ");
+        assert!(text.contains("IdentityAgent=\"/tmp/own\"") && text.contains("IdentitiesOnly=yes"));
         assert!(quoted(Path::new("/a\"b")).is_err());
     }
 }

@@ -6,19 +6,43 @@ use tapgate_model::UnixTime;
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
 use tapgate_proof::{Expected, Purpose, Uses};
 
-use crate::evidence::{Evidence, Key, Tap};
-use crate::grant::Found;
+use crate::evidence::{Probe, Tap};
+use crate::grant::Basis;
 use crate::limits::WINDOW_MAX;
 use crate::snapshot::{Record, Snapshot};
 use crate::verdict::Because;
 use crate::{Ask, Challenge, Denial, Gate, Grant, Verdict};
 
+/// The verdict on an ask; `fresh` is a tap that was just made over this connection.
+pub(crate) fn verdict(gate: &Gate, ask: &Ask<'_>, fresh: Option<&Arc<Tap>>) -> Verdict {
+    let now = gate.clock().now();
+    if ask.identity.not_after() <= now {
+        return Verdict::Denial(Denial::expired());
+    }
+    if ask.identity.source_ip().is_some_and(|ip| ip != ask.connection.peer.ip()) {
+        return Verdict::Denial(Denial::address());
+    }
+    let kept = if fresh.is_none() && may_bring_tap(ask) { gate.cached().get(&Probe::of(ask)) } else { None };
+    match kept {
+        Some(basis) if basis.opens(gate.epoch(), now) => Verdict::Grant(Grant::new(gate, ask.connection, basis, None)),
+        kept => {
+            let tap = fresh.cloned().or_else(|| kept?.tap.clone());
+            Check { gate, snapshot: &gate.current(), ask, now }.verdict(tap)
+        }
+    }
+}
+
+/// Whether this ask can have evidence at all: a session certificate, or an in-band holder.
+fn may_bring_tap(ask: &Ask<'_>) -> bool {
+    ask.identity.proof().is_some() || ask.connection.holder.is_some()
+}
+
 /// Weighs one ask against one snapshot at one moment.
-pub(crate) struct Check<'a> {
-    pub(crate) gate: &'a Gate,
-    pub(crate) snapshot: &'a Snapshot,
-    pub(crate) ask: &'a Ask<'a>,
-    pub(crate) now: UnixTime,
+struct Check<'a> {
+    gate: &'a Gate,
+    snapshot: &'a Snapshot,
+    ask: &'a Ask<'a>,
+    now: UnixTime,
 }
 
 /// What a tap is worth for an ask.
@@ -29,45 +53,15 @@ enum Weighed {
 }
 
 impl Check<'_> {
-    /// The verdict; `fresh` is a tap that was just made over this connection.
-    pub(crate) fn verdict(&self, fresh: Option<&Arc<Tap>>) -> Verdict {
-        if self.ask.identity.not_after() <= self.now {
-            return Verdict::Denial(Denial::expired());
-        }
-        if self.ask.identity.source_ip().is_some_and(|ip| ip != self.ask.connection.peer.ip()) {
-            return Verdict::Denial(Denial::address());
-        }
+    /// The verdict where no evidence settles it; `known` is a tap that was verified before.
+    fn verdict(&self, known: Option<Arc<Tap>>) -> Verdict {
         let Some(record) = self.snapshot.find(self.ask.kind, self.ask.target) else {
             return Verdict::Denial(Denial::unknown(self.ask));
         };
-        if fresh.is_none() && !self.may_bring_tap() {
+        if known.is_none() && !may_bring_tap(self.ask) {
             return self.without_tap(record);
         }
-        let key = Key::of(self.ask, record);
-        if fresh.is_none()
-            && let Some(evidence) = self.gate.cached().get(&key)
-            && evidence.epoch == self.snapshot.epoch
-            && self.now <= evidence.deadline
-        {
-            return self.warm(record, &evidence);
-        }
-        self.cold(record, key, fresh)
-    }
-
-    /// Whether this ask can have evidence at all: a session certificate, or an in-band holder.
-    fn may_bring_tap(&self) -> bool {
-        self.ask.identity.proof().is_some() || self.ask.connection.holder.is_some()
-    }
-
-    fn warm(&self, record: &Arc<Record>, evidence: &Arc<Evidence>) -> Verdict {
-        let found = Found {
-            record: Arc::clone(record),
-            terms: evidence.terms,
-            tap: Some(Arc::clone(&evidence.tap)),
-            spend: None,
-            epoch: self.snapshot.epoch,
-        };
-        Verdict::Grant(Grant::new(self.gate, self.ask, found))
+        self.cold(record, known)
     }
 
     fn decide(&self, record: &Record) -> Result<Terms, Denial> {
@@ -89,7 +83,7 @@ impl Check<'_> {
     fn without_tap(&self, record: &Arc<Record>) -> Verdict {
         match self.decide(record) {
             Err(denial) => Verdict::Denial(denial),
-            Ok(terms) if terms.session_mfa == SessionMfa::Off => self.grant(record, terms, None, None),
+            Ok(terms) if terms.session_mfa == SessionMfa::Off => self.untapped(record, terms),
             Ok(_) => self.challenge(record, Because::NoTap),
         }
     }
@@ -97,32 +91,30 @@ impl Check<'_> {
     /// Policy first, so that a challenge goes only to somebody whom a tap would help. A session
     /// certificate opens only what its tap names, also where no tap is due: a stolen session CA
     /// key can't forge its way to anything.
-    fn cold(&self, record: &Arc<Record>, key: Key, fresh: Option<&Arc<Tap>>) -> Verdict {
+    fn cold(&self, record: &Arc<Record>, known: Option<Arc<Tap>>) -> Verdict {
         let terms = match self.decide(record) {
             Err(denial) => return Verdict::Denial(denial),
             Ok(terms) => terms,
         };
-        let known = fresh.cloned().or_else(|| self.gate.cached().get(&key).map(|e| Arc::clone(&e.tap)));
         let tap = match known.map_or_else(|| self.verify(&terms), Ok) {
-            Err(Because::NoTap) if terms.session_mfa == SessionMfa::Off => {
-                return self.grant(record, terms, None, None);
-            }
+            Err(Because::NoTap) if terms.session_mfa == SessionMfa::Off => return self.untapped(record, terms),
             Err(because) => return self.challenge(record, because),
             Ok(tap) => tap,
         };
         match self.weigh(&tap, record, &terms) {
             Weighed::Nothing(because) => {
-                self.gate.cached().drop(&key);
+                self.gate.cached().drop(&Probe::of(self.ask));
                 self.challenge(record, because)
             }
             Weighed::Once(until) => {
                 let spend = Some((*tap.verified().proof_id(), until));
-                self.grant(record, terms, Some(tap), spend)
+                let basis = self.basis(record, terms, Some(tap), None);
+                Verdict::Grant(Grant::new(self.gate, self.ask.connection, basis, spend))
             }
             Weighed::Until(deadline) => {
-                let evidence = Evidence { tap: Arc::clone(&tap), deadline, epoch: self.snapshot.epoch, terms };
-                self.gate.cached().put(key, Arc::new(evidence));
-                self.grant(record, terms, Some(tap), None)
+                let basis = self.basis(record, terms, Some(tap), Some(deadline));
+                self.gate.cached().put(&Probe::of(self.ask), Arc::clone(&basis));
+                Verdict::Grant(Grant::new(self.gate, self.ask.connection, basis, None))
             }
         }
     }
@@ -145,8 +137,7 @@ impl Check<'_> {
             user_verification: terms.session_mfa == SessionMfa::RequiredVerified,
             at: self.now,
         };
-        let verified = tapgate_proof::verify(proof, &expected).map_err(Because::Invalid)?;
-        Tap::new(verified, Arc::clone(proof)).map(Arc::new).ok_or(Because::NoTap)
+        Tap::verify(proof, &expected).map(Arc::new).map_err(Because::Invalid)
     }
 
     /// What a verified tap is worth for this ask under these terms. Everything is looked at anew:
@@ -185,15 +176,27 @@ impl Check<'_> {
         if once { Weighed::Once(parts.expires) } else { Weighed::Until(deadline) }
     }
 
-    fn grant(
+    /// A grant for one session of which no tap is due.
+    fn untapped(&self, record: &Arc<Record>, terms: Terms) -> Verdict {
+        Verdict::Grant(Grant::new(self.gate, self.ask.connection, self.basis(record, terms, None, None), None))
+    }
+
+    fn basis(
         &self,
         record: &Arc<Record>,
         terms: Terms,
         tap: Option<Arc<Tap>>,
-        spend: Option<(tapgate_model::Digest, UnixTime)>,
-    ) -> Verdict {
-        let found = Found { record: Arc::clone(record), terms, tap, spend, epoch: self.snapshot.epoch };
-        Verdict::Grant(Grant::new(self.gate, self.ask, found))
+        deadline: Option<UnixTime>,
+    ) -> Arc<Basis> {
+        Arc::new(Basis {
+            identity: Arc::clone(self.ask.identity),
+            record: Arc::clone(record),
+            login: self.ask.login.clone(),
+            terms,
+            tap,
+            epoch: self.snapshot.epoch,
+            deadline,
+        })
     }
 
     fn challenge(&self, record: &Record, because: Because) -> Verdict {

@@ -4,40 +4,75 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use moka::Equivalent;
 use moka::sync::Cache;
-use tapgate_model::{Digest, Login, TargetUid, UnixTime, UserName};
-use tapgate_policy::Terms;
-use tapgate_proof::{Holder, Proof, VerifiedTap};
+use tapgate_model::{Digest, Kind, Login, TargetName, UserName};
+use tapgate_proof::{Expected, Holder, Proof, ProofError, VerifiedTap};
 
+use crate::grant::Basis;
 use crate::limits::{EVIDENCE_MAX, WINDOW_MAX};
-use crate::snapshot::Record;
 use crate::{Ask, Door, ProtocolName};
 
-/// All that an ask must have in common with the ask that the tap was verified for.
+/// All that an ask must have in common with the ask that the tap was verified for: with owned names
+/// where evidence is kept, with borrowed ones where it is looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
+pub(crate) struct Common<U, T, L> {
     door: Door,
-    holder: Holder,
-    user: UserName,
-    credential: Digest,
-    target: TargetUid,
-    login: Login,
     protocol: ProtocolName,
+    kind: Kind,
+    holder: Holder,
+    credential: Digest,
     address: IpAddr,
+    user: U,
+    target: T,
+    login: L,
 }
 
-impl Key {
-    pub(crate) fn of(ask: &Ask<'_>, record: &Record) -> Self {
+/// What evidence is kept under. The target stands by its name: evidence is good under one snapshot only, in
+/// which a name leads to one target.
+pub(crate) type Key = Common<UserName, TargetName, Login>;
+
+/// What it is looked for by, without a copy of any name.
+pub(crate) type Probe<'a> = Common<&'a UserName, &'a TargetName, &'a Login>;
+
+impl<'a> Probe<'a> {
+    pub(crate) fn of(ask: &Ask<'a>) -> Self {
         Self {
             door: ask.connection.door,
-            holder: ask.holder(),
-            user: ask.identity.user().clone(),
-            credential: *ask.identity.fingerprint(),
-            target: record.target.uid,
-            login: ask.login.clone(),
             protocol: ask.connection.protocol,
+            kind: ask.kind,
+            holder: ask.holder(),
+            credential: *ask.identity.fingerprint(),
             address: ask.connection.peer.ip(),
+            user: ask.identity.user(),
+            target: ask.target,
+            login: ask.login,
         }
+    }
+
+    pub(crate) fn to_key(&self) -> Key {
+        Key {
+            door: self.door,
+            protocol: self.protocol,
+            kind: self.kind,
+            holder: self.holder.clone(),
+            credential: self.credential,
+            address: self.address,
+            user: self.user.clone(),
+            target: self.target.clone(),
+            login: self.login.clone(),
+        }
+    }
+}
+
+/// A probe and its key hash alike, since a reference hashes as what it points to.
+impl Equivalent<Key> for Probe<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        let Key { door, protocol, kind, holder, credential, address, user, target, login } = key;
+        (self.door, self.protocol, self.kind, self.address) == (*door, *protocol, *kind, *address)
+            && self.credential == *credential
+            && self.holder == *holder
+            && (self.user, self.target, self.login) == (user, target, login)
     }
 }
 
@@ -54,6 +89,12 @@ impl Tap {
         (*verified.proof_id() == proof.id()).then_some(Self { verified, proof })
     }
 
+    /// Verifies the proof: one signature.
+    pub(crate) fn verify(proof: &Arc<Proof>, expected: &Expected<'_>) -> Result<Self, ProofError> {
+        let verified = tapgate_proof::verify(proof, expected)?;
+        Ok(Self { verified, proof: Arc::clone(proof) })
+    }
+
     /// What was verified.
     pub const fn verified(&self) -> &VerifiedTap {
         &self.verified
@@ -65,35 +106,24 @@ impl Tap {
     }
 }
 
-/// A verified tap and what it was found good for.
-#[derive(Debug)]
-pub(crate) struct Evidence {
-    pub(crate) tap: Arc<Tap>,
-    /// The last moment at which it may open a session. Compared on every use: the cache's own
-    /// expiry only collects what is over.
-    pub(crate) deadline: UnixTime,
-    /// The snapshot under which `terms` were decided.
-    pub(crate) epoch: u64,
-    pub(crate) terms: Terms,
-}
-
-/// The evidence that is at hand.
-pub(crate) struct Cached(Cache<Key, Arc<Evidence>>);
+/// The evidence that is at hand: verified taps, each as the basis of the grants that it is good for. Whether it
+/// still is, is compared on every use ([`Basis::opens`]); the cache's own expiry only collects what is over.
+pub(crate) struct Cached(Cache<Key, Arc<Basis>>);
 
 impl Cached {
     pub(crate) fn new() -> Self {
         Self(Cache::builder().max_capacity(EVIDENCE_MAX).time_to_live(WINDOW_MAX + Duration::from_secs(1)).build())
     }
 
-    pub(crate) fn get(&self, key: &Key) -> Option<Arc<Evidence>> {
-        self.0.get(key)
+    pub(crate) fn get(&self, probe: &Probe<'_>) -> Option<Arc<Basis>> {
+        self.0.get(probe)
     }
 
-    pub(crate) fn put(&self, key: Key, evidence: Arc<Evidence>) {
-        self.0.insert(key, evidence);
+    pub(crate) fn put(&self, probe: &Probe<'_>, basis: Arc<Basis>) {
+        self.0.insert(probe.to_key(), basis);
     }
 
-    pub(crate) fn drop(&self, key: &Key) {
-        self.0.invalidate(key);
+    pub(crate) fn drop(&self, probe: &Probe<'_>) {
+        self.0.invalidate(probe);
     }
 }

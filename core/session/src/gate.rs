@@ -1,21 +1,20 @@
 //! The gate: one policy, one cache of evidence, one register of live sessions.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use tapgate_audit::Sink;
 use tapgate_model::{Clock, Digest, Kind, Labels, Login, SessionId, TargetName, TargetRef, UserName};
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
 use tapgate_proof::RelyingParty;
 
-use crate::check::Check;
 use crate::evidence::{Cached, Tap};
 use crate::limits::HOLD_MAX;
 use crate::live::Registry;
 use crate::waiting::{WaitKey, Waiting};
-use crate::{Ask, Challenge, Denial, Grant, Prompt, Refusal, Snapshot, Spender, Taps, Verdict, report};
+use crate::{Ask, Challenge, Denial, Grant, Prompt, Refusal, Snapshot, Spender, Taps, Verdict, check, report};
 
 /// What a gate is made of.
 pub struct GateParts {
@@ -50,7 +49,10 @@ struct Inner {
     cached: Cached,
     waiting: Waiting,
     live: Registry,
+    /// How many snapshots were installed.
     epoch: AtomicU64,
+    /// Held while a snapshot is installed.
+    installing: Mutex<()>,
     session_prefix: [u8; 8],
     session_next: AtomicU64,
 }
@@ -99,6 +101,7 @@ impl Gate {
             waiting: Waiting::default(),
             live: Registry::default(),
             epoch: AtomicU64::new(0),
+            installing: Mutex::new(()),
             session_prefix: rand::random(),
             session_next: AtomicU64::new(0),
         }))
@@ -106,12 +109,7 @@ impl Gate {
 
     /// Answers an ask at once: no I/O, no waiting, and nothing allocated where evidence is at hand.
     pub fn check(&self, ask: &Ask<'_>) -> Verdict {
-        self.check_with(ask, None)
-    }
-
-    fn check_with(&self, ask: &Ask<'_>, fresh: Option<&Arc<Tap>>) -> Verdict {
-        let snapshot = self.0.snapshot.load();
-        Check { gate: self, snapshot: &snapshot, ask, now: self.0.clock.now() }.verdict(fresh)
+        check::verdict(self, ask, None)
     }
 
     /// Answers an ask, and where a tap is due and the client can be asked, waits for it.
@@ -143,7 +141,7 @@ impl Gate {
             .await
             .map_err(|_| no_tap("nobody tapped in time; try again".to_owned()))?
             .ok_or_else(|| no_tap("the ceremony was given up; try again".to_owned()))?;
-        match self.check_with(ask, Some(&tap)) {
+        match check::verdict(self, ask, Some(&tap)) {
             Verdict::Grant(grant) => Ok(grant),
             Verdict::Denial(denial) => Err(denial.into()),
             Verdict::Challenge(challenge) => Err(Refusal::from(&challenge)),
@@ -204,11 +202,13 @@ impl Gate {
 
     /// Makes another snapshot the true one, and cuts the live sessions that it no longer allows.
     pub fn install(&self, mut snapshot: Snapshot) {
+        // One at a time, so that the epoch that is counted last is the one that stays.
+        let _one_at_a_time = self.0.installing.lock().unwrap_or_else(PoisonError::into_inner);
+        // The epoch first: from here on no evidence of before opens anything.
         snapshot.epoch = self.0.epoch.fetch_add(1, Ordering::SeqCst) + 1;
-        self.0.snapshot.store(Arc::new(snapshot));
-        // Read back, so that of two installations at once both judge by the one that stayed.
-        let stays = self.0.snapshot.load_full();
-        self.0.live.review(&stays, self.0.clock.now());
+        let snapshot = Arc::new(snapshot);
+        self.0.snapshot.store(Arc::clone(&snapshot));
+        self.0.live.review(&snapshot, self.0.clock.now());
     }
 
     /// What is true now.
@@ -224,6 +224,16 @@ impl Gate {
     /// Cuts every live session, as the gate itself ends.
     pub fn cut_all(&self) {
         self.0.live.cut_all();
+    }
+
+    /// What is true now, for as long as one check takes.
+    pub(crate) fn current(&self) -> Guard<Arc<Snapshot>> {
+        self.0.snapshot.load()
+    }
+
+    /// Which snapshot is true now, for evidence: it is read far quicker than the snapshot itself.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.0.epoch.load(Ordering::SeqCst)
     }
 
     pub(crate) fn cached(&self) -> &Cached {

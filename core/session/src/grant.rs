@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use tapgate_identity::Identity;
-use tapgate_model::{Digest, Login, SessionId, TargetRef, UnixTime};
+use tapgate_model::{Digest, Login, TargetRef, UnixTime};
 use tapgate_policy::Terms;
 
 use crate::evidence::Tap;
 use crate::snapshot::Record;
-use crate::{Ask, ConnectionFacts, Gate};
+use crate::{ConnectionFacts, Gate};
 
 /// The right to open one session to one resolved target.
 ///
@@ -17,57 +17,53 @@ use crate::{Ask, ConnectionFacts, Gate};
 #[must_use = "a grant that is not dialled opens nothing"]
 pub struct Grant {
     pub(crate) gate: Gate,
-    pub(crate) id: SessionId,
+    pub(crate) basis: Arc<Basis>,
+    pub(crate) facts: ConnectionFacts,
+    /// A tap that is good for one session must be spent before the target is dialled.
+    pub(crate) spend: Option<(Digest, UnixTime)>,
+}
+
+/// What a grant rests on. Every session under one piece of evidence shares it, so that a check which
+/// finds evidence copies one pointer.
+pub(crate) struct Basis {
+    /// Who: the holder of the certificate that the evidence is kept for.
     pub(crate) identity: Arc<Identity>,
     pub(crate) record: Arc<Record>,
     pub(crate) login: Login,
-    pub(crate) facts: ConnectionFacts,
     pub(crate) terms: Terms,
     /// The tap that covers the session, where one was due.
     pub(crate) tap: Option<Arc<Tap>>,
-    /// A tap that is good for one session must be spent before the target is dialled.
-    pub(crate) spend: Option<(Digest, UnixTime)>,
+    /// The snapshot under which `record` was found and `terms` were decided.
     pub(crate) epoch: u64,
+    /// The last moment at which it may open a further session, where it may open one at all.
+    pub(crate) deadline: Option<UnixTime>,
 }
 
-/// What the check found out, beside the ask itself.
-pub(crate) struct Found {
-    pub(crate) record: Arc<Record>,
-    pub(crate) terms: Terms,
-    pub(crate) tap: Option<Arc<Tap>>,
-    pub(crate) spend: Option<(Digest, UnixTime)>,
-    pub(crate) epoch: u64,
+impl Basis {
+    /// Whether it still opens sessions: nothing was decided anew since, and its time is not over.
+    pub(crate) fn opens(&self, epoch: u64, now: UnixTime) -> bool {
+        self.epoch == epoch && self.deadline.is_some_and(|deadline| now <= deadline)
+    }
 }
 
 impl Grant {
     /// Makes a grant; only the check calls this.
-    pub(crate) fn new(gate: &Gate, ask: &Ask<'_>, found: Found) -> Self {
-        Self {
-            gate: gate.clone(),
-            id: gate.next_session_id(),
-            identity: Arc::clone(ask.identity),
-            record: found.record,
-            login: ask.login.clone(),
-            facts: ask.connection.clone(),
-            terms: found.terms,
-            tap: found.tap,
-            spend: found.spend,
-            epoch: found.epoch,
-        }
-    }
-
-    /// The session's number.
-    pub const fn session_id(&self) -> SessionId {
-        self.id
+    pub(crate) fn new(
+        gate: &Gate,
+        facts: &ConnectionFacts,
+        basis: Arc<Basis>,
+        spend: Option<(Digest, UnixTime)>,
+    ) -> Self {
+        Self { gate: gate.clone(), basis, facts: facts.clone(), spend }
     }
 
     /// What the session may do and for how long.
-    pub const fn terms(&self) -> &Terms {
-        &self.terms
+    pub fn terms(&self) -> &Terms {
+        &self.basis.terms
     }
 
     /// The target, without its address.
     pub fn target(&self) -> &TargetRef {
-        &self.record.target
+        &self.basis.record.target
     }
 }

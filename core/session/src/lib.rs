@@ -24,7 +24,7 @@
 //! or asked for the target's address:
 //! ```compile_fail,E0616
 //! fn address(grant: &tapgate_session::Grant) -> String {
-//!     grant.record.address.clone()
+//!     grant.basis.record.address.clone()
 //! }
 //! ```
 //! and there is no connection to a target without one:

@@ -89,15 +89,16 @@ impl fmt::Display for EndReason {
 
 impl Entry {
     pub(crate) fn of(grant: Grant) -> Self {
+        let basis = grant.basis;
         Self {
-            id: grant.id,
-            identity: grant.identity,
-            record: grant.record,
-            login: grant.login,
+            id: grant.gate.next_session_id(),
+            identity: Arc::clone(&basis.identity),
+            record: Arc::clone(&basis.record),
+            login: basis.login.clone(),
             facts: grant.facts,
-            terms: grant.terms,
-            tap: grant.tap,
-            epoch: grant.epoch,
+            terms: basis.terms,
+            tap: basis.tap.clone(),
+            epoch: basis.epoch,
             begun: OnceLock::new(),
             cut: watch::channel(None).0,
         }

@@ -18,7 +18,7 @@ use tapgate_proof::{
     verify_chain,
 };
 
-use crate::evidence::Key;
+use crate::evidence::Probe;
 use crate::{
     Ask, ConnectionFacts, Door, Gate, GateParts, Invitation, NoTaps, ProtocolName, Snapshot, SpendError, Spender, Taps,
 };
@@ -214,22 +214,20 @@ impl World {
 
 /// The look-up of one piece of evidence in the gate's own cache and nothing else: what a warm check is
 /// measured against.
-pub struct BareHit {
+pub struct BareHit<'a> {
     gate: Gate,
-    key: Key,
+    probe: Probe<'a>,
 }
 
-impl BareHit {
+impl<'a> BareHit<'a> {
     /// The look-up that a check of this ask makes.
-    pub fn of(gate: &Gate, ask: &Ask<'_>) -> Option<Self> {
-        let snapshot = gate.snapshot();
-        let key = Key::of(ask, snapshot.find(ask.kind, ask.target)?);
-        Some(Self { gate: gate.clone(), key })
+    pub fn of(gate: &Gate, ask: &Ask<'a>) -> Self {
+        Self { gate: gate.clone(), probe: Probe::of(ask) }
     }
 
     /// Looks the evidence up; whether it is there.
     pub fn hit(&self) -> bool {
-        self.gate.cached().get(&self.key).is_some()
+        self.gate.cached().get(&self.probe).is_some()
     }
 }
 

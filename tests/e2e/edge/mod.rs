@@ -1,1 +1,8 @@
 //! The edge: what reaches the gate before anybody is known.
+
+mod bare;
+mod interface;
+mod limits;
+mod operator;
+mod port;
+mod tls;

@@ -1,1 +1,11 @@
 //! Taps: when one is asked for, what it is worth, and what is worth nothing.
+
+mod admin;
+mod cluster;
+mod enrol;
+mod forged;
+mod login;
+mod offline;
+mod replay;
+mod secrets;
+mod tamper;

@@ -5,9 +5,9 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tapgate_lab::{KeyPair, Process, Sshd, SshdOptions, program};
+use tapgate_lab::{KeyPair, Process, SshdOptions, program};
 
-use crate::world::{World, role, until};
+use crate::world::{World, until};
 
 const SOON: Duration = Duration::from_secs(30);
 const NO: &str = "port forwarding is not allowed here";
@@ -24,10 +24,14 @@ fn service() -> Result<u16> {
     Ok(port)
 }
 
+#[expect(clippy::disallowed_methods, reason = "the test reaches ssh's own listener")]
+fn reach(port: u16) -> std::io::Result<TcpStream> {
+    TcpStream::connect(("127.0.0.1", port))
+}
+
 /// All that a port of this machine says after these bytes; empty where it closes at once.
 fn say(port: u16, bytes: &[u8]) -> Result<Vec<u8>> {
-    #[expect(clippy::disallowed_methods, reason = "the test reaches ssh's own listener")]
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    let mut stream = reach(port)?;
     stream.set_read_timeout(Some(SOON))?;
     stream.write_all(bytes)?;
     let mut heard = Vec::new();
@@ -39,13 +43,12 @@ fn say(port: u16, bytes: &[u8]) -> Result<Vec<u8>> {
 /// `tap ssh -N` with this forwarding, listening.
 fn forward(world: &World, option: &str, value: &str, port: u16) -> Result<Process> {
     let process = world.start_ssh("dev1", &["--", "-N", option, value])?;
-    let listens = || Ok(say(port, b"").is_ok());
-    until("ssh to listen", SOON, listens)?;
+    until("ssh to listen", SOON, || Ok(reach(port).is_ok()))?;
     Ok(process)
 }
 
 fn without_forwarding(world: &World) -> Result<()> {
-    world.put(&role("access-dev", "dev", "port_forwarding: false", &Sshd::login()?)).map(drop)
+    world.put(&world.role("access-dev", "dev", "port_forwarding: false")).map(drop)
 }
 
 #[test]
@@ -104,7 +107,7 @@ fn the_users_own_agent_is_forwarded_only_where_the_role_allows_it() -> Result<()
     let look = ["ssh", "-A", &world.at("dev1"), "echo \"[$SSH_AUTH_SOCK]\"; ssh-add -L"].map(str::to_owned);
     let refused = world.jerry.tap(&look)?;
     assert!(refused.stdout.starts_with("[]\n"), "{refused}");
-    world.put(&role("access-dev", "dev", "forward_agent: true", &Sshd::login()?))?;
+    world.put(&world.role("access-dev", "dev", "forward_agent: true"))?;
     let forwarded = world.jerry.tap(&look)?.success()?;
     let keys: Vec<&str> = forwarded.stdout.lines().skip(1).collect();
     assert_eq!(keys, [key.public()], "{forwarded}");

@@ -9,7 +9,7 @@ use crate::world::World;
 
 /// Three megabytes, more than any window on the way, in lines that differ.
 fn much() -> String {
-    (0..100_000).map(|n| format!("line {n:024}\n")).collect()
+    (0..100_000).map(|n| format!("line {n:024}\n")).collect::<Vec<_>>().concat()
 }
 
 #[test]
@@ -82,8 +82,7 @@ fn files_are_copied_unless_the_role_says_no() -> Result<()> {
     assert!(std::fs::read(&copy)? == std::fs::read(&file)?);
     std::fs::remove_file(&copy)?;
 
-    let login = tapgate_lab::Sshd::login()?;
-    world.put(&crate::world::role("access-dev", "dev", "ssh_file_copy: false", &login))?;
+    world.put(&world.role("access-dev", "dev", "ssh_file_copy: false"))?;
     let refused = scp(&world)?;
     assert!(!refused.status.success() && !copy.exists(), "{refused}");
     world.ssh("dev1", &["true"])?.success()?;

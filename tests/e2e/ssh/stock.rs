@@ -56,7 +56,8 @@ fn unknown_and_forbidden_targets_look_the_same_to_the_client_and_not_to_the_log(
     // Nor does a login that the roles do not give tell more.
     let mark = world.mark();
     let ran = world.jerry.ssh(
-        world.options(true, "stranger@dev1", &crate::world::login_files(&world, &world.jerry).ssh_key)
+        world
+            .options(true, "stranger@dev1", &crate::world::login_files(&world, &world.jerry).ssh_key)
             .into_iter()
             .chain(["localhost", "true"].map(str::to_owned)),
     )?;

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tapgate_lab::{KeyPair, Sshd, SshdOptions};
 
-use crate::world::{World, text};
+use crate::world::{World, tapgate, text};
 
 #[test]
 fn a_target_that_is_down_is_said_to_be() -> Result<()> {
@@ -44,7 +44,8 @@ fn a_host_certificate_of_the_pinned_authority_is_enough() -> Result<()> {
     let sshd = Sshd::start(&world.lab, "dev2", options)?;
     let without_key: Vec<_> = sshd.node_yaml().lines().map(str::to_owned).collect();
     let key = without_key.iter().position(|line| line.contains("host_keys:")).unwrap_or_default();
-    let kept = without_key.iter().enumerate().filter(|(n, _)| *n != key && *n != key + 1).map(|(_, line)| line.as_str());
+    let kept =
+        without_key.iter().enumerate().filter(|(n, _)| *n != key && *n != key + 1).map(|(_, line)| line.as_str());
     world.put(&(kept.collect::<Vec<_>>().join("\n") + "\n"))?;
     world.ssh("dev2", &["true"])?.success()?;
     Ok(())
@@ -62,5 +63,24 @@ fn a_target_that_trusts_another_authority_lets_nobody_in() -> Result<()> {
     let failed = world.await_record(mark, "session.end", |_| true)?;
     assert!(text(&failed, "reason").contains("can't be entered"), "{failed}");
     assert!(!sshd.log().contains("Accepted"), "{}", sshd.log());
+    Ok(())
+}
+
+#[test]
+fn the_gate_prints_what_targets_must_trust() -> Result<()> {
+    let world = World::new()?;
+    let config = world.config.display().to_string();
+    let printed = tapgate(&["ca", "--config", &config])?.success()?;
+    assert!(printed.stdout.contains(&format!("# CA pin {}\n", world.pin)), "{printed}");
+    // As it is, it is the file that sshd takes.
+    let sshd = world.target("dev2", SshdOptions { user_cas: vec![printed.stdout], ..world.trusting("dev") })?;
+    world.ssh("dev2", &["true"])?.success()?;
+    drop(sshd);
+
+    let elsewhere = std::fs::read_to_string(&world.config)?.replace("/data\n", "/nowhere\n");
+    let elsewhere = world.lab.write("elsewhere.yaml", &elsewhere)?.display().to_string();
+    let told = tapgate(&["ca", "--config", &elsewhere])?.failure(1)?;
+    assert!(told.stderr.contains("run `tapgate init` first"), "{told}");
+    assert!(!world.lab.path().join("nowhere").exists());
     Ok(())
 }

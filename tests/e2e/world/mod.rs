@@ -8,8 +8,9 @@ mod tapper;
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use tapgate_lab::{Client, Gate, Lab, Process, Ran, Sshd, SshdOptions, own_binary};
+use tapgate_model::Digest;
 
 pub(crate) use log::{event, text, until};
 pub(crate) use people::{copy, files_below, person};
@@ -25,6 +26,8 @@ pub(crate) struct World {
     pub(crate) jerry: Client,
     pub(crate) dev1: Sshd,
     pub(crate) prod3: Sshd,
+    /// Who may log in on the servers: whoever runs the tests.
+    pub(crate) login: String,
     /// The line that targets trust.
     pub(crate) user_ca: String,
     /// What clients know the gate by.
@@ -51,10 +54,10 @@ impl World {
         let target = |name: &str, env: &str| Sshd::start(&lab, name, trusting(&user_ca, env));
         let (dev1, prod3) = (target("dev1", "dev")?, target("prod3", "prod")?);
         let jerry = person(&lab, "jerry")?;
-        let world = Self { olga, jerry, dev1, prod3, user_ca, pin, address, config, gate: Some(gate), lab };
         let login = Sshd::login()?;
-        let roles =
-            [role("access-dev", "dev", "", &login), role("access-prod", "prod", "require_session_mfa: true", &login)];
+        let world = Self { olga, jerry, dev1, prod3, login, user_ca, pin, address, config, gate: Some(gate), lab };
+        let (dev, prod) = (world.role("access-dev", "dev", ""), "require_session_mfa: true");
+        let roles = [dev, world.role("access-prod", "prod", prod)];
         let nodes = [world.dev1.node_yaml(), world.prod3.node_yaml()];
         world.put(&roles.into_iter().chain(nodes).collect::<Vec<_>>().join("---\n"))?;
         world.invite_and_enrol("jerry", &world.jerry, "access-dev,access-prod")?;
@@ -77,12 +80,12 @@ impl World {
         let olga = person(&lab, "olga")?;
         let enrolled = enrol(&olga, &address, &pin, &token)?.success()?;
         let first_pin = pin_in(&enrolled.stdout).context("tap enrol printed no pin")?;
-        Ok(Before { lab, config, address, pin, user_ca, gate, olga, first_pin })
+        Ok(Before { gate, olga, first_pin, config, address, pin, user_ca, lab })
     }
 
     /// `LOGIN@TARGET` for the login that the servers know.
     pub(crate) fn at(&self, target: &str) -> String {
-        format!("{}@{target}", Sshd::login().unwrap())
+        format!("{}@{target}", self.login)
     }
 
     /// jerry's `tap ssh` to its end.
@@ -110,7 +113,17 @@ impl World {
 
     /// olga gives access-prod these options.
     pub(crate) fn put_prod_options(&self, options: &str) -> Result<Ran> {
-        self.put(&role("access-prod", "prod", options, &Sshd::login()?))
+        self.put(&self.role("access-prod", "prod", options))
+    }
+
+    /// A role for the nodes of one environment, with these options.
+    pub(crate) fn role(&self, name: &str, env: &str, options: &str) -> String {
+        let options = if options.is_empty() { String::new() } else { format!("  options: {{ {options} }}\n") };
+        format!(
+            "kind: role\nversion: v7\nmetadata:\n  name: {name}\nspec:\n{options}  allow:\n    node_labels:\n      \
+             env: {env}\n    logins: [{}, nobody]\n",
+            self.login
+        )
     }
 
     /// A further server, with its node document written.
@@ -141,6 +154,12 @@ impl World {
     /// Logs somebody in.
     pub(crate) fn log_in(&self, client: &Client, name: &str) -> Result<()> {
         client.tap(["login", "--gate", &self.address, "--user", name])?.success().map(drop)
+    }
+
+    /// The gate's fingerprint, which statements name.
+    pub(crate) fn fingerprint(&self) -> Result<Digest> {
+        let digits = self.pin.trim_start_matches("sha256:");
+        digits.parse().map_err(|why| anyhow!("{why}"))
     }
 
     /// The running gate.
@@ -189,15 +208,6 @@ pub(crate) struct Before {
     pub(crate) pin: String,
     pub(crate) user_ca: String,
     pub(crate) lab: Lab,
-}
-
-/// A role for the nodes of one environment.
-pub(crate) fn role(name: &str, env: &str, options: &str, login: &str) -> String {
-    let options = if options.is_empty() { String::new() } else { format!("  options: {{ {options} }}\n") };
-    format!(
-        "kind: role\nversion: v7\nmetadata:\n  name: {name}\nspec:\n{options}  allow:\n    node_labels:\n      \
-         env: {env}\n    logins: [{login}, nobody]\n"
-    )
 }
 
 /// Enrols with an invite.

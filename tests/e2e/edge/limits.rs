@@ -1,0 +1,91 @@
+//! Limits before anybody is known: time and number of handshakes.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::bare::{Bare, HANDSHAKE, HANDSHAKES_MAX, SLACK, rest, say};
+use crate::world::until;
+
+/// The begin of a TLS record that announces more than it brings.
+const HALF_HELLO: &[u8] = &[0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03];
+
+/// Holds a connection, saying a byte of `drip` now and then, and answers how long the gate bore it.
+fn borne(mut stream: TcpStream, first: &[u8], drip: Option<u8>) -> Result<Duration> {
+    let start = Instant::now();
+    stream.write_all(first)?;
+    stream.set_read_timeout(Some(Duration::from_millis(300)))?;
+    loop {
+        let mut byte = [0];
+        match stream.read(&mut byte) {
+            Ok(0) => return Ok(start.elapsed()),
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {}
+            Err(_) => return Ok(start.elapsed()),
+        }
+        if let Some(byte) = drip
+            && stream.write_all(&[byte]).is_err()
+        {
+            return Ok(start.elapsed());
+        }
+        anyhow::ensure!(start.elapsed() < HANDSHAKE * 3, "the gate bears it for {:?}", start.elapsed());
+    }
+}
+
+#[test]
+fn silence_and_slow_drips_end_with_the_handshakes_time_and_disturb_nobody() -> Result<()> {
+    let bare = Bare::new()?;
+    let cases: [(&str, &[u8], Option<u8>); 5] = [
+        ("silence", b"", None),
+        ("a byte of TLS", b"\x16", None),
+        ("half a hello", HALF_HELLO, None),
+        ("a hello in drips", HALF_HELLO, Some(7)),
+        ("half a method", b"G", None),
+    ];
+    let started: Vec<_> = cases
+        .into_iter()
+        .map(|(what, first, drip)| Ok((what, bare.dial()?, first, drip)))
+        .collect::<Result<Vec<_>>>()?
+        .into_iter()
+        .map(|(what, stream, first, drip)| (what, thread::spawn(move || borne(stream, first, drip))))
+        .collect();
+    while !started.iter().all(|(_, thread)| thread.is_finished()) {
+        bare.is_well()?;
+        thread::sleep(Duration::from_millis(300));
+    }
+    for (what, thread) in started {
+        let borne = thread.join().expect("the thread does not panic")?;
+        assert!(borne < HANDSHAKE + SLACK, "{what}: {borne:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn one_address_has_a_limit_of_handshakes_that_is_released_again() -> Result<()> {
+    let bare = Bare::new()?;
+    let mut held = (0..HANDSHAKES_MAX).map(|_| bare.dial()).collect::<Result<Vec<_>>>()?;
+    for stream in &mut held {
+        stream.write_all(b"\x16")?;
+    }
+    // The limit is reached once the gate has taken all of them from its queue.
+    let refused = || -> Result<bool> {
+        let mut stream = bare.dial()?;
+        stream.set_read_timeout(Some(Duration::from_millis(500)))?;
+        Ok(rest(&mut stream).is_ok_and(|answer| answer.is_empty()))
+    };
+    until("a refusal of the sixty-fifth", SLACK, refused)?;
+    assert!(bare.gate.process().stderr().contains("too many handshakes from its address"));
+
+    drop(held.pop());
+    drop(held.pop());
+    until("room after two have gone", SLACK, || Ok(bare.is_well().is_ok()))?;
+    drop(held);
+    for _ in 0..HANDSHAKES_MAX * 2 {
+        let mut stream = bare.dial()?;
+        assert!(say(&mut stream, b"GET / HTTP/1.1\r\n\r\n")?.starts_with("HTTP/1.1 308"));
+    }
+    bare.is_well()
+}
