@@ -22,7 +22,7 @@ static ALLOCATOR: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
 const WARM_BATCH: u32 = 2_000;
 
 /// How many cold checks a batch has; each has an identity of its own, made beforehand.
-const COLD_BATCH: u32 = 64;
+const COLD_BATCH: u32 = 20;
 
 /// How many roles the policy has.
 const ROLES: u32 = 100;

@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn disturbed_rounds_do_not_count() {
         let round = |n: u32| {
-            let noise = if n % 3 == 0 { 900.0 } else { f64::from(n % 5) };
+            let noise = if n.is_multiple_of(3) { 900.0 } else { f64::from(n % 5) };
             Round { a: [200.0 + noise, 201.0], b: [100.0, 101.0 + noise] }
         };
         let found = weigh(&(0..60).map(round).collect::<Vec<_>>());

@@ -183,7 +183,8 @@ impl Book {
                 .map(|(side, cost)| format!("{side}: {}", Unit::Nanoseconds.text(cost.value)))
                 .collect();
             let sides = if sides.is_empty() { String::new() } else { format!(" ({})", sides.join("; ")) };
-            let (found, goal, what) = (figure.found_text(), figure.goal_text(), &figure.what);
+            let missed = if figure.misses() { " (missed)" } else { "" };
+            let (found, goal, what) = (figure.found_text(), figure.goal_text() + missed, &figure.what);
             // Writing to a String does not fail.
             writeln!(page, "| `{name}` | {found} | {goal} | {what}{sides} |").unwrap_or_default();
         }

@@ -68,9 +68,10 @@ Usage: cargo xtask setup
 Example: cargo xtask setup";
 
 const BENCH: &str = "\
-Run the benchmarks; the arguments go to them.
+Run the benchmarks: all figures, or those whose names hold one of the arguments. What they find is printed,
+and written into docs/benchmarks.md and docs/benchmarks.json. Fails when a goal is missed for certain.
 
-Usage: cargo xtask bench [FILTER]
+Usage: cargo xtask bench [FILTER]...
 
 Example: cargo xtask bench check";
 

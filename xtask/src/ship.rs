@@ -31,10 +31,12 @@ pub(crate) fn demo(arguments: &[String]) -> Result<()> {
     Err(error).with_context(|| format!("cannot start {}", gate.display()))
 }
 
-/// Runs the benchmarks.
+/// Runs the benchmarks, and has them write what they find into docs/.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
-    let mut command = cargo::cargo(&["bench", "-p", "tapgate-benches", "--"])?;
-    cargo::run("benchmarks (a release build comes first)", command.args(arguments))
+    let docs = cargo::root()?.join("docs");
+    // Of two benches the second runs as well when the first has missed its goal.
+    let mut command = cargo::cargo(&["bench", "-p", "tapgate-benches", "--benches", "--no-fail-fast", "--"])?;
+    cargo::run("benchmarks (a release build comes first)", command.arg("--write").arg(docs).args(arguments))
 }
 
 /// Builds for release and collects the result.

@@ -16,11 +16,17 @@ pub fn challenge(random: &[u8; 32], statement_der: &[u8]) -> [u8; 32] {
 
 /// The SHA-256 of these parts, one after another.
 pub(crate) fn sha256(parts: &[&[u8]]) -> Digest {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for part in parts {
-        context.update(part);
-    }
+    // At once is quicker than piece by piece.
+    let digest = if let [whole] = parts {
+        digest::digest(&digest::SHA256, whole)
+    } else {
+        let mut context = digest::Context::new(&digest::SHA256);
+        for part in parts {
+            context.update(part);
+        }
+        context.finish()
+    };
     let mut bytes = [0; 32];
-    bytes.copy_from_slice(context.finish().as_ref());
+    bytes.copy_from_slice(digest.as_ref());
     Digest::from_bytes(bytes)
 }
