@@ -127,7 +127,7 @@ impl Authority {
     }
 
     fn record_deed(&self, given: &Given, deed: &Deed) {
-        let action = given.tap.statement().parts().action.unwrap_or(*given.tap.proof_id());
+        let action = given.tap.statement().parts().action.unwrap_or_else(|| given.proof.id());
         let by = &given.pending.user;
         for step in &deed.plan.steps {
             let (kind, name) = (step.kind.as_str(), step.name.as_str());

@@ -37,7 +37,6 @@ pub struct Expected<'a> {
 pub struct VerifiedTap {
     statement: Statement,
     credential_id: Vec<u8>,
-    proof_id: Digest,
     flags: Flags,
     sign_count: u32,
 }
@@ -51,11 +50,6 @@ impl VerifiedTap {
     /// The credential that signed it.
     pub fn credential_id(&self) -> &[u8] {
         &self.credential_id
-    }
-
-    /// The proof's id, by which a proof for one use is spent.
-    pub const fn proof_id(&self) -> &Digest {
-        &self.proof_id
     }
 
     /// Whether the authenticator verified its user, by a PIN or a fingerprint.
@@ -96,7 +90,6 @@ pub fn verify(proof: &Proof, expected: &Expected<'_>) -> Result<VerifiedTap, Pro
     Ok(VerifiedTap {
         statement,
         credential_id: proof.credential_id.clone(),
-        proof_id: proof.id(),
         flags: authenticator.flags,
         sign_count: authenticator.sign_count,
     })

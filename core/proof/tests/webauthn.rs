@@ -56,7 +56,7 @@ fn both_accept_the_bound_and_refuse_the_unbound(mut authenticator: impl Authenti
             assert_eq!(theirs.user_verified(), ours.user_verified());
             assert_eq!(theirs.counter(), ours.sign_count());
             assert_eq!(ours.credential_id(), passkey.cred_id().as_slice());
-            assert_eq!(Proof::from_der(&proof.to_der()?)?.id(), *ours.proof_id());
+            assert_eq!(Proof::from_der(&proof.to_der()?)?.id(), proof.id());
         } else {
             assert!(matches!(theirs, Err(WebauthnError::MismatchedChallenge)), "{theirs:?}");
             assert_eq!(ours.err(), Some(ProofError::Challenge));

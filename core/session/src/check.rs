@@ -107,7 +107,7 @@ impl Check<'_> {
                 self.challenge(record, because)
             }
             Weighed::Once(until) => {
-                let spend = Some((*tap.verified().proof_id(), until));
+                let spend = Some((tap.proof().id(), until));
                 let basis = self.basis(record, terms, Some(tap), None);
                 Verdict::Grant(Grant::new(self.gate, self.ask.connection, basis, spend))
             }

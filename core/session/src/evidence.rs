@@ -84,13 +84,8 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Both together; `None` when the tap was verified from another proof.
-    pub fn new(verified: VerifiedTap, proof: Arc<Proof>) -> Option<Self> {
-        (*verified.proof_id() == proof.id()).then_some(Self { verified, proof })
-    }
-
     /// Verifies the proof: one signature.
-    pub(crate) fn verify(proof: &Arc<Proof>, expected: &Expected<'_>) -> Result<Self, ProofError> {
+    pub fn verify(proof: &Arc<Proof>, expected: &Expected<'_>) -> Result<Self, ProofError> {
         let verified = tapgate_proof::verify(proof, expected)?;
         Ok(Self { verified, proof: Arc::clone(proof) })
     }

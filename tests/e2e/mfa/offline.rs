@@ -43,7 +43,7 @@ fn the_proof_of_a_session_verifies_offline() -> Result<()> {
     assert_eq!(parts.targets.len(), 1);
     assert_eq!(parts.targets[0].target.name.as_str(), "prod3");
     assert_eq!(Some(parts.targets[0].target.uid), facts.uid);
-    assert_eq!(*verified.proof_id(), tap.proof_id);
+    assert_eq!(proof.id(), tap.proof_id);
 
     // olga's key did not make it.
     let (_, olgas) = known.iter().find(|(_, key)| key.user.as_str() == "olga").context("olga has no key")?;

@@ -21,7 +21,6 @@ fn an_honest_tap_verifies_with_every_algorithm() {
         let tap = judge(&key, &proof, |_| ()).unwrap();
         assert_eq!(tap.statement().parts(), &parts());
         assert_eq!(tap.credential_id(), key.credential_id());
-        assert_eq!(*tap.proof_id(), proof.id());
         assert!(tap.user_verified() && tap.flags().user_present() && !tap.flags().backed_up());
         assert_eq!((tap.sign_count(), tap.flags().bits()), (0, 0b101));
         let read = Proof::from_der(&proof.to_der().unwrap()).unwrap();
@@ -251,6 +250,7 @@ fn the_twin_of_a_signature_is_no_second_proof() {
     let proof = honest(&key);
     let twin = Proof { signature: super::encoding::twin(&proof.signature), ..proof.clone() };
     assert_ne!(twin, proof);
-    assert_eq!(*judge(&key, &twin, |_| ()).unwrap().proof_id(), proof.id());
+    assert!(judge(&key, &twin, |_| ()).is_ok());
+    assert_eq!(twin.id(), proof.id());
     assert_eq!(twin.to_der(), proof.to_der());
 }

@@ -41,7 +41,7 @@ fn tap(world: &World, number: u8) -> Arc<Tap> {
         user_verification: false,
         at: world.clock.now(),
     };
-    Arc::new(Tap::new(tapgate_proof::verify(&proof, &expected).unwrap(), proof).unwrap())
+    Arc::new(Tap::verify(&proof, &expected).unwrap())
 }
 
 async fn open(world: &World, number: u8) -> Result<(), String> {
