@@ -43,8 +43,10 @@ pub enum Deed<'a> {
         /// Whether the gate says that the window may be used again.
         reusable: bool,
     },
-    /// An administrator's request whose body has this SHA-256.
+    /// A request whose body has this SHA-256: an administrator's, or one about the user's own devices.
     Admin(Digest),
+    /// A further security key of the user's own, whose registration has this digest.
+    AddDevice(Digest),
     /// An administrator's invite. The tap signs the user, this SHA-256 of the request, and the
     /// terms that the gate adds: the hash of the secret, and from when till when.
     Invite {
@@ -99,6 +101,7 @@ fn compare(parts: &StatementParts, wish: &Wish<'_>, terms: Option<&InviteTerms>)
     match &wish.deed {
         Deed::Login(action) => action_only(parts, Purpose::Login, Some(*action)),
         Deed::Admin(action) => action_only(parts, Purpose::Admin, Some(*action)),
+        Deed::AddDevice(action) => action_only(parts, Purpose::AddDevice, Some(*action)),
         Deed::Invite { user, request } => {
             let invite =
                 terms.and_then(|terms| invite(user, *request, terms)).ok_or_else(|| lie("an invite without terms"))?;
@@ -281,6 +284,11 @@ mod tests {
         assert!(refusal(session_parts(), Deed::Admin(ACTION)).is_some());
         assert!(refusal(admin_parts(), Deed::Login(ACTION)).is_some());
         assert!(refusal(admin_parts(), Deed::Admin(KEY)).is_some());
+        assert!(refusal(admin_parts(), Deed::AddDevice(ACTION)).is_some());
+        let device = StatementParts { purpose: Purpose::AddDevice, ..admin_parts() };
+        assert_eq!(refusal(device.clone(), Deed::AddDevice(ACTION)), None);
+        assert!(refusal(device.clone(), Deed::AddDevice(KEY)).is_some(), "another key");
+        assert!(refusal(device, Deed::Admin(ACTION)).is_some());
     }
 
     #[test]

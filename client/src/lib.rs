@@ -11,6 +11,7 @@ pub mod keys;
 pub mod limits;
 pub mod login;
 pub mod profile;
+pub mod registration;
 pub mod session;
 pub mod solver;
 pub mod ssh;

@@ -47,3 +47,6 @@ pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 
 /// The largest password that is read from a file or from standard input.
 pub const PASSWORD_BYTES_MAX: u64 = 1024;
+
+/// How often a first one-time code is asked for: the gate takes as many.
+pub const OTP_CONFIRM_TRIES: u8 = 3;

@@ -1,7 +1,7 @@
 //! Login, enrolment and logout: how the client comes to its certificates and parts with them.
 
 use tapgate_api::{
-    Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, Find, LoginBegin, LoginCertificates, path,
+    Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, Find, LoginBegin, LoginCertificates, OtpLogin, path,
 };
 use tapgate_model::{Clock as _, SystemClock, UnixTime, UserName};
 use zeroize::{Zeroize as _, Zeroizing};
@@ -35,7 +35,7 @@ pub fn first_trust(home: &Home, gate: Option<&GateAddr>, pin: Option<CaPin>) -> 
 /// Logs in and keeps what comes of it.
 pub async fn login(
     home: &Home,
-    mut profile: Profile,
+    profile: Profile,
     user: UserName,
     password: Zeroizing<String>,
     solver: &mut dyn Solver,
@@ -56,12 +56,46 @@ pub async fn login(
     let checked = Checked::new(ceremony?, &wish)?;
     let assertion = checked.tap(&ceremony::origin(&profile.gate, &find.auth)?, solver)?;
     let certificates: LoginCertificates = http.post(path::LOGIN_FINISH, &assertion).await?;
-    accept(&profile, &user, &keys, &certificates)?;
+    keep(home, profile, user, &find, &keys, certificates).await
+}
 
+/// Logs in with a one-time code in place of a tap.
+pub async fn login_otp(
+    home: &Home,
+    profile: Profile,
+    user: UserName,
+    password: Zeroizing<String>,
+    code: &str,
+) -> Result<Profile> {
+    let http = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin));
+    let find: Find = http.get(path::FIND, &[]).await?;
+    let keys = LoginKeys::generate()?;
+    let mut login = OtpLogin {
+        user: user.to_string(),
+        password: password.as_str().to_owned(),
+        code: code.to_owned(),
+        tls_public_key: to_base64(&keys.tls_spki()),
+        ssh_public_key: keys.ssh_line()?,
+    };
+    let certificates: Result<LoginCertificates> = http.post(path::LOGIN_OTP, &login).await;
+    login.password.zeroize();
+    login.code.zeroize();
+    keep(home, profile, user, &find, &keys, certificates?).await
+}
+
+async fn keep(
+    home: &Home,
+    mut profile: Profile,
+    user: UserName,
+    find: &Find,
+    keys: &LoginKeys,
+    certificates: LoginCertificates,
+) -> Result<Profile> {
+    accept(&profile, &user, keys, &certificates)?;
     let folder = home.make_keys(&profile.gate)?;
     keys.save(&LoginFiles::within(&folder), &certificates)?;
     profile.user = Some(user);
-    profile.cluster = Some(find.cluster_name);
+    profile.cluster = Some(find.cluster_name.clone());
     profile.roles = certificates.roles;
     profile.logins = certificates.logins;
     profile.expires = Some(UnixTime::from_secs(certificates.expires));
@@ -117,6 +151,7 @@ pub async fn logout(home: &Home, mut profile: Profile) -> Result<()> {
     home.save(&profile)
 }
 
-async fn forget_windows(home: &Home) -> Result<()> {
+/// Closes every window of this home.
+pub async fn forget_windows(home: &Home) -> Result<()> {
     AgentClient::of(home)?.clear().await
 }

@@ -13,9 +13,9 @@ use tapgate_model::{Kind, Login, TargetName, UserName};
 use tapgate_policy::{ResourceKind, SecondFactor, Verb};
 
 use super::reply::{Reply, blocking, body, identity};
-use super::{App, Caller, openapi};
+use super::{App, Caller, device, openapi};
 
-type Shared = State<Arc<App>>;
+pub(super) type Shared = State<Arc<App>>;
 
 /// The oldest client whose words the gate still understands.
 const MIN_CLIENT_VERSION: &str = "0.1.0";
@@ -28,6 +28,13 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(path::LOGIN_FINISH, post(login_finish))
         .route(path::ENROL_BEGIN, post(enrol_begin))
         .route(path::ENROL_FINISH, post(enrol_finish))
+        .route(path::LOGIN_OTP, post(login_otp))
+        .route(path::DEVICES, get(device::list).post(device::begin))
+        .route(path::DEVICE_REGISTER, post(device::register))
+        .route(path::DEVICE_FINISH, post(device::finish))
+        .route(path::DEVICE_CHANGE, post(device::change_begin))
+        .route(path::DEVICE_CHANGE_FINISH, post(device::change_finish))
+        .route(path::DEVICE_OTP, post(device::otp))
         .route(path::TARGETS, get(targets))
         .route(path::SESSION_BEGIN, post(session_begin))
         .route(path::SESSION_FINISH, post(session_finish))
@@ -72,6 +79,13 @@ pub(super) async fn login_begin(State(app): Shared, Extension(caller): Extension
     responses((status = 200, body = tapgate_api::LoginCertificates), (status = 401, body = tapgate_api::ApiError)))]
 pub(super) async fn login_finish(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
     blocking(&app, move |app| app.authority.login_finish(&body(&bytes)?, caller.peer.ip())).await
+}
+
+/// Logs in with a password and a one-time code, where the cluster accepts them.
+#[utoipa::path(post, path = "/v1/login/otp", request_body = tapgate_api::OtpLogin,
+    responses((status = 200, body = tapgate_api::LoginCertificates), (status = 401, body = tapgate_api::ApiError)))]
+pub(super) async fn login_otp(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    blocking(&app, move |app| app.authority.login_otp(&body(&bytes)?, caller.peer.ip())).await
 }
 
 /// Shows an invite.
@@ -240,7 +254,7 @@ const fn factor(factor: SecondFactor) -> &'static str {
 
 /// Reads what is true now out of the store and makes the gate judge by it. One at a time, so that
 /// an older state can't overwrite a newer one.
-fn install(app: &App) -> Result<(), Fault> {
+pub(super) fn install(app: &App) -> Result<(), Fault> {
     let _one_at_a_time = app.installing.lock().unwrap_or_else(PoisonError::into_inner);
     app.gate.install(app.authority.snapshot().map_err(Fault::internal)?);
     Ok(())

@@ -1,6 +1,7 @@
 //! The gate's own interface: `/v1` over HTTP/1.1 in TLS.
 
 mod api;
+mod device;
 mod openapi;
 mod reply;
 

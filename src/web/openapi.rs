@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::api;
+use super::{api, device};
 
 /// The whole of `/v1`.
 #[derive(OpenApi)]
@@ -15,8 +15,16 @@ use super::api;
         api::find,
         api::login_begin,
         api::login_finish,
+        api::login_otp,
         api::enrol_begin,
         api::enrol_finish,
+        device::list,
+        device::begin,
+        device::register,
+        device::finish,
+        device::change_begin,
+        device::change_finish,
+        device::otp,
         api::targets,
         api::session_begin,
         api::session_finish,

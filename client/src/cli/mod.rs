@@ -4,6 +4,8 @@ pub mod admin;
 pub mod edit;
 pub mod invite;
 pub mod lock;
+pub mod mfa;
+pub mod otp;
 pub mod output;
 pub mod password;
 pub mod resources;
@@ -35,7 +37,7 @@ pub struct Global {
     /// The gate, as HOST:PORT; without it, the one that was logged in to last
     #[arg(long, global = true, env = "TAP_GATE", value_name = "HOST:PORT")]
     pub gate: Option<GateAddr>,
-    /// How to tap; this client can do a security key (auto, cross-platform)
+    /// How to tap; this client can do a security key (auto, cross-platform), and codes for login (otp)
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "MODE")]
     pub mfa_mode: MfaMode,
     /// A file that acts as the security key, for tests and demos only
@@ -112,6 +114,15 @@ impl Context {
     /// Whoever answers taps.
     pub fn solver(&self) -> Result<Box<dyn Solver>> {
         self.global.solver()
+    }
+
+    /// Whoever answers for a key that is new: the software key in this file, or the hardware.
+    pub fn new_key(&self, software_key: Option<PathBuf>) -> Result<Box<dyn Solver>> {
+        if software_key.is_none() && self.global.software_key.is_some() {
+            return Err(Failure::new("the software key is registered already")
+                .advise("name a file for the new one with --new-software-key PATH, or leave --software-key away"));
+        }
+        solver::choose(self.global.mfa_mode, software_key)
     }
 
     /// How lists are written.

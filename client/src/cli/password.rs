@@ -1,7 +1,7 @@
 //! Where a password comes from: the terminal, a file, or standard input.
 
 use std::fs::File;
-use std::io::{Read, stdin};
+use std::io::{BufRead, BufReader, stdin};
 
 use zeroize::Zeroizing;
 
@@ -27,11 +27,12 @@ pub fn choose(from_stdin: bool, prompt: &str) -> Result<Zeroizing<String>> {
 
 fn unattended(from_stdin: bool) -> Result<Option<Zeroizing<String>>> {
     if from_stdin {
+        // No more than the line: what follows may be a one-time code.
         return first_line(stdin().lock(), "standard input").map(Some);
     }
     let Some(path) = std::env::var_os("TAP_PASSWORD_FILE").filter(|path| !path.is_empty()) else { return Ok(None) };
     let file = File::open(&path).act(|| format!("{} cannot be read", path.display()))?;
-    first_line(file, &path.display().to_string()).map(Some)
+    first_line(BufReader::new(file), &path.display().to_string()).map(Some)
 }
 
 fn ask(prompt: &str) -> Result<Zeroizing<String>> {
@@ -41,11 +42,11 @@ fn ask(prompt: &str) -> Result<Zeroizing<String>> {
     Ok(Zeroizing::new(password))
 }
 
-fn first_line(reader: impl Read, name: &str) -> Result<Zeroizing<String>> {
+pub(super) fn first_line(reader: impl BufRead, name: &str) -> Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
-    reader.take(PASSWORD_BYTES_MAX).read_to_string(&mut text).act(|| format!("{name} cannot be read"))?;
+    reader.take(PASSWORD_BYTES_MAX).read_line(&mut text).act(|| format!("{name} cannot be read"))?;
     let line = Zeroizing::new(text.lines().next().unwrap_or_default().to_owned());
-    if line.is_empty() { Err(Failure::new(format!("there is no password in {name}"))) } else { Ok(line) }
+    if line.is_empty() { Err(Failure::new(format!("there is nothing in {name}"))) } else { Ok(line) }
 }
 
 #[cfg(test)]

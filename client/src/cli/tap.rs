@@ -7,11 +7,13 @@ use tapgate_api::{EnrolBegin, TargetEntry, Targets, path};
 use tapgate_model::{Clock as _, SystemClock, UnixTime, UserName};
 use zeroize::Zeroize as _;
 
-use super::{Context, Global, output, password};
+use super::mfa::{self, Mfa};
+use super::{Context, Global, otp, output, password};
 use crate::error::{Failure, Result};
 use crate::gate_addr::CaPin;
 use crate::login;
 use crate::profile::{Home, Profile};
+use crate::solver::MfaMode;
 use crate::ssh::destination::{Destination, Tail};
 use crate::{agent, ssh};
 
@@ -79,6 +81,9 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "TARGET")]
         words: Vec<String>,
     },
+    /// Manage your security keys, and one-time codes for login
+    #[command(subcommand, after_help = "Example:\n  tap mfa ls")]
+    Mfa(Mfa),
     /// Carry a protocol's bytes to the gate
     #[command(subcommand, after_help = "Example:\n  ssh -o ProxyCommand='tap proxy ssh %r' jerry@prod3@localhost")]
     Proxy(Proxy),
@@ -126,6 +131,7 @@ pub async fn run(args: Tap) -> Result<u8> {
             Destination::parse(&destination, context.user()?)?;
             ssh::tunnel::run(&context.tls()?).await
         }
+        Command::Mfa(command) => mfa::run(&Context::new(&global, user.as_ref())?, command).await,
         Command::Agent { socket } => agent::server::run(&socket).await,
         Command::Completions { shell } => super::completions(Tap::command(), shell),
     }?;
@@ -138,6 +144,12 @@ async fn log_in(global: &Global, user: Option<UserName>, trust: Trust) -> Result
     let user = user
         .or_else(|| profile.user.clone())
         .ok_or_else(|| Failure::new("nobody is named to log in").advise("pass --user NAME"))?;
+    if global.mfa_mode == MfaMode::Otp {
+        let password = password::read(trust.password_stdin, &format!("Password of {user} at {}: ", profile.gate))?;
+        let code = otp::ask("Code of your authenticator app: ")?;
+        let profile = login::login_otp(&home, profile, user, password, &code).await?;
+        return show_profile(global, &profile);
+    }
     // Asked for first: without a key the password is typed for nothing.
     let mut solver = global.solver()?;
     let password = password::read(trust.password_stdin, &format!("Password of {user} at {}: ", profile.gate))?;
@@ -236,6 +248,13 @@ mod tests {
             "tap enrol --gate localhost:3080 --token -DyY_x --device-name yubi",
             "tap --no-agent ssh jerry@prod3",
             "tap agent /tmp/x",
+            "tap mfa ls",
+            "tap mfa add --name blue",
+            "tap mfa add --name blue --new-software-key /tmp/key",
+            "tap mfa add --otp",
+            "tap mfa rm blue",
+            "tap mfa rename blue green",
+            "tap login --mfa-mode=otp",
         ] {
             assert!(Tap::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }

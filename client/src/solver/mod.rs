@@ -60,6 +60,10 @@ impl MfaMode {
 
 /// The solver that the flags and this build allow.
 pub fn choose(mode: MfaMode, software_key: Option<PathBuf>) -> Result<Box<dyn Solver>> {
+    if mode == MfaMode::Otp {
+        return Err(Failure::new("per-session MFA is not satisfied by 'otp' devices")
+            .advise("one-time codes are for tap login alone; use a security key, with --mfa-mode=cross-platform"));
+    }
     if !matches!(mode, MfaMode::Auto | MfaMode::CrossPlatform) {
         return Err(Failure::new(format!("this client cannot do --mfa-mode={} yet", mode.as_str()))
             .advise("use --mfa-mode=cross-platform with a security key"));
@@ -91,11 +95,13 @@ mod tests {
 
     #[test]
     fn modes_that_are_not_there_say_so() {
-        for mode in [MfaMode::Platform, MfaMode::Browser, MfaMode::Sso, MfaMode::Otp] {
+        for mode in [MfaMode::Platform, MfaMode::Browser, MfaMode::Sso] {
             let error = choose(mode, Some("/x".into())).err().map(|e| e.to_string()).unwrap_or_default();
             let expect = format!("this client cannot do --mfa-mode={} yet", mode.as_str());
             assert!(error.starts_with(&expect), "{error}");
         }
+        let error = choose(MfaMode::Otp, Some("/x".into())).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.starts_with("per-session MFA is not satisfied by 'otp' devices"), "{error}");
         assert!(choose(MfaMode::Auto, Some("/x".into())).is_ok());
     }
 }

@@ -4,6 +4,7 @@
 
 mod admin;
 mod ceremony;
+mod device;
 mod discovery;
 mod session;
 
@@ -13,6 +14,10 @@ pub use admin::{
 pub use ceremony::{
     Assertion, Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, InviteTerms,
     LoginBegin, LoginCertificates,
+};
+pub use device::{
+    Device, DeviceAction, DeviceBegin, DeviceChallenge, DeviceOutcome, DeviceRegister, Devices,
+    OtpConfirm, OtpLogin, OtpSecret,
 };
 pub use discovery::{Find, FindAuth, FindProxy, FindSsh};
 pub use session::{
@@ -42,10 +47,24 @@ pub mod path {
     pub const LOGIN_BEGIN: &str = "/v1/login";
     /// `POST`, no certificate: [`crate::Assertion`] → [`crate::LoginCertificates`].
     pub const LOGIN_FINISH: &str = "/v1/login/finish";
+    /// `POST`, no certificate: [`crate::OtpLogin`] → [`crate::LoginCertificates`].
+    pub const LOGIN_OTP: &str = "/v1/login/otp";
     /// `POST`, no certificate: [`crate::EnrolBegin`] → [`crate::EnrolChallenge`].
     pub const ENROL_BEGIN: &str = "/v1/enrol";
     /// `POST`, no certificate: [`crate::EnrolFinish`] → [`crate::Enrolled`].
     pub const ENROL_FINISH: &str = "/v1/enrol/finish";
+    /// `GET`, login certificate: [`crate::Devices`]; `POST`: [`crate::DeviceBegin`] → [`crate::DeviceChallenge`].
+    pub const DEVICES: &str = "/v1/devices";
+    /// `POST`, login certificate: [`crate::DeviceRegister`] → [`crate::Ceremony`], for a key that is registered.
+    pub const DEVICE_REGISTER: &str = "/v1/devices/register";
+    /// `POST`, login certificate: [`crate::Assertion`] → [`crate::DeviceOutcome`].
+    pub const DEVICE_FINISH: &str = "/v1/devices/finish";
+    /// `POST`, login certificate: [`crate::DeviceAction`] → [`crate::Ceremony`].
+    pub const DEVICE_CHANGE: &str = "/v1/devices/change";
+    /// `POST`, login certificate: [`crate::Assertion`] → [`crate::DeviceOutcome`].
+    pub const DEVICE_CHANGE_FINISH: &str = "/v1/devices/change/finish";
+    /// `POST`, login certificate: [`crate::OtpConfirm`] → [`crate::DeviceOutcome`].
+    pub const DEVICE_OTP: &str = "/v1/devices/otp";
     /// `GET`, login certificate: [`crate::Targets`].
     pub const TARGETS: &str = "/v1/targets";
     /// `POST`, login certificate: [`crate::SessionBegin`] → [`crate::Requirement`].

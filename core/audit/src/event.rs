@@ -102,6 +102,8 @@ pub enum Event {
         user: UserName,
         /// From where.
         peer: SocketAddr,
+        /// With which second factor: `webauthn` or `otp`.
+        method: Text,
     },
     /// A sign-in failed, or a certificate was refused.
     #[serde(rename = "auth.login_failed")]
@@ -126,6 +128,22 @@ pub enum Event {
         link: Text,
         /// The tap that vouches for it; a pinned device has none.
         proof: Option<TapRecord>,
+    },
+    /// A user removed or renamed a device, or added one-time codes.
+    #[serde(rename = "auth.device")]
+    DeviceChanged {
+        /// Whose.
+        user: UserName,
+        /// `webauthn` or `otp`.
+        kind: Text,
+        /// What the user calls the device; after a change of name, the new one.
+        name: Text,
+        /// What was done.
+        change: Change,
+        /// The digest of what was done, which the tap signs.
+        action: Digest,
+        /// The tap.
+        proof: TapRecord,
     },
     /// A resource was created, updated or deleted.
     #[serde(rename = "admin.changed")]

@@ -64,9 +64,14 @@ impl Event {
         Self::MfaFailed { user, purpose: purpose.into(), ceremony: ceremony.into(), targets, reason: reason.into() }
     }
 
-    /// Somebody signed in.
+    /// Somebody signed in with a tap.
     pub fn login(user: UserName, peer: SocketAddr) -> Self {
-        Self::Login { user, peer }
+        Self::login_by(user, peer, "webauthn")
+    }
+
+    /// Somebody signed in with this second factor.
+    pub fn login_by(user: UserName, peer: SocketAddr, method: impl Into<Text>) -> Self {
+        Self::Login { user, peer, method: method.into() }
     }
 
     /// A sign-in failed; the user is whoever the peer claimed to be.
@@ -84,6 +89,18 @@ impl Event {
     ) -> Self {
         let credential_id = URL_SAFE_NO_PAD.encode(credential_id).into();
         Self::Enrolled { user, credential_id, name: name.into(), link: link.into(), proof }
+    }
+
+    /// A user changed a device of theirs with a tap over the change's digest.
+    pub fn device_changed(
+        user: UserName,
+        kind: impl Into<Text>,
+        name: impl Into<Text>,
+        change: Change,
+        action: Digest,
+        proof: TapRecord,
+    ) -> Self {
+        Self::DeviceChanged { user, kind: kind.into(), name: name.into(), change, action, proof }
     }
 
     /// A user changed a resource with a tap over the change's digest.
@@ -138,6 +155,7 @@ impl Event {
             Self::Login { .. } => "auth.login",
             Self::LoginFailed { .. } => "auth.login_failed",
             Self::Enrolled { .. } => "auth.enrolled",
+            Self::DeviceChanged { .. } => "auth.device",
             Self::ResourceChanged { .. } => "admin.changed",
             Self::InviteCreated { .. } => "auth.invite",
             Self::GateStarted { .. } => "gate.started",

@@ -42,6 +42,8 @@ fn all() -> Vec<(&'static str, Event)> {
         ("mfa.succeeded", Event::mfa_succeeded(ann(), "session", "c1", targets(), tap())),
         ("mfa.failed", Event::mfa_failed(ann(), "session", "c1", targets(), "expired")),
         ("auth.login", Event::login(ann(), peer)),
+        ("auth.login", Event::login_by(ann(), peer, "otp")),
+        ("auth.device", Event::device_changed(ann(), "webauthn", "blue key", Change::Deleted, action, tap())),
         ("auth.login_failed", Event::login_failed("nobody", peer, "no such user")),
         ("auth.enrolled", Event::enrolled(ann(), b"id", "blue key", "invite", Some(tap()))),
         ("admin.changed", Event::resource_changed(ann(), "role", "dev", Change::Updated, action, tap())),

@@ -38,7 +38,7 @@ impl Authority {
         let deed = self.deed(policy, identity.user(), body)?;
         let keys = self.keys_of(identity.user())?;
         if keys.is_empty() {
-            return Err(Fault::denied("MFA is required to change anything but user has no MFA devices"));
+            return Err(self.without_keys(identity.user(), "change anything"));
         }
         let id = new_id();
         let invite = deed.invited.map(|user| self.new_invite(&user, &self.invite_token(&id), body));

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tapgate_audit::TapRecord;
 use tapgate_model::{Digest, UnixTime, UserName};
 use tapgate_proof::Invite;
 use tapgate_store::Write;
@@ -17,6 +18,8 @@ use crate::{Authority, Fault, key, token};
 pub(crate) enum Pending {
     Tap(Box<PendingTap>),
     Enrolment(Box<PendingEnrolment>),
+    Device(Box<PendingDevice>),
+    Otp(Box<PendingOtp>),
 }
 
 /// A tap that was asked for.
@@ -42,9 +45,26 @@ pub(crate) struct PendingTap {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "work", rename_all = "snake_case")]
 pub(crate) enum Work {
-    Login { tls_public_key: String, ssh_public_key: String },
-    Session { public_key: String },
-    Admin { body: String, invite: Option<Invite> },
+    Login {
+        tls_public_key: String,
+        ssh_public_key: String,
+    },
+    Session {
+        public_key: String,
+    },
+    Admin {
+        body: String,
+        invite: Option<Invite>,
+    },
+    /// A further key, which has answered already: it and the tap that vouches for it are finished together.
+    AddDevice {
+        name: String,
+        key: Value,
+    },
+    /// A change of the user's own devices.
+    Device {
+        body: String,
+    },
 }
 
 impl Work {
@@ -54,6 +74,8 @@ impl Work {
             Self::Login { .. } => "login",
             Self::Session { .. } => "session",
             Self::Admin { .. } => "admin",
+            Self::AddDevice { .. } => "add-device",
+            Self::Device { .. } => "device",
         }
     }
 }
@@ -69,26 +91,51 @@ pub(crate) struct PendingEnrolment {
     pub(crate) state: Value,
 }
 
+/// A further key that was asked for.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PendingDevice {
+    pub(crate) user: UserName,
+    pub(crate) expires: UnixTime,
+    /// The certificate with which it was begun.
+    pub(crate) certificate: Digest,
+    pub(crate) name: String,
+    pub(crate) state: Value,
+}
+
+/// A secret for one-time codes that no code has been shown of yet.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PendingOtp {
+    pub(crate) user: UserName,
+    pub(crate) expires: UnixTime,
+    /// The certificate with which it was begun.
+    pub(crate) certificate: Digest,
+    pub(crate) name: String,
+    /// Base64url.
+    pub(crate) secret: String,
+    /// The tap that asked for it, for the log.
+    pub(crate) action: Digest,
+    pub(crate) tap: TapRecord,
+    /// How many more codes may be tried.
+    pub(crate) tries: u8,
+}
+
 /// A ceremony's number: 256 bits, so that nobody guesses one.
 pub(crate) fn new_id() -> String {
     token::to_text(&token::random::<32>())
 }
 
 impl Authority {
-    /// Lets a ceremony wait. `scope` says among which others it is counted.
-    pub(crate) fn suspend(&self, id: &str, scope: &str, pending: &Pending) -> Result<(), Fault> {
+    /// Lets a ceremony wait.
+    pub(crate) fn suspend(&self, id: &str, pending: &Pending) -> Result<(), Fault> {
         let now = self.now().as_secs();
-        let waiting = self.store.list(&key::waiting(scope, ""), now)?;
+        let (expires, scope) = pending.place();
+        let waiting = self.store.list(&key::waiting(&scope, ""), now)?;
         if waiting.len() >= CEREMONIES_MAX {
             return Err(Fault::too_many());
         }
-        let expires = match pending {
-            Pending::Tap(tap) => tap.expires,
-            Pending::Enrolment(enrolment) => enrolment.expires,
-        };
         let put = |key, value| Write::Put { key, value, expires: Some(expires.as_secs()) };
         let ceremony = put(key::ceremony(id), serde_json::to_vec(pending)?);
-        self.store.write(&[ceremony, put(key::waiting(scope, id), Vec::new())])?;
+        self.store.write(&[ceremony, put(key::waiting(&scope, id), Vec::new())])?;
         Ok(())
     }
 
@@ -101,28 +148,31 @@ impl Authority {
         let now = self.now();
         let Some(bytes) = self.store.take(&key::ceremony(id), now.as_secs())? else { return Ok(None) };
         let pending: Pending = serde_json::from_slice(&bytes)?;
-        let (expires, scope) = match &pending {
-            Pending::Tap(tap) => (tap.expires, tap.scope()),
-            Pending::Enrolment(enrolment) => (enrolment.expires, enrolment.scope()),
-        };
+        let (expires, scope) = pending.place();
         self.store.delete(&key::waiting(&scope, id))?;
         Ok((now < expires).then_some(pending))
+    }
+}
+
+impl Pending {
+    /// When it ends, and among which others it is counted.
+    fn place(&self) -> (UnixTime, String) {
+        match self {
+            Self::Tap(tap) => (tap.expires, tap.scope()),
+            Self::Enrolment(enrolment) => (enrolment.expires, format!("enrol/{}", enrolment.user)),
+            Self::Device(device) => (device.expires, format!("register/{}", device.user)),
+            Self::Otp(otp) => (otp.expires, format!("otp/{}", otp.user)),
+        }
     }
 }
 
 impl PendingTap {
     /// Among which others it is counted. Logins are counted by address too: whoever knows a name
     /// can begin one, and must not use up what the owner of the name may have waiting.
-    pub(crate) fn scope(&self) -> String {
+    fn scope(&self) -> String {
         match self.work {
             Work::Login { .. } => format!("login/{}/{}", self.user, self.peer),
-            Work::Session { .. } | Work::Admin { .. } => format!("{}/{}", self.work.as_str(), self.user),
+            _ => format!("{}/{}", self.work.as_str(), self.user),
         }
-    }
-}
-
-impl PendingEnrolment {
-    pub(crate) fn scope(&self) -> String {
-        format!("enrol/{}", self.user)
     }
 }

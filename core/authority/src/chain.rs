@@ -63,20 +63,24 @@ impl Authority {
         Ok(registrations)
     }
 
-    /// The writes that take a user's keys and password away.
+    /// The writes that take a user's keys, codes and password away.
     pub(crate) fn retire(&self, user: &UserName) -> Result<Vec<Write>, Fault> {
         let now = self.now().as_secs();
-        let mut writes = vec![Write::Delete { key: key::password(user) }];
+        let mut writes = vec![Write::Delete { key: key::password(user) }, Write::Delete { key: key::otp(user) }];
         for (key, entry) in self.store.list(&key::registrations(user), now)? {
-            let retired = key.replacen(key::REGISTRATIONS, key::RETIRED, 1);
-            writes.push(Write::Put { key: retired, value: entry.value, expires: None });
-            writes.push(Write::Delete { key });
+            writes.extend(retiring(key, entry.value));
         }
         for (key, _) in self.store.list(&key::credential_states(user), now)? {
             writes.push(Write::Delete { key });
         }
         Ok(writes)
     }
+}
+
+/// The writes that take one registration away and keep what it vouched for.
+pub(crate) fn retiring(key: String, value: Vec<u8>) -> [Write; 2] {
+    let retired = key.replacen(key::REGISTRATIONS, key::RETIRED, 1);
+    [Write::Put { key: retired, value, expires: None }, Write::Delete { key }]
 }
 
 type Verdict = (Chained, Vec<(Registration, ChainError)>);

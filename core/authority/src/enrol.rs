@@ -5,7 +5,8 @@ use std::sync::PoisonError;
 
 use tapgate_api::{EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled};
 use tapgate_audit::{Event, TapRecord};
-use tapgate_proof::{Link, Registration};
+use tapgate_model::UserName;
+use tapgate_proof::{CredentialKey, Link, Registration};
 use tapgate_store::Write;
 use webauthn_rs::prelude::SecurityKey;
 
@@ -25,14 +26,11 @@ impl Authority {
         }
         let device_name = device_name(&begin.device_name)?;
         let password_hash = self.passwords.hash(&begin.password)?;
-        let mut handle = [0; 16];
-        let seed = token::sha256(&[b"tapgate/user-handle/v1", self.gate.as_bytes(), user.as_str().as_bytes()]);
-        handle.iter_mut().zip(seed.as_bytes()).for_each(|(to, from)| *to = *from);
-        let (webauthn, state) = self.webauthn.begin_registration(&user, handle)?;
+        let (webauthn, state) = self.webauthn.begin_registration(&user, self.user_handle(&user), Vec::new())?;
         let (id, name) = (new_id(), user.to_string());
         let expires = self.now().plus(CEREMONY_TTL).min(stored.invite.expires);
         let pending = PendingEnrolment { user, expires, invite, password_hash, device_name, state };
-        self.suspend(&id, &pending.scope(), &Pending::Enrolment(Box::new(pending)))?;
+        self.suspend(&id, &Pending::Enrolment(Box::new(pending)))?;
         Ok(EnrolChallenge { id, user: name, webauthn })
     }
 
@@ -59,6 +57,14 @@ impl Authority {
         Ok(Enrolled { user: registration.user.to_string(), pin })
     }
 
+    /// What authenticators know the user by: the same each time, and no name.
+    pub(crate) fn user_handle(&self, user: &UserName) -> [u8; 16] {
+        let mut handle = [0; 16];
+        let seed = token::sha256(&[b"tapgate/user-handle/v1", self.gate.as_bytes(), user.as_str().as_bytes()]);
+        handle.iter_mut().zip(seed.as_bytes()).for_each(|(to, from)| *to = *from);
+        handle
+    }
+
     fn peek_invite(&self, pending: &PendingEnrolment) -> Result<StoredInvite, Fault> {
         let void = || Fault::expired("the invite was used or is over", "ask for a new one");
         let entry = self.store.get(&key::invite(&pending.invite), self.now().as_secs())?.ok_or_else(void)?;
@@ -74,12 +80,7 @@ impl Authority {
         key: &SecurityKey,
         stored: StoredInvite,
     ) -> Result<Registration, Fault> {
-        let unfit = |what: &str| Fault::invalid(what, "try another key");
-        let credential_id = key.cred_id().clone();
-        if credential_id.len() > CREDENTIAL_ID_MAX {
-            return Err(unfit("the key's credential id is too long"));
-        }
-        let public = webauthn::credential_key(key).ok_or_else(|| unfit("this kind of key is not supported"))?;
+        let (credential_id, public) = usable(key)?;
         let known = self.registrations(key::REGISTRATIONS).map_err(Fault::internal)?;
         if known.iter().any(|other| other.credential_id == credential_id && other.user != pending.user) {
             return Err(unfit("the key is registered already"));
@@ -120,7 +121,7 @@ impl Authority {
         Ok(writes)
     }
 
-    fn record_enrolled(&self, registration: &Registration) {
+    pub(crate) fn record_enrolled(&self, registration: &Registration) {
         let (link, proof) = match &registration.link {
             Link::Pinned => ("pinned", None),
             Link::Invite { proof, .. } => ("invite", Some(proof)),
@@ -133,8 +134,22 @@ impl Authority {
     }
 }
 
+/// A key's id and public key, if proofs can be verified with it.
+pub(crate) fn usable(key: &SecurityKey) -> Result<(Vec<u8>, CredentialKey), Fault> {
+    let credential_id = key.cred_id().clone();
+    if credential_id.len() > CREDENTIAL_ID_MAX {
+        return Err(unfit("the key's credential id is too long"));
+    }
+    let public = webauthn::credential_key(key).ok_or_else(|| unfit("this kind of key is not supported"))?;
+    Ok((credential_id, public))
+}
+
+pub(crate) fn unfit(what: &str) -> Fault {
+    Fault::invalid(what, "try another key")
+}
+
 /// What the user calls the key, if it can stand in a list.
-fn device_name(text: &str) -> Result<String, Fault> {
+pub(crate) fn device_name(text: &str) -> Result<String, Fault> {
     let text = text.trim();
     let legible = !text.is_empty() && text.chars().count() <= DEVICE_NAME_MAX && !text.chars().any(char::is_control);
     if legible {

@@ -35,6 +35,17 @@ pub(crate) fn credential_state(user: &UserName, credential: &[u8]) -> String {
     format!("credential-state/{user}/{}", token::to_text(credential))
 }
 
+/// The user's one-time codes.
+pub(crate) fn otp(user: &UserName) -> String {
+    format!("otp/{user}")
+}
+
+/// When the last codes of a user were tried. Who has no codes, or gave another password, is counted
+/// apart, so that it takes as long and does not lock the owner out.
+pub(crate) fn otp_tries(user: &UserName, real: bool) -> String {
+    format!("otp-tries/{}/{user}", if real { "real" } else { "vain" })
+}
+
 pub(crate) fn invite(token_sha256: &Digest) -> String {
     format!("{INVITES}{token_sha256}")
 }

@@ -46,6 +46,20 @@ pub const HASHES_WAITING: usize = 64;
 /// The longest name of a security key, in characters: it stands in lists.
 pub const DEVICE_NAME_MAX: usize = 64;
 
+/// How many security keys a user may have. Every tap offers all of them to the authenticator.
+pub const DEVICES_MAX: usize = 16;
+
+/// A step of a one-time code, in seconds, and how many steps a clock may be off: what RFC 6238 says
+/// and every app does.
+pub const OTP_STEP: (u64, u16) = (30, 1);
+
+/// How many wrong codes a user may give within how long. A million codes, three of them right at a time,
+/// against 480 tries a day leave a guesser who has the password already one chance in seven hundred a day.
+pub const OTP_TRIES: (usize, Duration) = (5, Duration::from_mins(15));
+
+/// How many codes may be tried before a new secret is thrown away: one for the clock, one for the fingers.
+pub const OTP_CONFIRM_TRIES: u8 = 3;
+
 /// The longest body of an administrator's action: it waits in the store, whose values have 1 MiB, as base64.
 pub const BODY_MAX: usize = 512 << 10;
 

@@ -14,7 +14,7 @@ use webauthn_rs::prelude::SecurityKey;
 use crate::ceremony::{Work, new_id};
 use crate::limits::{CEREMONY_TTL, LOGIN_TTL_MAX};
 use crate::public_key::LoginKeys;
-use crate::tap::{Given, Wanted};
+use crate::tap::Wanted;
 use crate::{Authority, Fault, key};
 
 impl Authority {
@@ -50,7 +50,7 @@ impl Authority {
     }
 
     /// The user's keys, if this is the password of a user who has keys. It takes as long if not.
-    fn recognise(&self, user: &UserName, password: &str) -> Result<Option<Vec<SecurityKey>>, Fault> {
+    pub(crate) fn recognise(&self, user: &UserName, password: &str) -> Result<Option<Vec<SecurityKey>>, Fault> {
         let hash = self.store.get(&key::password(user), self.now().as_secs())?;
         let hash = hash.and_then(|entry| String::from_utf8(entry.value).ok());
         let matches = self.passwords.check(password, hash.as_deref())?;
@@ -67,7 +67,12 @@ impl Authority {
             _ => self.login_failed("", peer, &fault.to_string()),
         })?;
         self.record_success(&given);
-        let certificates = self.certify_login(&given, peer)?;
+        let Work::Login { tls_public_key, ssh_public_key } = &given.pending.work else {
+            return Err(Fault::internal("a login's tap was asked for something else"));
+        };
+        let keys = LoginKeys::parse(tls_public_key, ssh_public_key)?;
+        let failed = |reason: &str| self.login_failed(given.pending.user.as_str(), peer, reason);
+        let certificates = self.certify_login(&given.pending.user, &keys, (given.pending.peer, peer), failed)?;
         self.sink.record(Event::login(given.pending.user, SocketAddr::new(peer, 0)));
         Ok(certificates)
     }
@@ -80,19 +85,20 @@ impl Authority {
         )
     }
 
-    fn certify_login(&self, given: &Given, peer: IpAddr) -> Result<LoginCertificates, Fault> {
-        let user = &given.pending.user;
-        let Work::Login { tls_public_key, ssh_public_key } = &given.pending.work else {
-            return Err(Fault::internal("a login's tap was asked for something else"));
-        };
-        let keys = LoginKeys::parse(tls_public_key, ssh_public_key)?;
+    /// The certificates of a login that was begun and is finished from these addresses.
+    pub(crate) fn certify_login(
+        &self,
+        user: &UserName,
+        keys: &LoginKeys,
+        (begun, finished): (IpAddr, IpAddr),
+        failed: impl Fn(&str) -> Fault,
+    ) -> Result<LoginCertificates, Fault> {
         let now = self.now();
         let state = self.state.load();
-        let failed = |reason: &str| self.login_failed(user.as_str(), peer, reason);
         let terms = state.policy.login_terms(user).ok_or_else(|| failed("the user is gone"))?;
         self.must_be_free(user)?;
-        let source_ip = terms.pin_source_ip.then_some(given.pending.peer);
-        if source_ip.is_some_and(|begun| begun != peer) {
+        let source_ip = terms.pin_source_ip.then_some(begun);
+        if source_ip.is_some_and(|begun| begun != finished) {
             return Err(failed("it was begun from another address"));
         }
         let expires = now.plus(terms.max_session_ttl.min(LOGIN_TTL_MAX).max(Duration::from_secs(1)));

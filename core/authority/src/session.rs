@@ -36,10 +36,7 @@ impl Authority {
         }
         let keys = self.keys_of(identity.user())?;
         if keys.is_empty() {
-            return Err(Fault::denied(
-                "MFA is required to access this resource but user has no MFA devices \
-                 (ask your administrator for an invite, then run `tap enrol`)",
-            ));
+            return Err(self.without_keys(identity.user(), "access this resource"));
         }
         let statement = self.session_statement(identity, &needed, &key, peer)?;
         let reusable = statement.parts().uses == Uses::Window;

@@ -87,7 +87,7 @@ impl Authority {
             webauthn: begun.options,
             invite: None,
         };
-        self.suspend(&ceremony.id, &pending.scope(), &Pending::Tap(Box::new(pending)))?;
+        self.suspend(&ceremony.id, &Pending::Tap(Box::new(pending)))?;
         Ok(ceremony)
     }
 

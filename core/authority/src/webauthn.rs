@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tapgate_model::UserName;
 use tapgate_proof::{CredentialKey, RelyingParty, challenge};
 use webauthn_rs::prelude::{
-    AuthenticationResult, COSEAlgorithm, COSEKey, COSEKeyType, CreationChallengeResponse, ECDSACurve,
+    AuthenticationResult, COSEAlgorithm, COSEKey, COSEKeyType, CreationChallengeResponse, CredentialID, ECDSACurve,
     PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse, SecurityKey, SecurityKeyAuthentication,
     SecurityKeyRegistration, Url, Uuid, Webauthn, WebauthnBuilder, WebauthnError,
 };
@@ -99,15 +99,17 @@ impl Ceremonies {
         })
     }
 
-    /// Asks for a new key.
+    /// Asks for a new key, which is none of those that the user has registered.
     pub(crate) fn begin_registration(
         &self,
         user: &UserName,
         handle: [u8; 16],
+        registered: Vec<CredentialID>,
     ) -> Result<(CreationChallengeResponse, Value), Fault> {
+        let exclude = (!registered.is_empty()).then_some(registered);
         let (mut options, state) = self
             .0
-            .start_securitykey_registration(Uuid::from_bytes(handle), user.as_str(), user.as_str(), None, None, None)
+            .start_securitykey_registration(Uuid::from_bytes(handle), user.as_str(), user.as_str(), exclude, None, None)
             .map_err(Fault::internal)?;
         // Only what a proof can be verified with: the library offers ES384 too.
         options.public_key.pub_key_cred_params.retain(|offer| ALGORITHMS.iter().any(|a| i64_of(*a) == offer.alg));
@@ -227,7 +229,7 @@ mod tests {
 
     #[test]
     fn only_what_a_proof_can_verify_is_offered() {
-        let (options, state) = ceremonies().begin_registration(&"olga".parse().unwrap(), [7; 16]).unwrap();
+        let (options, state) = ceremonies().begin_registration(&"olga".parse().unwrap(), [7; 16], Vec::new()).unwrap();
         let offered = options.public_key.pub_key_cred_params.iter().map(|offer| offer.alg).collect::<Vec<_>>();
         assert_eq!(offered, [-7, -257]);
         assert_eq!(state.pointer("/rs/credential_algorithms").unwrap().as_array().unwrap().len(), 2);

@@ -11,7 +11,7 @@ use crate::locate::{self, Step};
 use crate::lock::Lock;
 use crate::locks::Locks;
 use crate::resource::{Document, Resource, ResourceKind};
-use crate::terms::LoginTerms;
+use crate::terms::{LoginTerms, SessionMfa};
 use crate::{
     AppResource, AuthPreference, DbResource, DesktopResource, KubeResource, NodeResource, OidcResource, Problem, Role,
 };
@@ -93,6 +93,14 @@ impl Policy {
     pub fn login_terms(&self, user: &UserName) -> Option<LoginTerms> {
         let base = self.users.get(user)?.base;
         Some(LoginTerms { max_session_ttl: base.max_session_ttl, pin_source_ip: base.pin_source_ip })
+    }
+
+    /// The strictest tap that any session of this user may need: what adds or removes a key of theirs must
+    /// be no weaker.
+    pub fn strictest_mfa(&self, user: &UserName) -> SessionMfa {
+        let roles = self.users.get(user).map_or(&[][..], |user| &user.roles);
+        let strictest = roles.iter().map(|role| role.terms.session_mfa).max().unwrap_or_default();
+        strictest.max(self.preference.require_session_mfa)
     }
 
     /// Whether a user may do this to resources of this kind. Locks are asked for apart.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod cluster;
+mod devices;
 mod enrol;
 mod forged;
 mod login;

@@ -2,8 +2,10 @@
 
 mod admin;
 mod chain;
+mod device;
 mod enrol;
 mod lab;
 mod login;
+mod otp;
 mod resources;
 mod session;

@@ -1,0 +1,181 @@
+//! `tap mfa`: a user's own security keys, and one-time codes for login.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use tapgate_api::{
+    Ceremony, DeviceAction, DeviceBegin, DeviceChallenge, DeviceOutcome, DeviceRegister, Devices, OtpConfirm,
+    OtpSecret, path,
+};
+use tapgate_model::{Clock as _, SystemClock, UnixTime};
+
+use super::{Context, otp, output};
+use crate::ceremony::{Checked, Deed, Wish};
+use crate::error::{Act as _, Failure, Result, printable};
+use crate::keys::sha256;
+use crate::limits::OTP_CONFIRM_TRIES;
+use crate::login::forget_windows;
+use crate::registration;
+
+/// What can be done with devices.
+#[derive(Debug, Subcommand)]
+pub enum Mfa {
+    /// List your devices
+    #[command(after_help = "Example:\n  tap mfa ls --format json")]
+    Ls,
+    /// Add a security key: tap the new one, then one that you have registered already
+    #[command(after_help = "Examples:\n  tap mfa add --name blue\n  tap mfa add --otp --name phone")]
+    Add {
+        /// What you call it
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// Add one-time codes of an authenticator app instead; they are good for login alone
+        #[arg(long, conflicts_with = "new_software_key")]
+        otp: bool,
+        /// A file that shall act as the new security key, for tests and demos only
+        #[arg(long, value_name = "PATH")]
+        new_software_key: Option<PathBuf>,
+    },
+    /// Remove a device; sessions that it opened end at once
+    #[command(after_help = "Example:\n  tap mfa rm blue")]
+    Rm {
+        /// Its name
+        name: String,
+    },
+    /// Give a device another name
+    #[command(after_help = "Example:\n  tap mfa rename blue \"blue, in the safe\"")]
+    Rename {
+        /// Its name
+        name: String,
+        /// Its new name
+        to: String,
+    },
+}
+
+/// Runs the command.
+pub async fn run(context: &Context, command: Mfa) -> Result<()> {
+    match command {
+        Mfa::Ls => list(context).await,
+        Mfa::Add { name, otp: true, .. } => {
+            let name = name.unwrap_or_else(|| "authenticator app".to_owned());
+            add_otp(context, name).await
+        }
+        Mfa::Add { name, new_software_key, .. } => {
+            let name = name.unwrap_or_else(|| "another security key".to_owned());
+            add_key(context, name, new_software_key).await
+        }
+        Mfa::Rm { name } => {
+            let outcome = change(context, &DeviceAction::RemoveDevice { name }).await?;
+            // What the removed key has opened is over; a window of it would only be refused.
+            forget_windows(&context.home).await?;
+            show(context, &outcome)
+        }
+        Mfa::Rename { name, to } => {
+            let outcome = change(context, &DeviceAction::RenameDevice { name, to }).await?;
+            show(context, &outcome)
+        }
+    }
+}
+
+async fn list(context: &Context) -> Result<()> {
+    let devices: Devices = context.with_login()?.get(path::DEVICES, &[]).await?;
+    output::show(context.format(), &devices, |devices| {
+        let row = |device: &tapgate_api::Device| {
+            let kind = if device.kind == "otp" { "one-time codes (login only)" } else { "security key" };
+            let added = UnixTime::from_secs(device.added).to_string();
+            vec![device.name.clone(), kind.to_owned(), added, format!("vouched for by {}", voucher(&device.vouched_by))]
+        };
+        output::table(&devices.devices.iter().map(row).collect::<Vec<_>>())
+    })
+}
+
+fn voucher(word: &str) -> &str {
+    match word {
+        "pinned" => "the gate's configuration",
+        "invite" => "an administrator",
+        "device" => "another key of yours",
+        "tap" => "a tap of yours",
+        other => other,
+    }
+}
+
+/// The new key answers first; only then is it known what the tap of the other one must sign.
+async fn add_key(context: &Context, name: String, software_key: Option<PathBuf>) -> Result<()> {
+    let user = context.user()?;
+    let (mut new, mut old) = (context.new_key(software_key)?, context.solver()?);
+    let http = context.with_login()?;
+    let challenge: DeviceChallenge = http.post(path::DEVICES, &DeviceBegin { name: name.clone() }).await?;
+    let origin = context.origin().await?;
+    eprintln!("Tap the NEW security key");
+    let webauthn = new.register(&origin, challenge.webauthn)?;
+    eprintln!("Detected security key tap");
+    let action = registration::digest(user, &webauthn)?;
+    let answer = DeviceRegister { id: challenge.id, webauthn };
+    let ceremony: Ceremony = http.post(path::DEVICE_REGISTER, &answer).await?;
+    let deed = Deed::AddDevice(action);
+    let wish = Wish { gate: context.profile.ca_pin.digest(), user, deed, now: SystemClock.now() };
+    let checked = Checked::new(ceremony, &wish)?;
+    eprintln!(
+        "To add the security key \"{}\" (sha256:{action}) to {user} at {}, tap one that is registered ALREADY",
+        printable(&name),
+        context.profile.gate
+    );
+    let assertion = checked.tap(&origin, old.as_mut())?;
+    let outcome: DeviceOutcome = http.post(path::DEVICE_FINISH, &assertion).await?;
+    show(context, &outcome)
+}
+
+async fn add_otp(context: &Context, name: String) -> Result<()> {
+    let outcome = change(context, &DeviceAction::AddOtp { name }).await?;
+    let secret = outcome.otp.ok_or_else(|| Failure::new("the gate gave no secret"))?;
+    present(&secret)?;
+    let http = context.with_login()?;
+    for left in (0..OTP_CONFIRM_TRIES).rev() {
+        let code = otp::ask("Code that the app shows: ")?;
+        let confirm = OtpConfirm { id: secret.id.clone(), code: code.as_str().to_owned() };
+        match http.post::<_, DeviceOutcome>(path::DEVICE_OTP, &confirm).await {
+            Ok(outcome) => return show(context, &outcome),
+            Err(failure) if left == 0 || !std::io::stdin().is_terminal() => return Err(failure),
+            Err(failure) => eprintln!("{failure}"),
+        }
+    }
+    Err(Failure::new("no code was right").advise("run tap mfa add --otp again"))
+}
+
+/// The secret goes to the terminal's own stream, so that a list that is written to a file has it not.
+fn present(secret: &OtpSecret) -> Result<()> {
+    eprintln!("Add this to your authenticator app:\n\n{}\n", printable(&secret.uri));
+    if std::io::stderr().is_terminal() {
+        eprintln!("{}", otp::picture(&secret.uri)?);
+    }
+    Ok(())
+}
+
+/// Has the gate make a change, after a tap over exactly the bytes that were sent.
+async fn change(context: &Context, action: &DeviceAction) -> Result<DeviceOutcome> {
+    let body = serde_json::to_vec(action).act(|| "the change cannot be written".to_owned())?;
+    let deed = Deed::Admin(sha256(&body));
+    let http = context.with_login()?;
+    let ceremony: Ceremony = http.post_bytes(path::DEVICE_CHANGE, body).await?;
+    let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
+    let checked = Checked::new(ceremony, &wish)?;
+    let origin = context.origin().await?;
+    let solver = context.solver();
+    eprintln!("MFA is required to {}", described(action));
+    let assertion = checked.tap(&origin, solver?.as_mut())?;
+    http.post(path::DEVICE_CHANGE_FINISH, &assertion).await
+}
+
+fn described(action: &DeviceAction) -> String {
+    let text = match action {
+        DeviceAction::RemoveDevice { name } => format!("remove the device \"{name}\""),
+        DeviceAction::RenameDevice { name, to } => format!("rename the device \"{name}\" to \"{to}\""),
+        DeviceAction::AddOtp { name } => format!("add the one-time codes \"{name}\""),
+    };
+    printable(&text)
+}
+
+fn show(context: &Context, outcome: &DeviceOutcome) -> Result<()> {
+    output::show(context.format(), outcome, |outcome| output::lines(&outcome.lines))
+}
