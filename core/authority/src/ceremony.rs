@@ -35,6 +35,8 @@ pub(crate) struct PendingTap {
     pub(crate) verified: bool,
     /// The library's state; none for a decoy, which nobody can finish.
     pub(crate) state: Option<Value>,
+    /// What went to the client for its authenticator, for a browser to read too.
+    pub(crate) options: Value,
     pub(crate) work: Work,
 }
 
@@ -67,6 +69,8 @@ pub(crate) struct PendingEnrolment {
     pub(crate) password_hash: String,
     pub(crate) device_name: String,
     pub(crate) state: Value,
+    /// What went to the client for its authenticator, for a browser to read too.
+    pub(crate) options: Value,
 }
 
 /// A ceremony's number: 256 bits, so that nobody guesses one.
@@ -82,10 +86,7 @@ impl Authority {
         if waiting.len() >= CEREMONIES_MAX {
             return Err(Fault::too_many());
         }
-        let expires = match pending {
-            Pending::Tap(tap) => tap.expires,
-            Pending::Enrolment(enrolment) => enrolment.expires,
-        };
+        let expires = pending.expires();
         let put = |key, value| Write::Put { key, value, expires: Some(expires.as_secs()) };
         let ceremony = put(key::ceremony(id), serde_json::to_vec(pending)?);
         self.store.write(&[ceremony, put(key::waiting(scope, id), Vec::new())])?;
@@ -94,19 +95,61 @@ impl Authority {
 
     /// Takes a ceremony out of the store, so that of all who try to finish it one gets on.
     pub(crate) fn resume(&self, id: &str) -> Result<Option<Pending>, Fault> {
-        let well_formed = id.len() == 43 && token::from_text(id).is_some_and(|bytes| bytes.len() == 32);
-        if !well_formed {
+        if !is_id(id) {
             return Ok(None);
         }
         let now = self.now();
         let Some(bytes) = self.store.take(&key::ceremony(id), now.as_secs())? else { return Ok(None) };
         let pending: Pending = serde_json::from_slice(&bytes)?;
-        let (expires, scope) = match &pending {
-            Pending::Tap(tap) => (tap.expires, tap.scope()),
-            Pending::Enrolment(enrolment) => (enrolment.expires, enrolment.scope()),
-        };
-        self.store.delete(&key::waiting(&scope, id))?;
-        Ok((now < expires).then_some(pending))
+        self.store.delete(&key::waiting(&pending.scope(), id))?;
+        Ok((now < pending.expires()).then_some(pending))
+    }
+
+    /// Looks at a ceremony and leaves it where it is.
+    pub(crate) fn look_at(&self, id: &str) -> Result<Option<Pending>, Fault> {
+        if !is_id(id) {
+            return Ok(None);
+        }
+        let now = self.now();
+        let Some(entry) = self.store.get(&key::ceremony(id), now.as_secs())? else { return Ok(None) };
+        let pending: Pending = serde_json::from_slice(&entry.value)?;
+        Ok((now < pending.expires()).then_some(pending))
+    }
+}
+
+/// Whether this can be the number of something that waits.
+pub(crate) fn is_id(id: &str) -> bool {
+    id.len() == 43 && token::from_text(id).is_some_and(|bytes| bytes.len() == 32)
+}
+
+impl Pending {
+    pub(crate) fn expires(&self) -> UnixTime {
+        match self {
+            Self::Tap(tap) => tap.expires,
+            Self::Enrolment(enrolment) => enrolment.expires,
+        }
+    }
+
+    fn scope(&self) -> String {
+        match self {
+            Self::Tap(tap) => tap.scope(),
+            Self::Enrolment(enrolment) => enrolment.scope(),
+        }
+    }
+
+    pub(crate) fn user(&self) -> &UserName {
+        match self {
+            Self::Tap(tap) => &tap.user,
+            Self::Enrolment(enrolment) => &enrolment.user,
+        }
+    }
+
+    /// The word for the log and the page.
+    pub(crate) fn purpose(&self) -> &'static str {
+        match self {
+            Self::Tap(tap) => tap.work.as_str(),
+            Self::Enrolment(_) => "enrol",
+        }
     }
 }
 

@@ -31,7 +31,8 @@ impl Authority {
         let (webauthn, state) = self.webauthn.begin_registration(&user, handle)?;
         let (id, name) = (new_id(), user.to_string());
         let expires = self.now().plus(CEREMONY_TTL).min(stored.invite.expires);
-        let pending = PendingEnrolment { user, expires, invite, password_hash, device_name, state };
+        let options = serde_json::to_value(&webauthn)?;
+        let pending = PendingEnrolment { user, expires, invite, password_hash, device_name, state, options };
         self.suspend(&id, &pending.scope(), &Pending::Enrolment(Box::new(pending)))?;
         Ok(EnrolChallenge { id, user: name, webauthn })
     }
