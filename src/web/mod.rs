@@ -1,7 +1,8 @@
-//! The gate's own interface: `/v1` over HTTP/1.1 in TLS.
+//! The gate's own interface: `/v1` and the pages of `/web`, over HTTP/1.1 in TLS.
 
 mod api;
 mod openapi;
+mod page;
 mod reply;
 
 use std::net::SocketAddr;
@@ -61,6 +62,7 @@ pub(crate) struct Web {
 impl Web {
     pub(crate) fn new(app: Arc<App>) -> Self {
         let router = api::router(Arc::clone(&app))
+            .merge(page::router(Arc::clone(&app)))
             .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
             .layer(DefaultBodyLimit::max(BODY_MAX));
         Self { app, router }
@@ -98,12 +100,16 @@ async fn guard(
     if !app.names.iter().any(|n| n == name) || caller.sni.as_ref().is_some_and(|sni| sni != name) {
         return (StatusCode::MISDIRECTED_REQUEST, "this connection was made for another host name\n").into_response();
     }
+    let plain_elsewhere = name == "localhost";
     let Ok(mut response) = tokio::time::timeout(REQUEST_MAX, next.run(request)).await else {
         return (StatusCode::SERVICE_UNAVAILABLE, "the gate took too long (try again)\n").into_response();
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
-    headers.insert(header::STRICT_TRANSPORT_SECURITY, header::HeaderValue::from_static("max-age=31536000"));
+    // A browser would take it for every other server on that name too: on localhost those are others' own.
+    if !plain_elsewhere {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, header::HeaderValue::from_static("max-age=31536000"));
+    }
     response
 }

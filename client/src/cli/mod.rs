@@ -24,7 +24,7 @@ use crate::gate_addr::GateAddr;
 use crate::http::Http;
 use crate::keys::LoginFiles;
 use crate::profile::{Home, Profile};
-use crate::solver::{self, MfaMode, Solver};
+use crate::solver::{self, Means, MfaMode};
 use crate::tls::Tls;
 
 pub use output::Format;
@@ -35,7 +35,7 @@ pub struct Global {
     /// The gate, as HOST:PORT; without it, the one that was logged in to last
     #[arg(long, global = true, env = "TAP_GATE", value_name = "HOST:PORT")]
     pub gate: Option<GateAddr>,
-    /// How to tap; this client can do a security key (auto, cross-platform)
+    /// How to tap: a security key (cross-platform), the browser (browser), or whichever is there (auto)
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "MODE")]
     pub mfa_mode: MfaMode,
     /// A file that acts as the security key, for tests and demos only
@@ -50,8 +50,8 @@ pub struct Global {
 }
 
 impl Global {
-    /// Whoever answers taps.
-    pub fn solver(&self) -> Result<Box<dyn Solver>> {
+    /// What answers taps.
+    pub fn means(&self) -> Result<Means> {
         solver::choose(self.mfa_mode, self.software_key.clone())
     }
 }
@@ -109,9 +109,9 @@ impl Context {
         ceremony::origin(&self.profile.gate, &find.auth)
     }
 
-    /// Whoever answers taps.
-    pub fn solver(&self) -> Result<Box<dyn Solver>> {
-        self.global.solver()
+    /// What answers taps.
+    pub fn means(&self) -> Result<Means> {
+        self.global.means()
     }
 
     /// How lists are written.
