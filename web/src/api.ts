@@ -53,7 +53,7 @@ export const approve = (page: string, code: string, webauthn: unknown) =>
 
 export const deny = (page: string) => post<Carried>(`${page}/deny`, {});
 
-const CALLBACK = /^http:\/\/(127\.0\.0\.1|\[::1\]):\d{4,5}\/callback\/[0-9a-f-]{36}$/;
+const CALLBACK = /^http:\/\/127\.0\.0\.1:\d{4,5}\/callback\/[0-9a-f-]{36}$/;
 
 /**
  * Carries the sealed answer to the terminal: a form's POST as a navigation of the whole page, because

@@ -4,7 +4,7 @@
 //! does not open, is told that there is nothing here, and the wait goes on.
 
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -33,23 +33,16 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Any port of `127.0.0.1`, or of `::1` where there is no IPv4.
+    /// Any port of `127.0.0.1`. There is no way to name `[::1]` in a page's policy, so no page could post there.
     pub(super) async fn bind() -> Result<Self> {
         let act = || "no port of this machine can be listened on".to_owned();
-        let socket = match TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await {
-            Ok(socket) => socket,
-            Err(_) => TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.act(act)?,
-        };
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.act(act)?;
         let address = socket.local_addr().act(act)?;
         Ok(Self { socket, address, nonce: new_nonce()? })
     }
 
     pub(super) fn port(&self) -> u16 {
         self.address.port()
-    }
-
-    pub(super) fn ip_version(&self) -> u8 {
-        if self.address.is_ipv4() { 4 } else { 6 }
     }
 
     pub(super) fn nonce(&self) -> &str {

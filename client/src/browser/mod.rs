@@ -56,7 +56,6 @@ impl Handover<'_> {
         let begin = BrowserBegin {
             ceremony: ceremony.to_owned(),
             port: listener.port(),
-            ip_version: listener.ip_version(),
             nonce: listener.nonce().to_owned(),
             public_key: key.public().to_owned(),
         };

@@ -10,10 +10,8 @@ use webauthn_rs_proto::{PublicKeyCredential, RegisterPublicKeyCredential};
 pub struct BrowserBegin {
     /// The ceremony's number.
     pub ceremony: String,
-    /// The port on which the terminal listens, 1024 or higher.
+    /// The port of `127.0.0.1` on which the terminal listens, 1024 or higher.
     pub port: u16,
-    /// Whether it listens on `127.0.0.1` (4) or on `[::1]` (6).
-    pub ip_version: u8,
     /// The number in the callback's path: a UUID's 32 hex digits and four hyphens.
     pub nonce: String,
     /// The key that the answer is sealed to (X25519, base64url).

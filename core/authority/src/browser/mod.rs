@@ -45,7 +45,6 @@ struct Handed {
     address: IpAddr,
     /// Where the terminal listens, in parts, so that no address of anybody else's can be stored.
     port: u16,
-    ip_version: u8,
     nonce: String,
     public_key: String,
     /// The hash of the code and of the request's number, which is not in the store.
@@ -87,7 +86,6 @@ impl Authority {
             ceremony: begin.ceremony.clone(),
             address: peer,
             port: begin.port,
-            ip_version: begin.ip_version,
             nonce: begin.nonce.clone(),
             public_key: begin.public_key.clone(),
             code: code_hash(&id, &code),
@@ -277,9 +275,6 @@ fn check(begin: &BrowserBegin) -> Result<(), Fault> {
     if begin.port < CALLBACK_PORT_MIN {
         return Err(bad("the terminal's port is below 1024"));
     }
-    if !matches!(begin.ip_version, 4 | 6) {
-        return Err(bad("the terminal's ip_version is neither 4 nor 6"));
-    }
     if !is_nonce(&begin.nonce) {
         return Err(bad("the terminal's number is no UUID in small letters"));
     }
@@ -322,8 +317,7 @@ fn carried(id: &str, handed: &Handed, outcome: &BrowserOutcome) -> Result<Browse
     let context = browser_context(id, &handed.ceremony);
     let sealed = tapgate_seal::seal(&handed.public_key, &context, &message)
         .map_err(|error| Fault::invalid(error.to_string(), "start again at the terminal"))?;
-    let host = if handed.ip_version == 6 { "[::1]" } else { "127.0.0.1" };
-    Ok(BrowserCarried { action: format!("http://{host}:{}/callback/{}", handed.port, handed.nonce), sealed })
+    Ok(BrowserCarried { action: format!("http://127.0.0.1:{}/callback/{}", handed.port, handed.nonce), sealed })
 }
 
 #[cfg(test)]

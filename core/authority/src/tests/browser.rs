@@ -26,7 +26,7 @@ fn elsewhere() -> IpAddr {
 
 fn begin(ceremony: &str, key: &Key) -> BrowserBegin {
     let (ceremony, public_key) = (ceremony.to_owned(), key.public().to_owned());
-    BrowserBegin { ceremony, port: 51_697, ip_version: 4, nonce: NONCE.to_owned(), public_key }
+    BrowserBegin { ceremony, port: 51_697, nonce: NONCE.to_owned(), public_key }
 }
 
 /// jerry's session, asked for and handed over.
@@ -225,7 +225,6 @@ fn only_whoever_began_it_hands_it_over_and_once() {
     }
     for bad in [
         BrowserBegin { port: 1023, ..fresh.clone() },
-        BrowserBegin { ip_version: 5, ..fresh.clone() },
         BrowserBegin { nonce: "x@evil.test/".to_owned(), ..fresh.clone() },
         BrowserBegin { public_key: String::new(), ..fresh.clone() },
     ] {
