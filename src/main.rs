@@ -56,6 +56,9 @@ enum Command {
         /// The configuration file.
         #[arg(long, value_name = "FILE", default_value = "/etc/tapgate/tapgate.yaml")]
         config: PathBuf,
+        /// Print the host authority's certificate instead, for browsers to trust
+        #[arg(long)]
+        browsers: bool,
     },
     /// Run a gate with demo users and targets on this machine.
     #[command(after_help = "Examples:\n  tapgate demo\n  tapgate demo --script")]

@@ -22,7 +22,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
             let config = load(&config)?;
             runtime()?.block_on(start::serve(config))?;
         }
-        Command::Ca { config } => ca(&config)?,
+        Command::Ca { config, browsers } => ca(&config, browsers)?,
         Command::Demo(options) => return runtime()?.block_on(demo::run(options)),
     }
     Ok(ExitCode::SUCCESS)
@@ -93,9 +93,13 @@ fn init(path: &Path, admin: &tapgate_model::UserName) -> Result<()> {
 }
 
 /// Prints the authority that the gate logs in to targets with, and the pin that clients know it by.
-fn ca(path: &Path) -> Result<()> {
+fn ca(path: &Path, browsers: bool) -> Result<()> {
     let config = load(path)?;
     let authority = start::authority_at_rest(&config)?;
+    if browsers {
+        print!("{}", authority.host_ca_pem());
+        return Ok(());
+    }
     println!("# TrustedUserCAKeys of the targets behind {}", config.cluster_name);
     println!("# CA pin sha256:{}", authority.gate_fingerprint());
     println!("{}", authority.target_ca_line().context("the target authority's key can't be printed")?);

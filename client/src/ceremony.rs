@@ -6,11 +6,12 @@ use tapgate_proof::{Holder, Invite, Purpose, Statement, StatementParts, Uses, ch
 use url::Url;
 use webauthn_rs_proto::RequestChallengeResponse;
 
+use crate::browser::Handover;
 use crate::error::{Act as _, Failure, Result};
 use crate::gate_addr::GateAddr;
 use crate::keys::from_base64;
 use crate::limits::CLOCK_SKEW;
-use crate::solver::Solver;
+use crate::solver::{Means, Solver};
 
 /// What the person at the terminal has asked for, and so the only thing that may be signed.
 #[derive(Debug, Clone)]
@@ -62,6 +63,7 @@ pub enum Deed<'a> {
 #[derive(Debug)]
 pub struct Checked {
     id: String,
+    expires: UnixTime,
     webauthn: RequestChallengeResponse,
 }
 
@@ -76,7 +78,18 @@ impl Checked {
             return Err(lie("a challenge that is not over the statement"));
         }
         compare(statement.parts(), wish, ceremony.invite.as_ref())?;
-        Ok(Self { id: ceremony.id, webauthn: ceremony.webauthn })
+        Ok(Self { id: ceremony.id, expires: statement.parts().expires, webauthn: ceremony.webauthn })
+    }
+
+    /// Asks for the tap by these means.
+    pub async fn answer(self, means: &mut Means, handover: &Handover<'_>) -> Result<Assertion> {
+        match means {
+            Means::Key(solver) => self.tap(handover.origin, solver.as_mut()),
+            Means::Browser => {
+                let webauthn = handover.tap(&self.id, self.expires).await?;
+                Ok(Assertion { id: self.id, webauthn })
+            }
+        }
     }
 
     /// Asks for the tap.

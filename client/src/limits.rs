@@ -45,6 +45,18 @@ pub const SSH_SIGNATURES_MAX: u32 = 2;
 /// How long a path to a Unix socket may be (`sun_path` without its final zero).
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 
+/// How long somebody may take in the browser; the gate's ceremonies are no longer than this.
+pub const BROWSER_WAIT: Duration = Duration::from_mins(5);
+
+/// How many wrong answers on the callback are taken by whoever knows its number.
+pub const CALLBACK_TRIES_MAX: u32 = 32;
+
+/// How many connections to the callback are open at once: a browser opens a few, others are put off.
+pub const CALLBACK_CONNECTIONS_MAX: usize = 64;
+
+/// How long a connection to the callback may take to say what it wants.
+pub const CALLBACK_HEAD_WAIT: Duration = Duration::from_secs(5);
+
 /// The largest password that is read from a file or from standard input.
 pub const PASSWORD_BYTES_MAX: u64 = 1024;
 

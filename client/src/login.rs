@@ -7,14 +7,16 @@ use tapgate_model::{Clock as _, SystemClock, UnixTime, UserName};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::agent::client::AgentClient;
+use crate::browser::Handover;
 use crate::ceremony::{self, Checked, Deed, Wish};
 use crate::error::{Act as _, Failure, Result};
 use crate::files;
 use crate::gate_addr::{CaPin, GateAddr};
 use crate::http::Http;
 use crate::keys::{LoginFiles, LoginKeys, to_base64};
+use crate::limits::BROWSER_WAIT;
 use crate::profile::{Home, Profile};
-use crate::solver::Solver;
+use crate::solver::Means;
 use crate::tls::Tls;
 
 /// The gate that is meant, and the pin by which it is known: given now, or kept from before.
@@ -38,7 +40,7 @@ pub async fn login(
     profile: Profile,
     user: UserName,
     password: Zeroizing<String>,
-    solver: &mut dyn Solver,
+    means: &mut Means,
 ) -> Result<Profile> {
     let http = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin));
     let find: Find = http.get(path::FIND, &[]).await?;
@@ -54,7 +56,9 @@ pub async fn login(
     let deed = Deed::Login(keys.action()?);
     let wish = Wish { gate: profile.ca_pin.digest(), user: &user, deed, now: SystemClock.now() };
     let checked = Checked::new(ceremony?, &wish)?;
-    let assertion = checked.tap(&ceremony::origin(&profile.gate, &find.auth)?, solver)?;
+    let origin = ceremony::origin(&profile.gate, &find.auth)?;
+    let handover = Handover { http: &http, path: path::LOGIN_BROWSER, origin: &origin };
+    let assertion = checked.answer(means, &handover).await?;
     let certificates: LoginCertificates = http.post(path::LOGIN_FINISH, &assertion).await?;
     keep(home, profile, user, &find, &keys, certificates).await
 }
@@ -125,15 +129,24 @@ pub async fn enrol(
     home: &Home,
     mut profile: Profile,
     invite: &EnrolBegin,
-    solver: &mut dyn Solver,
+    means: &mut Means,
 ) -> Result<(Profile, Enrolled)> {
     let http = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin));
     let find: Find = http.get(path::FIND, &[]).await?;
     let challenge: EnrolChallenge = http.post(path::ENROL_BEGIN, invite).await?;
     let origin = ceremony::origin(&profile.gate, &find.auth)?;
-    eprintln!("Tap any security key");
-    let webauthn = solver.register(&origin, challenge.webauthn)?;
-    eprintln!("Detected security key tap");
+    let webauthn = match means {
+        Means::Key(solver) => {
+            eprintln!("Tap any security key");
+            let made = solver.register(&origin, challenge.webauthn)?;
+            eprintln!("Detected security key tap");
+            made
+        }
+        Means::Browser => {
+            let handover = Handover { http: &http, path: path::ENROL_BROWSER, origin: &origin };
+            handover.register(&challenge.id, SystemClock.now().plus(BROWSER_WAIT)).await?
+        }
+    };
     let finish = EnrolFinish { id: challenge.id, webauthn };
     let enrolled: Enrolled = http.post(path::ENROL_FINISH, &finish).await?;
     profile.cluster = Some(find.cluster_name);

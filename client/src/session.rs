@@ -5,6 +5,7 @@ use tapgate_model::{Clock as _, Kind, Login, SystemClock, TargetName};
 
 use crate::agent::client::AgentClient;
 use crate::agent::wire::Window;
+use crate::browser::Handover;
 use crate::ceremony::{Checked, Deed, Wish};
 use crate::cli::Context;
 use crate::error::{Act as _, Failure, Result};
@@ -92,10 +93,11 @@ async fn ask(
     let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
     let checked = Checked::new(*ceremony, &wish)?;
     let origin = context.origin().await?;
-    let solver = context.solver();
+    let means = context.means();
     // Said even where no key can be asked: it is why the session does not open.
     eprintln!("MFA is required to access {} \"{target}\"", kind.title());
-    let assertion = checked.tap(&origin, solver?.as_mut())?;
+    let handover = Handover { http: &http, path: path::SESSION_BROWSER, origin: &origin };
+    let assertion = checked.answer(&mut means?, &handover).await?;
     let certificates: SessionCertificates = http.post(path::SESSION_FINISH, &assertion).await?;
     fit(&certificates, key)?;
     Ok(Some(certificates))

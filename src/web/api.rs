@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use bytes::Bytes;
 use tapgate_api::{ExplainRole, Explanation, Find, FindAuth, FindProxy, FindSsh, Status, TargetEntry, Targets, path};
-use tapgate_authority::Fault;
+use tapgate_authority::{Asker, Fault};
 use tapgate_model::{Kind, Login, TargetName, UserName};
 use tapgate_policy::{ResourceKind, SecondFactor, Verb};
 
@@ -26,6 +26,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(path::OPENAPI, get(openapi::document))
         .route(path::LOGIN_BEGIN, post(login_begin))
         .route(path::LOGIN_FINISH, post(login_finish))
+        .route(path::LOGIN_BROWSER, post(login_browser))
         .route(path::ENROL_BEGIN, post(enrol_begin))
         .route(path::ENROL_FINISH, post(enrol_finish))
         .route(path::LOGIN_OTP, post(login_otp))
@@ -35,11 +36,14 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(path::DEVICE_CHANGE, post(device::change_begin))
         .route(path::DEVICE_CHANGE_FINISH, post(device::change_finish))
         .route(path::DEVICE_OTP, post(device::otp))
+        .route(path::ENROL_BROWSER, post(enrol_browser))
         .route(path::TARGETS, get(targets))
         .route(path::SESSION_BEGIN, post(session_begin))
         .route(path::SESSION_FINISH, post(session_finish))
+        .route(path::SESSION_BROWSER, post(session_browser))
         .route(path::ADMIN_BEGIN, post(admin_begin))
         .route(path::ADMIN_FINISH, post(admin_finish))
+        .route(path::ADMIN_BROWSER, post(admin_browser))
         .route(path::RESOURCES, get(resources))
         .route(path::STATUS, get(status))
         .route(path::EXPLAIN, get(explain))
@@ -166,6 +170,46 @@ pub(super) async fn admin_finish(State(app): Shared, Extension(caller): Extensio
         let outcome = app.authority.admin_finish(snapshot.policy(), &identity, &body(&bytes)?, caller.peer.ip())?;
         install(app)?;
         Ok(outcome)
+    })
+    .await
+}
+
+/// Hands a login's tap to the browser.
+#[utoipa::path(post, path = "/v1/login/browser", request_body = tapgate_api::BrowserBegin,
+    responses((status = 200, body = tapgate_api::BrowserRequest), (status = 403, body = tapgate_api::ApiError)))]
+pub(super) async fn login_browser(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    blocking(&app, move |app| app.authority.browser_begin(&app.origin, Asker::Login, &body(&bytes)?, caller.peer.ip()))
+        .await
+}
+
+/// Hands an enrolment to the browser.
+#[utoipa::path(post, path = "/v1/enrol/browser", request_body = tapgate_api::BrowserBegin,
+    responses((status = 200, body = tapgate_api::BrowserRequest), (status = 403, body = tapgate_api::ApiError)))]
+pub(super) async fn enrol_browser(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    blocking(&app, move |app| {
+        app.authority.browser_begin(&app.origin, Asker::Enrolment, &body(&bytes)?, caller.peer.ip())
+    })
+    .await
+}
+
+/// Hands a session's tap to the browser.
+#[utoipa::path(post, path = "/v1/sessions/browser", request_body = tapgate_api::BrowserBegin,
+    responses((status = 200, body = tapgate_api::BrowserRequest), (status = 403, body = tapgate_api::ApiError)))]
+pub(super) async fn session_browser(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    blocking(&app, move |app| {
+        let identity = identity(app, &caller)?;
+        app.authority.browser_begin(&app.origin, Asker::Session(&identity), &body(&bytes)?, caller.peer.ip())
+    })
+    .await
+}
+
+/// Hands an administrator's tap to the browser.
+#[utoipa::path(post, path = "/v1/admin/browser", request_body = tapgate_api::BrowserBegin,
+    responses((status = 200, body = tapgate_api::BrowserRequest), (status = 403, body = tapgate_api::ApiError)))]
+pub(super) async fn admin_browser(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    blocking(&app, move |app| {
+        let identity = identity(app, &caller)?;
+        app.authority.browser_begin(&app.origin, Asker::Admin(&identity), &body(&bytes)?, caller.peer.ip())
     })
     .await
 }

@@ -1,8 +1,9 @@
-//! The gate's own interface: `/v1` over HTTP/1.1 in TLS.
+//! The gate's own interface: `/v1` and the pages of `/web`, over HTTP/1.1 in TLS.
 
 mod api;
 mod device;
 mod openapi;
+mod page;
 mod reply;
 
 use std::net::SocketAddr;
@@ -63,7 +64,9 @@ pub(crate) struct Web {
 
 impl Web {
     pub(crate) fn new(app: Arc<App>) -> Self {
-        let router = api::router(Arc::clone(&app)).layer(middleware::from_fn_with_state(Arc::clone(&app), guard));
+        let router = api::router(Arc::clone(&app))
+            .merge(page::router(Arc::clone(&app)))
+            .layer(middleware::from_fn_with_state(Arc::clone(&app), guard));
         Self { app, router }
     }
 
@@ -94,6 +97,7 @@ async fn guard(
     request: Request<Body>,
     next: Next,
 ) -> Response {
+    let plain_elsewhere = host_name(&request) == "localhost";
     let mut response = if is_for_us(&app, &caller, &request) {
         let late = (StatusCode::SERVICE_UNAVAILABLE, "the gate took too long (try again)\n");
         tokio::time::timeout(REQUEST_MAX, answer(request, next)).await.unwrap_or_else(|_| late.into_response())
@@ -103,7 +107,10 @@ async fn guard(
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
-    headers.insert(header::STRICT_TRANSPORT_SECURITY, header::HeaderValue::from_static("max-age=31536000"));
+    // A browser would take it for every other server on that name too: on localhost those are others' own.
+    if !plain_elsewhere {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, header::HeaderValue::from_static("max-age=31536000"));
+    }
     response
 }
 
@@ -134,8 +141,13 @@ async fn whole(mut body: Body) -> Result<Bytes, (StatusCode, &'static str)> {
     if read > BODY_MAX { Err((StatusCode::PAYLOAD_TOO_LARGE, "the request is too large\n")) } else { Ok(kept.freeze()) }
 }
 
-fn is_for_us(app: &App, caller: &Caller, request: &Request<Body>) -> bool {
+/// The name in the `Host` header, without its port.
+fn host_name(request: &Request<Body>) -> &str {
     let host = request.headers().get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.parse::<u16>().is_ok() { name } else { host });
+    host.rsplit_once(':').map_or(host, |(name, port)| if port.parse::<u16>().is_ok() { name } else { host })
+}
+
+fn is_for_us(app: &App, caller: &Caller, request: &Request<Body>) -> bool {
+    let name = host_name(request);
     app.names.iter().any(|n| n == name) && caller.sni.as_ref().is_none_or(|sni| sni == name)
 }

@@ -4,4 +4,5 @@
 mod edge;
 mod mfa;
 mod ssh;
+mod web;
 mod world;

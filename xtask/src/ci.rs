@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{cargo, graph, house, suites};
+use crate::{cargo, graph, house, suites, web};
 
 /// Runs the checks, the quick ones first.
 pub(crate) fn run() -> Result<()> {
@@ -13,6 +13,7 @@ pub(crate) fn run() -> Result<()> {
     graph::run()?;
     println!("==> house rules");
     house::run()?;
+    web::check()?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     cargo::run("clippy", &mut cargo::cargo(&clippy)?)?;
     licences_and_advisories()?;

@@ -31,6 +31,7 @@ const PROTOCOL: May = May::Only(&[
 const ARROWS: &[(&str, May)] = &[
     ("tapgate-model", May::Only(&[])),
     ("tapgate-store", May::Only(&[])),
+    ("tapgate-seal", May::Only(&[])),
     ("tapgate-api", May::Only(&["tapgate-model"])),
     ("tapgate-proof", May::Only(&["tapgate-model"])),
     ("tapgate-policy", May::Only(&["tapgate-model"])),
@@ -47,6 +48,7 @@ const ARROWS: &[(&str, May)] = &[
         May::Only(&[
             "tapgate-session",
             "tapgate-store",
+            "tapgate-seal",
             "tapgate-api",
             "tapgate-policy",
             "tapgate-identity",
@@ -72,6 +74,7 @@ const ARROWS: &[(&str, May)] = &[
             "tapgate-identity",
             "tapgate-proof",
             "tapgate-audit",
+            "tapgate-seal",
             "russh-relay",
         ]),
     ),

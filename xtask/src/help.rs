@@ -15,6 +15,7 @@ Commands:
   setup   Find the programs that the build and the tests use, and install what is missing
   bench   Run the benchmarks
   dist    Build the release binaries into dist/
+  web     Build the pages from web/ into web/dist, which is committed
   graph   Check which crate depends on which
   house   Check the house rules that neither rustfmt nor clippy knows
 
@@ -82,6 +83,16 @@ Usage: cargo xtask dist
 
 Example: cargo xtask dist && ls dist";
 
+const WEB: &str = "\
+Build the pages (Svelte, TypeScript) from web/ into web/dist, which is committed: cargo alone builds the gate.
+Needs Node 20 or later; fetches the tools in web/package-lock.json.
+
+Usage: cargo xtask web [--check]
+
+  --check   Only compare web/dist with what the sources make; says so where there is no Node
+
+Example: cargo xtask web";
+
 const GRAPH: &str = "\
 Check that each crate depends on no other crate of the project than it may.
 
@@ -106,6 +117,7 @@ pub(crate) fn of(command: &str) -> Option<&'static str> {
         "setup" => SETUP,
         "bench" => BENCH,
         "dist" => DIST,
+        "web" => WEB,
         "graph" => GRAPH,
         "house" => HOUSE,
         _ => return None,

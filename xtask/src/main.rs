@@ -1,4 +1,4 @@
-//! The project's own commands: demo, test, ci, setup, bench, dist and graph.
+//! The project's own commands: demo, test, ci, setup, bench, dist, web, graph and house.
 
 mod cargo;
 mod ci;
@@ -10,6 +10,7 @@ mod ship;
 mod suites;
 mod tally;
 mod tree;
+mod web;
 
 use std::process::ExitCode;
 
@@ -50,7 +51,9 @@ fn run(arguments: &[String]) -> Result<()> {
         ("setup", []) => setup::run(),
         ("graph", []) => graph::run(),
         ("house", []) => house::run(),
-        ("dist" | "ci" | "setup" | "graph" | "house", [extra, ..]) => {
+        ("web", []) => web::build(),
+        ("web", [flag]) if flag == "--check" => web::check(),
+        ("dist" | "ci" | "setup" | "graph" | "house" | "web", [extra, ..]) => {
             bail!("`{command}` takes no arguments, but got `{extra}` (see `cargo xtask {command} --help`)")
         }
         _ => bail!("there is no command `{command}` (see `cargo xtask --help`)"),

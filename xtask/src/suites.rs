@@ -37,7 +37,7 @@ const SUITES: [Suite; 10] = [
     Suite { name: "kube", tests: Tests::Coming("the Kubernetes protocol has not landed") },
     Suite { name: "desktop", tests: Tests::Coming("the desktop protocols have not landed") },
     Suite { name: "stock", tests: Tests::Coming("the in-band door has not landed") },
-    Suite { name: "web", tests: Tests::Coming("the pages have not landed") },
+    Suite { name: "web", tests: Tests::EndToEnd },
     Suite { name: "edge", tests: Tests::EndToEnd },
 ];
 

@@ -4,6 +4,7 @@ use tapgate_api::{AdminAction, AdminOutcome, Ceremony, path};
 use tapgate_model::{Clock as _, SystemClock};
 
 use super::{Context, output};
+use crate::browser::Handover;
 use crate::ceremony::{Checked, Deed, Wish};
 use crate::error::{Act as _, Result};
 use crate::keys::sha256;
@@ -23,9 +24,10 @@ pub async fn change(context: &Context, action: &AdminAction) -> Result<AdminOutc
     let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
     let checked = Checked::new(ceremony, &wish)?;
     let origin = context.origin().await?;
-    let solver = context.solver();
+    let means = context.means();
     eprintln!("MFA is required for this administrative action");
-    let assertion = checked.tap(&origin, solver?.as_mut())?;
+    let handover = Handover { http: &http, path: path::ADMIN_BROWSER, origin: &origin };
+    let assertion = checked.answer(&mut means?, &handover).await?;
     http.post(path::ADMIN_FINISH, &assertion).await
 }
 

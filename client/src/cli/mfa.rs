@@ -103,7 +103,7 @@ fn voucher(word: &str) -> &str {
 /// The new key answers first; only then is it known what the tap of the other one must sign.
 async fn add_key(context: &Context, name: String, software_key: Option<PathBuf>) -> Result<()> {
     let user = context.user()?;
-    let (mut new, mut old) = (context.new_key(software_key)?, context.solver()?);
+    let (mut new, mut old) = (context.new_key(software_key)?, context.old_key()?);
     let http = context.with_login()?;
     let challenge: DeviceChallenge = http.post(path::DEVICES, &DeviceBegin { name: name.clone() }).await?;
     let origin = context.origin().await?;
@@ -161,7 +161,7 @@ async fn change(context: &Context, action: &DeviceAction) -> Result<DeviceOutcom
     let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
     let checked = Checked::new(ceremony, &wish)?;
     let origin = context.origin().await?;
-    let solver = context.solver();
+    let solver = context.old_key();
     eprintln!("MFA is required to {}", described(action));
     let assertion = checked.tap(&origin, solver?.as_mut())?;
     http.post(path::DEVICE_CHANGE_FINISH, &assertion).await

@@ -26,7 +26,7 @@ use crate::gate_addr::GateAddr;
 use crate::http::Http;
 use crate::keys::LoginFiles;
 use crate::profile::{Home, Profile};
-use crate::solver::{self, MfaMode, Solver};
+use crate::solver::{self, Means, MfaMode, Solver};
 use crate::tls::Tls;
 
 pub use output::Format;
@@ -37,7 +37,8 @@ pub struct Global {
     /// The gate, as HOST:PORT; without it, the one that was logged in to last
     #[arg(long, global = true, env = "TAP_GATE", value_name = "HOST:PORT")]
     pub gate: Option<GateAddr>,
-    /// How to tap; this client can do a security key (auto, cross-platform), and codes for login (otp)
+    /// How to tap: a security key (cross-platform), the browser (browser), codes for login (otp), or whichever is
+    /// there (auto)
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "MODE")]
     pub mfa_mode: MfaMode,
     /// A file that acts as the security key, for tests and demos only
@@ -52,8 +53,8 @@ pub struct Global {
 }
 
 impl Global {
-    /// Whoever answers taps.
-    pub fn solver(&self) -> Result<Box<dyn Solver>> {
+    /// What answers taps.
+    pub fn means(&self) -> Result<Means> {
         solver::choose(self.mfa_mode, self.software_key.clone())
     }
 }
@@ -111,9 +112,9 @@ impl Context {
         ceremony::origin(&self.profile.gate, &find.auth)
     }
 
-    /// Whoever answers taps.
-    pub fn solver(&self) -> Result<Box<dyn Solver>> {
-        self.global.solver()
+    /// What answers taps.
+    pub fn means(&self) -> Result<Means> {
+        self.global.means()
     }
 
     /// Whoever answers for a key that is new: the software key in this file, or the hardware.
@@ -122,7 +123,12 @@ impl Context {
             return Err(Failure::new("the software key is registered already")
                 .advise("name a file for the new one with --new-software-key PATH, or leave --software-key away"));
         }
-        solver::choose(self.global.mfa_mode, software_key)
+        solver::choose(self.global.mfa_mode, software_key)?.key()
+    }
+
+    /// The key that answers where the browser can't.
+    pub fn old_key(&self) -> Result<Box<dyn Solver>> {
+        self.means()?.key()
     }
 
     /// How lists are written.

@@ -45,7 +45,9 @@ struct Trust {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Log in with password and security key
-    #[command(after_help = "Example:\n  tap login --gate localhost:3080 --user jerry --ca-pin sha256:…")]
+    #[command(
+        after_help = "Examples:\n  tap login --gate localhost:3080 --user jerry --ca-pin sha256:…\n  tap login --mfa-mode=browser"
+    )]
     Login(Trust),
     /// Spend an invite: choose a password and register a security key
     #[command(after_help = "Example:\n  tap enrol --gate localhost:3080 --ca-pin sha256:… --token …")]
@@ -151,19 +153,19 @@ async fn log_in(global: &Global, user: Option<UserName>, trust: Trust) -> Result
         return show_profile(global, &profile);
     }
     // Asked for first: without a key the password is typed for nothing.
-    let mut solver = global.solver()?;
+    let mut means = global.means()?;
     let password = password::read(trust.password_stdin, &format!("Password of {user} at {}: ", profile.gate))?;
-    let profile = login::login(&home, profile, user, password, solver.as_mut()).await?;
+    let profile = login::login(&home, profile, user, password, &mut means).await?;
     show_profile(global, &profile)
 }
 
 async fn enrol(global: &Global, trust: Trust, token: String, device_name: String) -> Result<()> {
     let home = Home::from_env()?;
     let profile = login::first_trust(&home, global.gate.as_ref(), trust.ca_pin)?;
-    let mut solver = global.solver()?;
+    let mut means = global.means()?;
     let password = password::choose(trust.password_stdin, "Choose a password: ")?;
     let mut invite = EnrolBegin { token, password: password.as_str().to_owned(), device_name };
-    let (profile, enrolled) = login::enrol(&home, profile, &invite, solver.as_mut()).await?;
+    let (profile, enrolled) = login::enrol(&home, profile, &invite, &mut means).await?;
     invite.password.zeroize();
     output::show(global.format, &enrolled, |enrolled| {
         let pin = enrolled

@@ -1,4 +1,4 @@
-//! Who answers a tap: a security key on USB, or the software key for tests and demos.
+//! What answers a tap: a security key on USB, the browser, or the software key for tests and demos.
 
 mod client_data;
 mod software;
@@ -13,6 +13,7 @@ use webauthn_rs_proto::{
     CreationChallengeResponse, PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse,
 };
 
+use crate::browser;
 use crate::error::{Failure, Result};
 
 pub use software::SoftwareKey;
@@ -58,22 +59,47 @@ impl MfaMode {
     }
 }
 
-/// The solver that the flags and this build allow.
-pub fn choose(mode: MfaMode, software_key: Option<PathBuf>) -> Result<Box<dyn Solver>> {
-    if mode == MfaMode::Otp {
-        return Err(Failure::new("per-session MFA is not satisfied by 'otp' devices")
-            .advise("one-time codes are for tap login alone; use a security key, with --mfa-mode=cross-platform"));
+/// What answers a tap.
+pub enum Means {
+    /// A key that this program reaches.
+    Key(Box<dyn Solver>),
+    /// Whatever the browser reaches.
+    Browser,
+}
+
+impl Means {
+    /// The key that this program reaches, for what the browser's page can't do yet.
+    pub fn key(self) -> Result<Box<dyn Solver>> {
+        match self {
+            Self::Key(solver) => Ok(solver),
+            Self::Browser => Err(Failure::new("the browser's page does not manage keys yet")
+                .advise("use --mfa-mode=cross-platform with a security key")),
+        }
     }
-    if !matches!(mode, MfaMode::Auto | MfaMode::CrossPlatform) {
-        return Err(Failure::new(format!("this client cannot do --mfa-mode={} yet", mode.as_str()))
-            .advise("use --mfa-mode=cross-platform with a security key"));
+}
+
+/// The means that the flags and this build allow.
+pub fn choose(mode: MfaMode, software_key: Option<PathBuf>) -> Result<Means> {
+    match mode {
+        MfaMode::Browser => return Ok(Means::Browser),
+        MfaMode::Auto | MfaMode::CrossPlatform => {}
+        MfaMode::Otp => {
+            return Err(Failure::new("per-session MFA is not satisfied by 'otp' devices")
+                .advise("one-time codes are for tap login alone; use --mfa-mode=cross-platform or browser"));
+        }
+        MfaMode::Platform | MfaMode::Sso => {
+            return Err(Failure::new(format!("this client cannot do --mfa-mode={} yet", mode.as_str()))
+                .advise("use --mfa-mode=browser, or --mfa-mode=cross-platform with a security key"));
+        }
     }
     match software_key {
         Some(path) => {
             eprintln!("WARNING: using the software security key at {} (for tests and demos only)", path.display());
-            Ok(Box::new(SoftwareKey::at(path)))
+            Ok(Means::Key(Box::new(SoftwareKey::at(path))))
         }
-        None => usb_key(),
+        // By itself only where it opens before the person's eyes.
+        None if mode == MfaMode::Auto && !cfg!(feature = "fido-usb") && browser::possible() => Ok(Means::Browser),
+        None => usb_key().map(Means::Key),
     }
 }
 
@@ -85,8 +111,9 @@ fn usb_key() -> Result<Box<dyn Solver>> {
 
 #[cfg(not(feature = "fido-usb"))]
 fn usb_key() -> Result<Box<dyn Solver>> {
-    Err(Failure::new("this build of tap cannot reach security keys on USB")
-        .advise("build it with --features fido-usb, or use --software-key PATH for tests and demos"))
+    Err(Failure::new("this build of tap cannot reach security keys on USB").advise(
+        "use --mfa-mode=browser, or build it with --features fido-usb; --software-key PATH is for tests and demos",
+    ))
 }
 
 #[cfg(test)]
@@ -95,13 +122,14 @@ mod tests {
 
     #[test]
     fn modes_that_are_not_there_say_so() {
-        for mode in [MfaMode::Platform, MfaMode::Browser, MfaMode::Sso] {
+        for mode in [MfaMode::Platform, MfaMode::Sso] {
             let error = choose(mode, Some("/x".into())).err().map(|e| e.to_string()).unwrap_or_default();
             let expect = format!("this client cannot do --mfa-mode={} yet", mode.as_str());
             assert!(error.starts_with(&expect), "{error}");
         }
         let error = choose(MfaMode::Otp, Some("/x".into())).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(error.starts_with("per-session MFA is not satisfied by 'otp' devices"), "{error}");
-        assert!(choose(MfaMode::Auto, Some("/x".into())).is_ok());
+        assert!(matches!(choose(MfaMode::Auto, Some("/x".into())), Ok(Means::Key(_))));
+        assert!(matches!(choose(MfaMode::Browser, Some("/x".into())), Ok(Means::Browser)));
     }
 }

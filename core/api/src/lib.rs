@@ -3,6 +3,7 @@
 //! Bytes travel as base64url without padding. Every error is an [`ApiError`] with an HTTP status.
 
 mod admin;
+mod browser;
 mod ceremony;
 mod device;
 mod discovery;
@@ -10,6 +11,10 @@ mod session;
 
 pub use admin::{
     AdminAction, AdminOutcome, ExplainRole, Explanation, InviteCreated, ResourceText, Status,
+};
+pub use browser::{
+    BrowserAnswer, BrowserBegin, BrowserCarried, BrowserOutcome, BrowserRequest, BrowserShown,
+    BrowserTarget, browser_context,
 };
 pub use ceremony::{
     Assertion, Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, InviteTerms,
@@ -49,6 +54,8 @@ pub mod path {
     pub const LOGIN_FINISH: &str = "/v1/login/finish";
     /// `POST`, no certificate: [`crate::OtpLogin`] → [`crate::LoginCertificates`].
     pub const LOGIN_OTP: &str = "/v1/login/otp";
+    /// `POST`, no certificate: [`crate::BrowserBegin`] → [`crate::BrowserRequest`].
+    pub const LOGIN_BROWSER: &str = "/v1/login/browser";
     /// `POST`, no certificate: [`crate::EnrolBegin`] → [`crate::EnrolChallenge`].
     pub const ENROL_BEGIN: &str = "/v1/enrol";
     /// `POST`, no certificate: [`crate::EnrolFinish`] → [`crate::Enrolled`].
@@ -65,22 +72,36 @@ pub mod path {
     pub const DEVICE_CHANGE_FINISH: &str = "/v1/devices/change/finish";
     /// `POST`, login certificate: [`crate::OtpConfirm`] → [`crate::DeviceOutcome`].
     pub const DEVICE_OTP: &str = "/v1/devices/otp";
+    /// `POST`, no certificate: [`crate::BrowserBegin`] → [`crate::BrowserRequest`].
+    pub const ENROL_BROWSER: &str = "/v1/enrol/browser";
     /// `GET`, login certificate: [`crate::Targets`].
     pub const TARGETS: &str = "/v1/targets";
     /// `POST`, login certificate: [`crate::SessionBegin`] → [`crate::Requirement`].
     pub const SESSION_BEGIN: &str = "/v1/sessions";
     /// `POST`, login certificate: [`crate::Assertion`] → [`crate::SessionCertificates`].
     pub const SESSION_FINISH: &str = "/v1/sessions/finish";
+    /// `POST`, login certificate: [`crate::BrowserBegin`] → [`crate::BrowserRequest`].
+    pub const SESSION_BROWSER: &str = "/v1/sessions/browser";
     /// `POST`, login certificate, an administrator's: [`crate::AdminAction`] → [`crate::Ceremony`].
     pub const ADMIN_BEGIN: &str = "/v1/admin";
     /// `POST`, login certificate: [`crate::Assertion`] → [`crate::AdminOutcome`].
     pub const ADMIN_FINISH: &str = "/v1/admin/finish";
+    /// `POST`, login certificate: [`crate::BrowserBegin`] → [`crate::BrowserRequest`].
+    pub const ADMIN_BROWSER: &str = "/v1/admin/browser";
     /// `GET ?kind=…&name=…`, login certificate: a list of [`crate::ResourceText`].
     pub const RESOURCES: &str = "/v1/resources";
     /// `GET`, login certificate: [`crate::Status`].
     pub const STATUS: &str = "/v1/status";
     /// `GET ?user=…&target=…`, login certificate, an administrator's: [`crate::Explanation`].
     pub const EXPLAIN: &str = "/v1/explain";
+    /// The page where a browser approves, and below it what the page asks for: `GET …/request` is a
+    /// [`crate::BrowserShown`], `POST …/approve` takes a [`crate::BrowserAnswer`] and `POST …/deny`
+    /// nothing; both answer a [`crate::BrowserCarried`].
+    pub const BROWSER_PAGE: &str = "/web/mfa/browser";
+    /// The page that says that the terminal goes on.
+    pub const BROWSER_APPROVED: &str = "/web/mfa/approved";
+    /// The page that says that nothing was approved.
+    pub const BROWSER_DENIED: &str = "/web/mfa/denied";
     /// `GET`, no certificate: the `OpenAPI` document of all of this.
     pub const OPENAPI: &str = "/v1/openapi.json";
 }

@@ -1,6 +1,6 @@
 //! What can happen, with the names that the log gives it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 use tapgate_model::{Digest, Kind, SessionId, TargetName, TargetUid, UserName};
@@ -94,6 +94,22 @@ pub enum Event {
         targets: Vec<Text>,
         /// Why it failed.
         reason: Text,
+    },
+    /// A tap that was asked for at a terminal went through the browser.
+    #[serde(rename = "mfa.browser")]
+    MfaBrowser {
+        /// Who is asked.
+        user: UserName,
+        /// What for.
+        purpose: Text,
+        /// The ceremony's number.
+        ceremony: Text,
+        /// What happened there.
+        step: BrowserStep,
+        /// The terminal where it was handed over; after that, the browser.
+        peer: IpAddr,
+        /// Why, where it was refused.
+        reason: Option<Text>,
     },
     /// Somebody signed in.
     #[serde(rename = "auth.login")]
@@ -243,6 +259,20 @@ pub struct TapRecord {
     pub statement: String,
     /// The proof: DER in base64url.
     pub proof: String,
+}
+
+/// What happened to a tap in the browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BrowserStep {
+    /// The terminal handed it over.
+    Begun,
+    /// Code and tap were right, and the terminal got the answer.
+    Approved,
+    /// The person at the browser said no.
+    Denied,
+    /// The code or the tap was wrong.
+    Refused,
 }
 
 /// What was done to a resource.

@@ -13,7 +13,7 @@ mod verify;
 
 use std::sync::Arc;
 
-pub use event::{Change, Event, SessionFacts, TapRecord};
+pub use event::{BrowserStep, Change, Event, SessionFacts, TapRecord};
 pub use file::{AuditError, FileSink};
 pub use memory::MemorySink;
 pub use record::{GENESIS, Record, Summary};

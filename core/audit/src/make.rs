@@ -1,13 +1,13 @@
 //! Short ways to make an event.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tapgate_model::{Digest, UserName};
 
-use crate::{Change, Event, SessionFacts, TapRecord, Text};
+use crate::{BrowserStep, Change, Event, SessionFacts, TapRecord, Text};
 
 impl Event {
     /// A session was opened.
@@ -62,6 +62,19 @@ impl Event {
         reason: impl Into<Text>,
     ) -> Self {
         Self::MfaFailed { user, purpose: purpose.into(), ceremony: ceremony.into(), targets, reason: reason.into() }
+    }
+
+    /// Something happened to a tap in the browser.
+    pub fn mfa_browser(
+        user: UserName,
+        purpose: impl Into<Text>,
+        ceremony: impl Into<Text>,
+        step: BrowserStep,
+        peer: IpAddr,
+        reason: Option<&str>,
+    ) -> Self {
+        let (purpose, ceremony, reason) = (purpose.into(), ceremony.into(), reason.map(Text::from));
+        Self::MfaBrowser { user, purpose, ceremony, step, peer, reason }
     }
 
     /// Somebody signed in with a tap.
@@ -162,6 +175,7 @@ impl Event {
             Self::GateStopped { .. } => "gate.stopped",
             Self::SecurityWarning { .. } => "security.warning",
             Self::AuditLost { .. } => "audit.lost",
+            Self::MfaBrowser { .. } => "mfa.browser",
             Self::AuditTorn { .. } => "audit.torn",
         }
     }

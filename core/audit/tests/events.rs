@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tapgate_audit::{Change, Event, SessionFacts, TapRecord};
+use tapgate_audit::{BrowserStep, Change, Event, SessionFacts, TapRecord};
 use tapgate_model::{Digest, Kind, SessionId, TargetUid};
 
 fn tap() -> TapRecord {
@@ -30,6 +30,7 @@ fn facts(tap: Option<TapRecord>) -> SessionFacts {
 fn all() -> Vec<(&'static str, Event)> {
     let (ann, bob) = (|| "ann".parse().unwrap(), || "bob".parse().unwrap());
     let peer = "192.0.2.7:5022".parse().unwrap();
+    let peer_ip = "192.0.2.7".parse().unwrap();
     let targets = || vec!["node prod3 as jerry".into()];
     let minute = Duration::from_mins(1);
     let action = Digest::from_bytes([5; 32]);
@@ -41,6 +42,7 @@ fn all() -> Vec<(&'static str, Event)> {
         ("mfa.begin", Event::mfa_begin(ann(), "session", "c1", targets())),
         ("mfa.succeeded", Event::mfa_succeeded(ann(), "session", "c1", targets(), tap())),
         ("mfa.failed", Event::mfa_failed(ann(), "session", "c1", targets(), "expired")),
+        ("mfa.browser", Event::mfa_browser(ann(), "session", "c1", BrowserStep::Refused, peer_ip, Some("wrong code"))),
         ("auth.login", Event::login(ann(), peer)),
         ("auth.login", Event::login_by(ann(), peer, "otp")),
         ("auth.device", Event::device_changed(ann(), "webauthn", "blue key", Change::Deleted, action, tap())),

@@ -38,6 +38,8 @@ pub(crate) struct PendingTap {
     pub(crate) verified: bool,
     /// The library's state; none for a decoy, which nobody can finish.
     pub(crate) state: Option<Value>,
+    /// What went to the client for its authenticator, for a browser to read too.
+    pub(crate) options: Value,
     pub(crate) work: Work,
 }
 
@@ -89,6 +91,8 @@ pub(crate) struct PendingEnrolment {
     pub(crate) password_hash: String,
     pub(crate) device_name: String,
     pub(crate) state: Value,
+    /// What went to the client for its authenticator, for a browser to read too.
+    pub(crate) options: Value,
 }
 
 /// A further key that was asked for.
@@ -141,8 +145,7 @@ impl Authority {
 
     /// Takes a ceremony out of the store, so that of all who try to finish it one gets on.
     pub(crate) fn resume(&self, id: &str) -> Result<Option<Pending>, Fault> {
-        let well_formed = id.len() == 43 && token::from_text(id).is_some_and(|bytes| bytes.len() == 32);
-        if !well_formed {
+        if !is_id(id) {
             return Ok(None);
         }
         let now = self.now();
@@ -151,6 +154,47 @@ impl Authority {
         let (expires, scope) = pending.place();
         self.store.delete(&key::waiting(&scope, id))?;
         Ok((now < expires).then_some(pending))
+    }
+
+    /// Looks at a ceremony and leaves it where it is.
+    pub(crate) fn look_at(&self, id: &str) -> Result<Option<Pending>, Fault> {
+        if !is_id(id) {
+            return Ok(None);
+        }
+        let now = self.now();
+        let Some(entry) = self.store.get(&key::ceremony(id), now.as_secs())? else { return Ok(None) };
+        let pending: Pending = serde_json::from_slice(&entry.value)?;
+        Ok((now < pending.expires()).then_some(pending))
+    }
+}
+
+/// Whether this can be the number of something that waits.
+pub(crate) fn is_id(id: &str) -> bool {
+    id.len() == 43 && token::from_text(id).is_some_and(|bytes| bytes.len() == 32)
+}
+
+impl Pending {
+    pub(crate) fn expires(&self) -> UnixTime {
+        self.place().0
+    }
+
+    pub(crate) fn user(&self) -> &UserName {
+        match self {
+            Self::Tap(tap) => &tap.user,
+            Self::Enrolment(enrolment) => &enrolment.user,
+            Self::Device(device) => &device.user,
+            Self::Otp(otp) => &otp.user,
+        }
+    }
+
+    /// The word for the log and the page.
+    pub(crate) fn purpose(&self) -> &'static str {
+        match self {
+            Self::Tap(tap) => tap.work.as_str(),
+            Self::Enrolment(_) => "enrol",
+            Self::Device(_) => "register",
+            Self::Otp(_) => "otp",
+        }
     }
 }
 

@@ -29,7 +29,8 @@ impl Authority {
         let (webauthn, state) = self.webauthn.begin_registration(&user, self.user_handle(&user), Vec::new())?;
         let (id, name) = (new_id(), user.to_string());
         let expires = self.now().plus(CEREMONY_TTL).min(stored.invite.expires);
-        let pending = PendingEnrolment { user, expires, invite, password_hash, device_name, state };
+        let options = serde_json::to_value(&webauthn)?;
+        let pending = PendingEnrolment { user, expires, invite, password_hash, device_name, state, options };
         self.suspend(&id, &Pending::Enrolment(Box::new(pending)))?;
         Ok(EnrolChallenge { id, user: name, webauthn })
     }

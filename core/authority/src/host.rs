@@ -5,6 +5,7 @@ use ssh_key::private::{Ed25519Keypair, KeypairData, PrivateKey};
 use zeroize::Zeroizing;
 
 use crate::cas::kept;
+use crate::login::pem;
 use crate::token::random;
 use crate::{Authority, AuthorityError};
 
@@ -14,6 +15,11 @@ impl Authority {
     pub fn host_tls(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AuthorityError> {
         let (leaf, key) = self.cas.host.issue_host(&self.names(), self.now())?;
         Ok((vec![leaf, self.cas.host.certificate().clone()], key.into()))
+    }
+
+    /// The host authority's certificate, PEM, for browsers that shall trust the gate.
+    pub fn host_ca_pem(&self) -> String {
+        pem(self.cas.host.certificate())
     }
 
     /// The gate's SSH host key with its certificate. The key stays, for clients that know no host CA.

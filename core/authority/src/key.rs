@@ -63,6 +63,16 @@ pub(crate) fn waiting(scope: &str, id: &str) -> String {
     format!("waiting/{scope}/{id}")
 }
 
+/// A request at the browser. Its number is in the page's address and nowhere else: here is its hash.
+pub(crate) fn browser(request: &str) -> String {
+    format!("browser/{}", token::sha256(&[request.as_bytes()]))
+}
+
+/// That a ceremony was handed to the browser: it is once.
+pub(crate) fn handed(ceremony: &str) -> String {
+    format!("handed/{ceremony}")
+}
+
 pub(crate) fn spent(proof: &Digest) -> String {
     format!("spent/{proof}")
 }

@@ -7,6 +7,7 @@
 mod admin;
 mod authority;
 mod bootstrap;
+mod browser;
 mod cas;
 mod ceremony;
 mod chain;
@@ -40,5 +41,6 @@ mod uid;
 mod webauthn;
 
 pub use authority::{Authority, AuthorityParts};
+pub use browser::Asker;
 pub use error::AuthorityError;
 pub use fault::Fault;

@@ -88,3 +88,13 @@ pub const RATE_KEYS_MAX: usize = 50_000;
 
 /// The longest credential id, in bytes. Keys use 16 to 128; in base64 it stands in a store's key.
 pub const CREDENTIAL_ID_MAX: usize = 512;
+
+/// How often code and tap may be wrong on one page: a person mistypes, and a guesser has five in a million.
+pub const BROWSER_TRIES: u8 = 5;
+
+/// The lowest port that a terminal may listen on: those below are for services, which must not get what
+/// a browser posts.
+pub const CALLBACK_PORT_MIN: u16 = 1_024;
+
+/// How much of a change the page shows, in bytes: more than anybody reads before tapping.
+pub const DETAILS_MAX: usize = 64 << 10;

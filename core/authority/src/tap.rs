@@ -7,11 +7,14 @@ use tapgate_audit::{Event, TapRecord, Text};
 use tapgate_identity::Identity;
 use tapgate_model::UserName;
 use tapgate_proof::{Expected, Proof, Purpose, Statement, VerifiedTap};
-use webauthn_rs::prelude::SecurityKey;
+use webauthn_rs::prelude::{AuthenticationResult, PublicKeyCredential, SecurityKey};
 
 use crate::ceremony::{Pending, PendingTap, Work};
 use crate::webauthn::TapError;
 use crate::{Authority, Fault, counter, token, webauthn};
+
+/// Why a tap by a key that was registered when it was asked for is refused.
+const GONE: &str = "the key is not registered any more";
 
 /// What a tap shall be asked for.
 pub(crate) struct Wanted<'a> {
@@ -77,6 +80,7 @@ impl Authority {
             statement: token::to_text(der),
             verified: wanted.verified,
             state: real.then_some(begun.state),
+            options: serde_json::to_value(&begun.options)?,
             work: wanted.work,
         };
         let ceremony = Ceremony {
@@ -113,15 +117,29 @@ impl Authority {
         Ok(Given { ceremony: answer.id.clone(), pending: *pending, proof, tap })
     }
 
-    /// Both verifications must say yes: the library's, and the one that gate and auditors run.
+    /// Verifies the tap and counts it.
     fn verify(
         &self,
         pending: &PendingTap,
         purpose: Purpose,
         answer: &Assertion,
     ) -> Result<(Proof, VerifiedTap), String> {
+        let (proof, tap, result) = self.examine(pending, purpose, &answer.webauthn)?;
+        let state = self.state.load();
+        let registration = state.registrations.credential(&pending.user, &proof.credential_id).ok_or(GONE)?;
+        counter::advance(self, registration, &result)?;
+        Ok((proof, tap))
+    }
+
+    /// Both verifications must say yes: the library's, and the one that gate and auditors run. Nothing is changed.
+    pub(crate) fn examine(
+        &self,
+        pending: &PendingTap,
+        purpose: Purpose,
+        answer: &PublicKeyCredential,
+    ) -> Result<(Proof, VerifiedTap, AuthenticationResult), String> {
         let state = pending.state.clone().ok_or("there is no such user, or no key, or the password is wrong")?;
-        let result = self.webauthn.finish_tap(state, &answer.webauthn).map_err(|error| {
+        let result = self.webauthn.finish_tap(state, answer).map_err(|error| {
             if matches!(error, TapError::Cloned) {
                 self.warn(format!("a key of {} counted backwards: there may be a copy of it", pending.user));
             }
@@ -129,20 +147,17 @@ impl Authority {
         })?;
         let damaged = "the pending ceremony is damaged";
         let random = token::from_text(&pending.random).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        let response = &answer.webauthn.response;
+        let response = &answer.response;
         let proof = Proof {
             random: random.ok_or(damaged)?,
             statement: token::from_text(&pending.statement).ok_or(damaged)?,
-            credential_id: answer.webauthn.raw_id.clone(),
+            credential_id: answer.raw_id.clone(),
             authenticator_data: response.authenticator_data.clone(),
             client_data_json: response.client_data_json.clone(),
             signature: response.signature.clone(),
         };
         let state = self.state.load();
-        let registration = state
-            .registrations
-            .credential(&pending.user, &proof.credential_id)
-            .ok_or("the key is not registered any more")?;
+        let registration = state.registrations.credential(&pending.user, &proof.credential_id).ok_or(GONE)?;
         let expected = Expected {
             key: &registration.key,
             relying_party: &self.relying_party,
@@ -153,8 +168,7 @@ impl Authority {
             at: self.now(),
         };
         let tap = tapgate_proof::verify(&proof, &expected).map_err(|e| e.to_string())?;
-        counter::advance(self, registration, &result)?;
-        Ok((proof, tap))
+        Ok((proof, tap, result))
     }
 
     /// The keys with which the user can tap: those whose chain holds and whose state is there.
@@ -178,7 +192,7 @@ impl Authority {
         self.sink.record(Event::mfa_succeeded(user, purpose, id_for_log(&given.ceremony), targets, given.record()));
     }
 
-    fn record_failure(&self, id: &str, pending: &PendingTap, reason: String) {
+    pub(crate) fn record_failure(&self, id: &str, pending: &PendingTap, reason: String) {
         let statement = token::from_text(&pending.statement).and_then(|der| Statement::from_der(&der).ok());
         let targets = statement.as_ref().map(targets).unwrap_or_default();
         let (user, purpose) = (pending.user.clone(), pending.work.as_str());
@@ -187,7 +201,7 @@ impl Authority {
 }
 
 /// A ceremony in the log: not its number, which would let a reader of the log finish it.
-fn id_for_log(id: &str) -> String {
+pub(crate) fn id_for_log(id: &str) -> String {
     token::to_text(&token::sha256(&[id.as_bytes()]).as_bytes()[..12])
 }
 

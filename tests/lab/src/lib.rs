@@ -3,6 +3,7 @@
 //! Nothing here sleeps for a fixed time: a wait is for an event, with a deadline, and says what it waited for
 //! and what the process had said until then. A part that is not installed fails the test and says how to get it.
 
+mod browser;
 mod client;
 mod gate;
 mod keys;
@@ -12,6 +13,7 @@ mod missing;
 mod process;
 mod sshd;
 
+pub use browser::Browser;
 pub use client::{Client, Ran};
 pub use gate::Gate;
 pub use keys::KeyPair;

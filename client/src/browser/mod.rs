@@ -1,0 +1,150 @@
+//! Browser MFA: a ceremony goes to the gate's page in a browser, and its answer comes back sealed, on loopback.
+//!
+//! The browser carries; the ceremony is finished over our own connection to the gate. So what the page posts
+//! is worth nothing to anybody else, and our own key alone opens it.
+
+mod callback;
+mod launch;
+
+use std::time::Duration;
+
+use tapgate_api::{BrowserBegin, BrowserOutcome, BrowserRequest, browser_context, path};
+use tapgate_model::{Clock as _, SystemClock, UnixTime};
+use tapgate_seal::Key;
+use tokio::time::timeout;
+use url::Url;
+use webauthn_rs_proto::{PublicKeyCredential, RegisterPublicKeyCredential};
+
+use crate::error::{Act as _, Failure, Result};
+use crate::http::Http;
+use crate::limits::BROWSER_WAIT;
+use callback::{Callback, Listener};
+
+pub use launch::possible;
+
+/// Where a ceremony is handed over.
+pub struct Handover<'a> {
+    /// The connection over which it was begun.
+    pub http: &'a Http,
+    /// The path for ceremonies of its kind.
+    pub path: &'a str,
+    /// The gate's own origin, where its page must be.
+    pub origin: &'a Url,
+}
+
+impl Handover<'_> {
+    /// Has a tap made in the browser.
+    pub async fn tap(&self, ceremony: &str, expires: UnixTime) -> Result<PublicKeyCredential> {
+        match self.carry_out(ceremony, expires).await? {
+            BrowserOutcome::Tapped { webauthn } => Ok(*webauthn),
+            other => Err(no_answer(&other)),
+        }
+    }
+
+    /// Has a key made in the browser.
+    pub async fn register(&self, ceremony: &str, expires: UnixTime) -> Result<RegisterPublicKeyCredential> {
+        match self.carry_out(ceremony, expires).await? {
+            BrowserOutcome::Registered { webauthn } => Ok(*webauthn),
+            other => Err(no_answer(&other)),
+        }
+    }
+
+    async fn carry_out(&self, ceremony: &str, expires: UnixTime) -> Result<BrowserOutcome> {
+        // Bound before anybody hears of the port.
+        let listener = Listener::bind().await?;
+        let key = Key::generate();
+        let begin = BrowserBegin {
+            ceremony: ceremony.to_owned(),
+            port: listener.port(),
+            nonce: listener.nonce().to_owned(),
+            public_key: key.public().to_owned(),
+        };
+        let request: BrowserRequest = self.http.post(self.path, &begin).await?;
+        let page = self.page(&request)?;
+        let code = shown_code(&request.code)?;
+        let link = listener.link();
+        eprintln!("If browser window does not open automatically, open it by clicking on the link:\n {link}");
+        eprintln!("Type this code on the page: {code}");
+        launch::launch(&link);
+        let callback = Callback::new(&listener, key, browser_context(&request.id, ceremony), page);
+        let left = expires.since(SystemClock.now()).clamp(Duration::from_secs(1), BROWSER_WAIT);
+        let late = |_| Failure::new("nobody approved in the browser in time").advise("start again");
+        let outcome = timeout(left, listener.serve(callback)).await.map_err(late)??;
+        if !matches!(outcome, BrowserOutcome::Denied | BrowserOutcome::Exhausted) {
+            eprintln!("Approved in the browser");
+        }
+        Ok(outcome)
+    }
+
+    /// The page, if it is this gate's own: we send nobody elsewhere.
+    fn page(&self, request: &BrowserRequest) -> Result<Url> {
+        let page = Url::parse(&request.url).act(|| "the gate's page has no address".to_owned())?;
+        let own = page.origin() == self.origin.origin()
+            && page.path() == format!("{}/{}", path::BROWSER_PAGE, request.id)
+            && page.query().is_none()
+            && page.fragment().is_none();
+        if own {
+            return Ok(page);
+        }
+        Err(Failure::new("the gate names a page that is not its own").advise("tell the gate's administrator"))
+    }
+}
+
+/// `418-207`.
+fn shown_code(code: &str) -> Result<String> {
+    match code.split_at_checked(3) {
+        Some((head, tail)) if tail.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Ok(format!("{head}-{tail}"))
+        }
+        _ => Err(Failure::new("the gate's code cannot be read")),
+    }
+}
+
+fn no_answer(outcome: &BrowserOutcome) -> Failure {
+    match outcome {
+        BrowserOutcome::Denied => Failure::new("the request was denied in the browser"),
+        BrowserOutcome::Exhausted => {
+            Failure::new("there were too many wrong tries in the browser").advise("start again")
+        }
+        _ => Failure::new("the browser answered something else than was asked"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate_addr::GateAddr;
+    use crate::tls::{Tls, install_provider};
+
+    #[test]
+    fn codes() {
+        assert_eq!(shown_code("418207").unwrap(), "418-207");
+        for bad in ["", "41820", "4182071", "41820x", "\u{1b}[2J41", "ééé"] {
+            assert!(shown_code(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_gates_own_page_is_opened() {
+        install_provider();
+        let gate: GateAddr = "localhost:3080".parse().unwrap();
+        let pin = format!("sha256:{}", "ab".repeat(32)).parse().unwrap();
+        let (http, origin) = (Http::new(Tls::anonymous(gate.clone(), &pin)), gate.origin().unwrap());
+        let handover = Handover { http: &http, path: path::SESSION_BROWSER, origin: &origin };
+        let check =
+            |url: &str| handover.page(&BrowserRequest { id: "R".into(), url: url.into(), code: "1".into() }).is_ok();
+        assert!(check("https://localhost:3080/web/mfa/browser/R"));
+        for bad in [
+            "",
+            "https://evil.test/web/mfa/browser/R",
+            "http://localhost:3080/web/mfa/browser/R",
+            "https://localhost:3081/web/mfa/browser/R",
+            "https://localhost:3080/web/mfa/browser/R?next=evil",
+            "https://localhost:3080/web/mfa/browser/R#x",
+            "https://localhost:3080/web/mfa/browser/S",
+            "javascript:alert(1)",
+        ] {
+            assert!(!check(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Browser MFA: a terminal hands its ceremony to the browser, which carries the answer back to it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use webauthn_rs_proto::{PublicKeyCredential, RegisterPublicKeyCredential};
+
+/// Hands a ceremony to the browser. What the terminal says of itself is a port and a number, never an
+/// address to send anybody to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BrowserBegin {
+    /// The ceremony's number.
+    pub ceremony: String,
+    /// The port of `127.0.0.1` on which the terminal listens, 1024 or higher.
+    pub port: u16,
+    /// The number in the callback's path: a UUID's 32 hex digits and four hyphens.
+    pub nonce: String,
+    /// The key that the answer is sealed to (X25519, base64url).
+    pub public_key: String,
+}
+
+/// Where the browser goes, and what is typed there.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BrowserRequest {
+    /// The request's number.
+    pub id: String,
+    /// The page.
+    pub url: String,
+    /// The code that the terminal shows.
+    pub code: String,
+}
+
+/// Never prints the number or the code.
+impl std::fmt::Debug for BrowserRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BrowserRequest").finish_non_exhaustive()
+    }
+}
+
+/// What the page shows before anybody taps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BrowserShown {
+    /// `get` for a tap, `create` for a new key.
+    pub ceremony: String,
+    /// What goes to the authenticator.
+    #[schema(value_type = Object)]
+    pub webauthn: Value,
+    /// The cluster's name.
+    pub cluster: String,
+    /// Who taps.
+    pub user: String,
+    /// `session`, `login`, `admin` or `enrol`.
+    pub purpose: String,
+    /// The targets of the sessions.
+    pub targets: Vec<BrowserTarget>,
+    /// Until when the tap may open them again, in seconds since the epoch; none where it opens one session.
+    pub reusable_until: Option<u64>,
+    /// What is changed, or what the new key is called.
+    pub details: Option<String>,
+    /// From where it was asked for.
+    pub address: String,
+    /// Whether the browser is at another address than that.
+    pub elsewhere: bool,
+    /// When it was asked for, in seconds since the epoch.
+    pub asked: u64,
+    /// When it ends, in seconds since the epoch.
+    pub expires: u64,
+}
+
+/// One target on the page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BrowserTarget {
+    /// The kind as people read it, such as `Node`.
+    pub kind: String,
+    /// The name.
+    pub name: String,
+    /// The login there.
+    pub login: String,
+}
+
+/// What the page sends after the tap.
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BrowserAnswer {
+    /// The code that was typed.
+    pub code: String,
+    /// What the authenticator answered.
+    #[schema(value_type = Object)]
+    pub webauthn: Value,
+}
+
+/// Never prints the code.
+impl std::fmt::Debug for BrowserAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BrowserAnswer").finish_non_exhaustive()
+    }
+}
+
+/// Where the page carries the outcome: a form's `POST` with the field `sealed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BrowserCarried {
+    /// The terminal's callback, on loopback.
+    pub action: String,
+    /// A [`BrowserOutcome`], sealed to the terminal's key.
+    pub sealed: String,
+}
+
+/// What came of it; the terminal alone can read this.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum BrowserOutcome {
+    /// The tap.
+    Tapped {
+        /// What the authenticator answered.
+        webauthn: Box<PublicKeyCredential>,
+    },
+    /// The new key.
+    Registered {
+        /// What the authenticator answered.
+        webauthn: Box<RegisterPublicKeyCredential>,
+    },
+    /// The person at the browser said no.
+    Denied,
+    /// There were too many wrong tries.
+    Exhausted,
+}
+
+/// What sealed messages are bound to: the request and the ceremony.
+pub fn browser_context(request: &str, ceremony: &str) -> Vec<u8> {
+    format!("{request}/{ceremony}").into_bytes()
+}

@@ -1,0 +1,80 @@
+//! What the page shows of a ceremony: read from what will be signed, not from what anybody says of it.
+
+use tapgate_api::{AdminAction, BrowserShown, BrowserTarget};
+use tapgate_model::Login;
+use tapgate_proof::{Statement, StatementTarget, Uses};
+
+use crate::ceremony::{Pending, PendingEnrolment, PendingTap, Work};
+use crate::limits::DETAILS_MAX;
+use crate::token;
+
+/// All but where and when it was asked for; none where the ceremony is damaged.
+pub(super) fn of(pending: &Pending, cluster: &str) -> Option<BrowserShown> {
+    let shown = BrowserShown {
+        ceremony: String::new(),
+        webauthn: serde_json::Value::Null,
+        cluster: cluster.to_owned(),
+        user: pending.user().to_string(),
+        purpose: pending.purpose().to_owned(),
+        targets: Vec::new(),
+        reusable_until: None,
+        details: None,
+        address: String::new(),
+        elsewhere: false,
+        asked: 0,
+        expires: pending.expires().as_secs(),
+    };
+    match pending {
+        Pending::Tap(tap) => of_tap(tap, shown),
+        Pending::Enrolment(enrolment) => Some(of_enrolment(enrolment, shown)),
+        Pending::Device(_) | Pending::Otp(_) => None,
+    }
+}
+
+fn of_tap(tap: &PendingTap, shown: BrowserShown) -> Option<BrowserShown> {
+    let statement = Statement::from_der(&token::from_text(&tap.statement)?).ok()?;
+    let parts = statement.parts();
+    let reusable = parts.uses == Uses::Window && !parts.targets.is_empty();
+    let details = match &tap.work {
+        Work::Admin { body, .. } => Some(change(&token::from_text(body)?)?),
+        Work::Login { .. } | Work::Session { .. } | Work::AddDevice { .. } | Work::Device { .. } => None,
+    };
+    Some(BrowserShown {
+        ceremony: "get".to_owned(),
+        webauthn: tap.options.clone(),
+        user: parts.user.to_string(),
+        targets: parts.targets.iter().map(target).collect(),
+        reusable_until: reusable.then(|| parts.expires.as_secs()),
+        details,
+        ..shown
+    })
+}
+
+fn of_enrolment(enrolment: &PendingEnrolment, shown: BrowserShown) -> BrowserShown {
+    let details = Some(enrolment.device_name.clone());
+    BrowserShown { ceremony: "create".to_owned(), webauthn: enrolment.options.clone(), details, ..shown }
+}
+
+fn target(entry: &StatementTarget) -> BrowserTarget {
+    let login = match &entry.login {
+        Login::App => String::new(),
+        login => login.to_string(),
+    };
+    BrowserTarget { kind: entry.target.kind.title().to_owned(), name: entry.target.name.to_string(), login }
+}
+
+/// An administrator's act as its author wrote it: what is signed is its hash, which nobody can read.
+fn change(body: &[u8]) -> Option<String> {
+    let text = match serde_json::from_slice(body).ok()? {
+        AdminAction::PutResources { yaml, replace: true } => format!("# create or replace\n{yaml}"),
+        AdminAction::PutResources { yaml, replace: false } => format!("# create\n{yaml}"),
+        AdminAction::DeleteResource { kind, name } => format!("delete {kind}/{name}"),
+        AdminAction::Invite { user, roles } if roles.is_empty() => format!("invite {user}"),
+        AdminAction::Invite { user, roles } => format!("invite {user} with the roles {}", roles.join(", ")),
+    };
+    if text.len() <= DETAILS_MAX {
+        return Some(text);
+    }
+    let kept: String = text.chars().take(DETAILS_MAX / 4).collect();
+    Some(format!("{kept}\n# … and more: {} bytes in all, too many to be shown", text.len()))
+}

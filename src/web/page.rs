@@ -1,0 +1,170 @@
+//! `/web`: the page where a tap is approved in the browser, and what that page asks for.
+//!
+//! The page is one script and one style sheet that the gate carries within itself. No request of it needs a
+//! certificate or a cookie: the request's number, the typed code and the tap are what counts.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use bytes::Bytes;
+use tapgate_api::path;
+use tapgate_authority::Fault;
+
+use super::reply::{Reply, blocking, body};
+use super::{App, Caller};
+
+const PAGE: &str = include_str!("../../web/dist/index.html");
+const SCRIPT: &str = include_str!("../../web/dist/page.js");
+const STYLE: &str = include_str!("../../web/dist/page.css");
+const ICON: &str = include_str!("../../web/dist/icon.svg");
+
+/// What the page may do: load from here, ask here, and post a form here or to this machine. `'self'` is there
+/// for the way back, because the policy governs where a form's answer leads too.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+                      form-action 'self' http://127.0.0.1:*; frame-ancestors 'none'; base-uri 'none'";
+
+/// A page asks for keys, and for nothing else that a browser could give.
+const PERMISSIONS: &str = "publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), \
+                           microphone=(), geolocation=(), usb=(), serial=(), hid=(), payment=()";
+
+type Shared = State<Arc<App>>;
+
+pub(super) fn router(app: Arc<App>) -> Router {
+    let page = path::BROWSER_PAGE;
+    Router::new()
+        .route(&format!("{page}/{{id}}"), get(request_page))
+        .route(&format!("{page}/{{id}}/request"), get(request))
+        .route(&format!("{page}/{{id}}/approve"), post(approve))
+        .route(&format!("{page}/{{id}}/deny"), post(deny))
+        .route(path::BROWSER_APPROVED, get(async || file("text/html; charset=utf-8", PAGE)))
+        .route(path::BROWSER_DENIED, get(async || file("text/html; charset=utf-8", PAGE)))
+        .route("/web/page.js", get(async || file("text/javascript; charset=utf-8", SCRIPT)))
+        .route("/web/page.css", get(async || file("text/css; charset=utf-8", STYLE)))
+        .route("/web/icon.svg", get(async || file("image/svg+xml", ICON)))
+        .layer(middleware::from_fn(protect))
+        .with_state(app)
+}
+
+fn file(kind: &'static str, text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], text).into_response()
+}
+
+/// The same page whatever the number; its status alone says that there is no such request.
+async fn request_page(State(app): Shared, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Response {
+    let peer = caller.peer.ip();
+    let open = tokio::task::spawn_blocking(move || app.authority.browser_is_open(&id, peer)).await.unwrap_or(false);
+    let status = if open { StatusCode::OK } else { StatusCode::NOT_FOUND };
+    (status, file("text/html; charset=utf-8", PAGE)).into_response()
+}
+
+async fn request(State(app): Shared, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Reply {
+    blocking(&app, move |app| app.authority.browser_shown(&id, caller.peer.ip())).await
+}
+
+async fn approve(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Reply {
+    blocking(&app, move |app| {
+        own_page(&app.authority.relying_party().origins, &headers)?;
+        app.authority.browser_approve(&id, &body(&bytes)?, caller.peer.ip())
+    })
+    .await
+}
+
+async fn deny(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Reply {
+    blocking(&app, move |app| {
+        own_page(&app.authority.relying_party().origins, &headers)?;
+        app.authority.browser_deny(&id, caller.peer.ip())
+    })
+    .await
+}
+
+/// Only our own page sends: no other site's form can set this type, and no other site's script this origin.
+fn own_page(origins: &[String], headers: &HeaderMap) -> Result<(), Fault> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let json = text(header::CONTENT_TYPE).split(';').next().is_some_and(|kind| kind.trim() == "application/json");
+    let ours = origins.iter().any(|origin| origin == text(header::ORIGIN));
+    let same_origin = text(HeaderName::from_static("sec-fetch-site")) == "same-origin";
+    if json && ours && same_origin {
+        return Ok(());
+    }
+    Err(Fault::denied("this was not sent by the gate's own page"))
+}
+
+/// What every answer below `/web` carries.
+async fn protect(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let fixed = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("permissions-policy"), PERMISSIONS),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    for (name, value) in fixed {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_page_sends() {
+        let ours = ["https://localhost:3080".to_owned(), "https://localhost:3080/".to_owned()];
+        let sent = |kind: &str, origin: &str, site: &str| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("content-type", kind), ("origin", origin), ("sec-fetch-site", site)] {
+                if !value.is_empty() {
+                    headers.insert(HeaderName::try_from(name).unwrap(), value.parse().unwrap());
+                }
+            }
+            own_page(&ours, &headers).is_ok()
+        };
+        let (json, own, same) = ("application/json", "https://localhost:3080", "same-origin");
+        assert!(sent(json, own, same));
+        assert!(sent("application/json; charset=utf-8", own, same));
+        for (kind, origin, site) in [
+            ("text/plain", own, same),
+            ("application/x-www-form-urlencoded", own, same),
+            ("", own, same),
+            (json, "https://evil.test", same),
+            (json, "https://localhost:3081", same),
+            (json, "null", same),
+            (json, "", same),
+            (json, own, "same-site"),
+            (json, own, "cross-site"),
+            (json, own, "none"),
+            (json, own, ""),
+        ] {
+            assert!(!sent(kind, origin, site), "{kind} {origin} {site}");
+        }
+    }
+
+    #[test]
+    fn the_page_has_nothing_of_others_and_nothing_inline() {
+        assert!(!PAGE.contains("<style") && !PAGE.contains("style=") && !PAGE.contains("onclick"));
+        assert_eq!(PAGE.matches("<script").count(), PAGE.matches("src=\"/web/page.js\"></script>").count());
+        for text in [PAGE, STYLE] {
+            assert!(!text.contains("https://") && !text.contains("http://"), "{text}");
+        }
+    }
+}
