@@ -10,6 +10,7 @@ mod credit;
 #[cfg(feature = "demo")]
 pub mod demo_target;
 mod entrance;
+mod forward;
 #[doc(hidden)]
 pub mod fuzz;
 mod host_key;
@@ -21,6 +22,7 @@ mod replies;
 mod rules;
 mod serve;
 mod severable;
+mod sftp;
 mod side;
 mod target;
 mod wire;

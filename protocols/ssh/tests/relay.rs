@@ -23,7 +23,7 @@ async fn a_command_with_its_output_errors_and_status() -> Result {
     assert_eq!(lab.world.gate.live_count(), 1);
     client.leave().await?;
     lab.until_nobody_is_in().await;
-    assert_eq!(lab.world.sink.names(), ["session.start", "session.end"]);
+    assert_eq!(lab.world.sink.names(), ["session.start", "session.command", "session.command", "session.end"]);
     Ok(())
 }
 

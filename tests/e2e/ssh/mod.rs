@@ -2,6 +2,7 @@
 
 mod certificates;
 mod channels;
+mod deeds;
 mod ends;
 mod forwarding;
 mod prompt;
