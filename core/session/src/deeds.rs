@@ -21,11 +21,8 @@ impl Pace {
             (self.second, self.told) = (now.as_secs(), 0);
         }
         let admits = self.told < DEEDS_PER_SECOND_MAX;
-        if admits {
-            self.told += 1
-        } else {
-            self.untold = self.untold.saturating_add(1)
-        }
+        self.told += u32::from(admits);
+        self.untold += u64::from(!admits);
         admits
     }
 

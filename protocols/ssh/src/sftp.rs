@@ -99,9 +99,9 @@ impl Reader {
             let read = operation(kind, self.kept.get(HEAD..).unwrap_or_default());
             self.kept.clear();
             match read {
-                Some(Some(deed)) => tell(deed),
-                Some(None) => {}
-                None => self.lose("a packet can't be read", tell),
+                Ok(Some(deed)) => tell(deed),
+                Ok(None) => {}
+                Err(Unreadable) => self.lose("a packet can't be read", tell),
             }
         }
     }
@@ -127,17 +127,20 @@ const fn is_told(kind: u8) -> bool {
     )
 }
 
-/// Reads a packet's fields; `None` where they can't be, `Some(None)` where it does nothing to a file.
-fn operation(kind: u8, body: &[u8]) -> Option<Option<Deed>> {
+/// A packet whose fields are not as they should be.
+struct Unreadable;
+
+/// Reads a packet's fields; nothing where it does nothing to a file.
+fn operation(kind: u8, body: &[u8]) -> Result<Option<Deed>, Unreadable> {
     let mut fields = Fields::new(body);
-    let _id = fields.u32().ok()?;
+    let _id = number(&mut fields)?;
     let (operation, two_paths) = match kind {
         kind::OPEN => return open(&mut fields).map(Some),
-        kind::EXTENDED => match fields.lossy()?.as_str() {
+        kind::EXTENDED => match text(&mut fields)?.as_str() {
             "posix-rename@openssh.com" => ("rename", true),
             "hardlink@openssh.com" => ("link", true),
             "lsetstat@openssh.com" => ("set attributes", false),
-            _ => return Some(None),
+            _ => return Ok(None),
         },
         kind::RENAME => ("rename", true),
         kind::SYMLINK => ("link", true),
@@ -147,22 +150,30 @@ fn operation(kind: u8, body: &[u8]) -> Option<Option<Deed>> {
         kind::MKDIR => ("make directory", false),
         _ => ("remove directory", false),
     };
-    let path = fields.lossy()?.into();
-    let to = if two_paths { Some(fields.lossy()?.into()) } else { None };
-    Some(Some(Deed::Sftp { operation, path, to }))
+    let path = text(&mut fields)?.into();
+    let to = if two_paths { Some(text(&mut fields)?.into()) } else { None };
+    Ok(Some(Deed::Sftp { operation, path, to }))
 }
 
-fn open(fields: &mut Fields<'_>) -> Option<Deed> {
+fn text(fields: &mut Fields<'_>) -> Result<String, Unreadable> {
+    fields.lossy().ok_or(Unreadable)
+}
+
+fn number(fields: &mut Fields<'_>) -> Result<u32, Unreadable> {
+    fields.u32().map_err(|_| Unreadable)
+}
+
+fn open(fields: &mut Fields<'_>) -> Result<Deed, Unreadable> {
     const READ: u32 = 1;
     // To write, to append, to create or to truncate.
     const WRITE: u32 = 0x1e;
-    let (path, flags) = (fields.lossy()?.into(), fields.u32().ok()?);
+    let (path, flags) = (text(fields)?.into(), number(fields)?);
     let operation = match (flags & READ != 0, flags & WRITE != 0) {
         (true, true) => "read and write",
         (false, true) => "write",
         _ => "read",
     };
-    Some(Deed::Sftp { operation, path, to: None })
+    Ok(Deed::Sftp { operation, path, to: None })
 }
 
 #[cfg(test)]

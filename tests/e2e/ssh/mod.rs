@@ -9,3 +9,4 @@ mod prompt;
 mod session;
 mod stock;
 mod targets;
+mod tools;
