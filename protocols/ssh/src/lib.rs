@@ -14,6 +14,7 @@ mod forward;
 #[doc(hidden)]
 pub mod fuzz;
 mod host_key;
+mod jump;
 mod limits;
 mod link;
 mod name;

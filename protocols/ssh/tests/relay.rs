@@ -125,7 +125,7 @@ async fn who_may_not_come_in() -> Result {
         ("jerry@prod3", Via::OtherCa, None),
         ("root@prod3", Via::Session, None),
         ("jerry@prod3", Via::Expired, Some("ERROR: the certificate has expired")),
-        ("jerry", Via::Login, Some("ERROR: the user name \"jerry\" names no target")),
+        ("root", Via::Login, Some("ERROR: the user name \"root\" names no target")),
         ("jerry@a b", Via::Login, Some("ERROR: the user name leads nowhere")),
     ] {
         let refused = lab.rejected(name, via).await?;

@@ -5,6 +5,7 @@ mod channels;
 mod deeds;
 mod ends;
 mod forwarding;
+mod jump;
 mod prompt;
 mod session;
 mod stock;
