@@ -195,6 +195,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         sink: sink.clone(),
         host_key,
         host_certificate,
+        host_ca: authority.host_ca(),
         target_ca: authority.target_ca(),
         gate_name: config.cluster_name.clone(),
     })

@@ -14,7 +14,7 @@ struct Part {
     purpose: &'static str,
 }
 
-const PARTS: [Part; 12] = [
+const PARTS: [Part; 14] = [
     Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
     Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
     Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
@@ -26,6 +26,8 @@ const PARTS: [Part; 12] = [
     Part { program: "openssl", package: "openssl", purpose: "the edge tests (TLS handshakes of every kind)" },
     Part { program: "chromium", package: "chromium", purpose: "the tests of the pages (a real browser)" },
     Part { program: "chromedriver", package: "chromium-driver", purpose: "the tests of the pages (driving it)" },
+    Part { program: "git", package: "git", purpose: "the SSH tests (git over SSH)" },
+    Part { program: "rsync", package: "rsync", purpose: "the SSH tests (rsync over SSH)" },
     Part { program: "script", package: "bsdutils", purpose: "the tests that need a terminal" },
 ];
 

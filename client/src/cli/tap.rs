@@ -14,7 +14,9 @@ use crate::gate_addr::CaPin;
 use crate::login;
 use crate::profile::{Home, Profile};
 use crate::solver::MfaMode;
+use crate::ssh::copy::Copy;
 use crate::ssh::destination::{Destination, Tail};
+use crate::ssh::options::Job;
 use crate::{agent, ssh};
 
 /// Reach what is behind a Tapgate. A session that requires it asks for a tap of your security key.
@@ -79,6 +81,9 @@ enum Command {
         /// Forward your own agent (`$SSH_AUTH_SOCK`), never the one of this session
         #[arg(short = 'A')]
         forward_agent: bool,
+        /// Who to become, where the target stands alone; rsync names it so
+        #[arg(short = 'l', value_name = "LOGIN")]
+        login: Option<String>,
         /// Where to, the command, and after -- options for OpenSSH
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "TARGET")]
         words: Vec<String>,
@@ -86,6 +91,19 @@ enum Command {
     /// Manage your security keys, and one-time codes for login
     #[command(subcommand, after_help = "Example:\n  tap mfa ls")]
     Mfa(Mfa),
+    /// Copy files with the system's scp
+    #[command(
+        override_usage = "tap scp [OPTIONS] [SCP-OPTIONS] FILE... [LOGIN@]TARGET:PATH",
+        after_help = "Examples:\n  tap scp notes.txt jerry@prod3:/tmp/\n  tap scp -r jerry@prod3:/var/log/app ."
+    )]
+    Scp {
+        /// scp's options, files here as PATH, and files there as LOGIN@TARGET:PATH
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "FILE")]
+        words: Vec<String>,
+    },
+    /// Print configuration for stock clients
+    #[command(subcommand, after_help = "Example:\n  tap config ssh >> ~/.ssh/config")]
+    Config(Config),
     /// Carry a protocol's bytes to the gate
     #[command(subcommand, after_help = "Example:\n  ssh -o ProxyCommand='tap proxy ssh %r' jerry@prod3@localhost")]
     Proxy(Proxy),
@@ -104,12 +122,25 @@ enum Command {
 }
 
 #[derive(Debug, Subcommand)]
+enum Config {
+    /// Lines for `~/.ssh/config`, by which plain ssh, rsync, git and editors reach what needs no tap
+    #[command(
+        after_help = "Examples:\n  tap config ssh >> ~/.ssh/config\n  tap config ssh --known-hosts >> ~/.ssh/known_hosts"
+    )]
+    Ssh {
+        /// Print the line for a `known_hosts` file instead
+        #[arg(long)]
+        known_hosts: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum Proxy {
     /// The gate's SSH door on standard input and output, for OpenSSH's `ProxyCommand`
     #[command(after_help = "Example:\n  ssh -o ProxyCommand='tap proxy ssh %r' jerry@prod3@localhost")]
     Ssh {
-        /// LOGIN@TARGET
-        destination: String,
+        /// LOGIN@TARGET, to have it looked at before the connection
+        destination: Option<String>,
     },
 }
 
@@ -122,15 +153,27 @@ pub async fn run(args: Tap) -> Result<u8> {
         Command::Status => status(&Context::new(&global, user.as_ref())?),
         Command::Logout => log_out(&global).await,
         Command::Ls => list(&Context::new(&global, user.as_ref())?).await,
-        Command::Ssh { forward_agent, words } => {
+        Command::Scp { words } => {
+            let context = Context::new(&global, user.as_ref())?;
+            let copy = Copy::parse(&words, context.user()?)?;
+            let destination = copy.destination.clone();
+            return ssh::run::run(&context, &destination, &Job::Scp(copy), false).await;
+        }
+        Command::Config(Config::Ssh { known_hosts }) => {
+            let context = Context::new(&global, user.as_ref())?;
+            output::write(&ssh::config::text(&context, known_hosts)?)
+        }
+        Command::Ssh { forward_agent, login, words } => {
             let context = Context::new(&global, user.as_ref())?;
             let (first, rest) = words.split_first().ok_or_else(|| Failure::new("no target is named"))?;
-            let destination = Destination::parse(first, context.user()?)?;
-            return ssh::run::run(&context, &destination, &Tail::parse(rest)?, forward_agent).await;
+            let first = login.map_or_else(|| first.clone(), |login| format!("{login}@{first}"));
+            let destination = Destination::parse(&first, context.user()?)?;
+            let job = Job::Ssh(Tail::parse(rest)?);
+            return ssh::run::run(&context, &destination, &job, forward_agent).await;
         }
         Command::Proxy(Proxy::Ssh { destination }) => {
             let context = Context::new(&global, user.as_ref())?;
-            Destination::parse(&destination, context.user()?)?;
+            destination.map(|text| Destination::parse(&text, context.user()?)).transpose()?;
             ssh::tunnel::run(&context.tls()?).await
         }
         Command::Mfa(command) => mfa::run(&Context::new(&global, user.as_ref())?, command).await,
@@ -245,6 +288,9 @@ mod tests {
             "tap login --gate localhost:3080 --user jerry",
             "tap ls --format json",
             "tap ssh jerry@prod3",
+            "tap ssh -l jerry prod3 rsync --server . /tmp",
+            "tap scp -r -P 22 a jerry@prod3:/tmp/",
+            "tap config ssh --known-hosts",
             "tap proxy ssh jerry@prod3 --gate localhost:3080",
             "tap enrol --gate localhost:3080 --token x",
             "tap enrol --gate localhost:3080 --token -DyY_x --device-name yubi",

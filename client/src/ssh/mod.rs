@@ -1,6 +1,8 @@
-//! `tap ssh` and `tap proxy ssh`: the system's OpenSSH, with the gate's certificates.
+//! `tap ssh`, `tap scp` and `tap proxy ssh`: the system's OpenSSH, with the gate's certificates.
 
 pub mod agent_socket;
+pub mod config;
+pub mod copy;
 pub mod destination;
 pub mod options;
 pub mod run;

@@ -1,10 +1,11 @@
-//! The command line of the system's `ssh`, as a pure function of what is known.
+//! The command lines of the system's `ssh` and `scp`, as a pure function of what is known.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Failure, Result};
 use crate::gate_addr::GateAddr;
+use crate::ssh::copy::Copy;
 use crate::ssh::destination::{Destination, Tail};
 
 /// Everything that one `ssh` needs to be told.
@@ -22,8 +23,27 @@ pub struct Invocation<'a> {
     pub identity: Identity<'a>,
     /// The user's own agent, where it is to be forwarded.
     pub forward: Option<PathBuf>,
-    /// The command and OpenSSH's own options.
-    pub tail: &'a Tail,
+    /// What is to be run.
+    pub job: &'a Job,
+}
+
+/// What is to be run.
+#[derive(Debug, Clone)]
+pub enum Job {
+    /// `ssh`, with a command and OpenSSH's own options.
+    Ssh(Tail),
+    /// `scp`.
+    Scp(Copy),
+}
+
+impl Job {
+    /// The program's name.
+    pub const fn program(&self) -> &'static str {
+        match self {
+            Self::Ssh(_) => "ssh",
+            Self::Scp(_) => "scp",
+        }
+    }
 }
 
 /// What `ssh` authenticates with.
@@ -46,9 +66,27 @@ pub enum Identity<'a> {
 }
 
 impl Invocation<'_> {
-    /// The arguments after `ssh`. Ours come first: of two values for one option OpenSSH takes the
-    /// first, so nothing in the user's configuration or after `--` can change them.
+    /// The arguments after the program. Ours come first: of two values for one option OpenSSH takes
+    /// the first, so nothing in the user's configuration or after `--` can change them.
     pub fn arguments(&self) -> Result<Vec<OsString>> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        for option in self.options()? {
+            arguments.extend(["-o".into(), option.into()]);
+        }
+        let (own, rest) = match self.job {
+            Job::Ssh(tail) => {
+                let host = self.gate.host().to_owned();
+                (&tail.options, std::iter::once(host).chain(tail.command.iter().cloned()).collect())
+            }
+            Job::Scp(copy) => (&copy.options, copy.words(self.gate)),
+        };
+        arguments.extend(own.iter().map(OsString::from));
+        arguments.push("--".into());
+        arguments.extend(rest.into_iter().map(OsString::from));
+        Ok(arguments)
+    }
+
+    fn options(&self) -> Result<Vec<String>> {
         let mut options = vec![
             format!("ProxyCommand={}", self.proxy_command()?),
             format!("HostKeyAlias={}", self.gate.host()),
@@ -74,16 +112,9 @@ impl Invocation<'_> {
             Some(socket) => format!("ForwardAgent={}", quoted(socket)?),
             None => "ForwardAgent=no".to_owned(),
         });
-        let mut arguments: Vec<OsString> = Vec::new();
-        for option in options {
-            arguments.extend(["-o".into(), option.into()]);
-        }
-        arguments.extend(["-p".into(), self.gate.port().to_string().into()]);
-        arguments.extend(["-l".into(), self.destination.ssh_user().into()]);
-        arguments.extend(self.tail.options.iter().map(OsString::from));
-        arguments.extend(["--".into(), self.gate.host().into()]);
-        arguments.extend(self.tail.command.iter().map(OsString::from));
-        Ok(arguments)
+        options.push(format!("Port={}", self.gate.port()));
+        options.push(format!("User={}", self.destination.ssh_user()));
+        Ok(options)
     }
 
     fn proxy_command(&self) -> Result<String> {
@@ -95,7 +126,7 @@ impl Invocation<'_> {
 
 /// What holds for every session. The gate's host key is known by its CA and by nothing else; the
 /// connection is shared with no other, so that each session is asked for by itself.
-const FIXED: &[&str] = &[
+pub(super) const FIXED: &[&str] = &[
     "StrictHostKeyChecking=yes",
     "GlobalKnownHostsFile=/dev/null",
     "UpdateHostKeys=no",
@@ -112,12 +143,12 @@ const FIXED: &[&str] = &[
     "Ciphers=^aes128-gcm@openssh.com,aes256-gcm@openssh.com",
 ];
 
-fn utf8(path: &Path) -> Result<&str> {
+pub(super) fn utf8(path: &Path) -> Result<&str> {
     path.to_str().ok_or_else(|| Failure::new(format!("{} is not UTF-8", path.display())))
 }
 
 /// A path as OpenSSH's configuration takes it: `%` doubled, in double quotes.
-fn quoted(path: &Path) -> Result<String> {
+pub(super) fn quoted(path: &Path) -> Result<String> {
     let text = utf8(path)?;
     if text.contains(['"', '\\', '\n']) || text.contains("${") {
         return Err(Failure::new(format!("{text:?} cannot be given to ssh"))
@@ -127,7 +158,7 @@ fn quoted(path: &Path) -> Result<String> {
 }
 
 /// A word as the shell of a proxy command takes it.
-fn shell_quoted(text: &str) -> String {
+pub(super) fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
@@ -145,7 +176,7 @@ mod tests {
             known_hosts: Path::new("/home/j d/.tap/known_hosts"),
             identity,
             forward,
-            tail,
+            job: &Job::Ssh(tail.clone()),
         };
         invocation.arguments().unwrap().into_iter().map(|a| a.into_string().unwrap()).collect()
     }
@@ -162,7 +193,7 @@ mod tests {
             arguments[..2],
             ["-o", "ProxyCommand='/opt/it'\\''s 100%%/tap' proxy ssh --gate localhost:3080 jerry@prod3"]
         );
-        let last = ["-p", "3080", "-l", "jerry@prod3", "-v", "--", "localhost", "exit 7"];
+        let last = ["-o", "Port=3080", "-o", "User=jerry@prod3", "-v", "--", "localhost", "exit 7"];
         assert_eq!(arguments[arguments.len() - 8..], last);
     }
 

@@ -1,4 +1,4 @@
-//! One `tap ssh`: certificates first, then OpenSSH as a child whose exit status is passed on.
+//! One `tap ssh` or `tap scp`: certificates first, then OpenSSH as a child whose exit status is passed on.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
@@ -14,11 +14,11 @@ use crate::cli::Context;
 use crate::error::{Act as _, Failure, Result};
 use crate::session::{Access, open};
 use crate::ssh::agent_socket::AgentSocket;
-use crate::ssh::destination::{Destination, Tail};
-use crate::ssh::options::{Identity, Invocation};
+use crate::ssh::destination::Destination;
+use crate::ssh::options::{Identity, Invocation, Job};
 
-/// Opens the session and runs `ssh`; its exit status, as a shell would give it.
-pub async fn run(context: &Context, destination: &Destination, tail: &Tail, forward: bool) -> Result<u8> {
+/// Opens the session and runs the job; its exit status, as a shell would give it.
+pub async fn run(context: &Context, destination: &Destination, job: &Job, forward: bool) -> Result<u8> {
     let forward = if forward { Some(own_agent()?) } else { None };
     let access = open(context, Kind::Node, &destination.target, &destination.as_login()).await?;
     let files = context.login_files();
@@ -31,13 +31,13 @@ pub async fn run(context: &Context, destination: &Destination, tail: &Tail, forw
             known_hosts: &files.known_hosts,
             identity,
             forward: forward.clone(),
-            tail,
+            job,
         };
-        Command::new("ssh")
+        Command::new(job.program())
             .args(invocation.arguments()?)
             .kill_on_drop(true)
             .spawn()
-            .act(|| "ssh cannot be started".to_owned())
+            .act(|| format!("{} cannot be started", job.program()))
             .map_err(|failure| failure.advise("install OpenSSH's client"))
     };
     match access {

@@ -55,6 +55,63 @@ pub enum Event {
         /// What the client was told, which may be less.
         message: Text,
     },
+    /// A command was sent to the target, or a shell was asked for.
+    #[serde(rename = "session.command")]
+    SessionCommand {
+        /// Whose session it is.
+        #[serde(flatten)]
+        of: DeedFacts,
+        /// The command; none where it is a shell.
+        command: Option<Text>,
+    },
+    /// A subsystem of the target was asked for.
+    #[serde(rename = "session.subsystem")]
+    SessionSubsystem {
+        /// Whose session it is.
+        #[serde(flatten)]
+        of: DeedFacts,
+        /// Its name.
+        subsystem: Text,
+    },
+    /// A file operation was asked for over SFTP. The target may have refused it.
+    #[serde(rename = "session.sftp")]
+    SessionSftp {
+        /// Whose session it is.
+        #[serde(flatten)]
+        of: DeedFacts,
+        /// What was asked for, such as `read`, `write`, `rename` or `remove`.
+        operation: Text,
+        /// The path, as the client named it.
+        path: Text,
+        /// The second path, where the operation has one.
+        to: Option<Text>,
+    },
+    /// A forwarded connection is over, or the target was asked to listen for some.
+    #[serde(rename = "session.forward")]
+    SessionForward {
+        /// Whose session it is.
+        #[serde(flatten)]
+        of: DeedFacts,
+        /// Which way: `local`, `remote` or `listen`.
+        way: Text,
+        /// The address or socket that the target connected to or listened at.
+        destination: Text,
+        /// Where the connection came from, as the peer that opened it says.
+        origin: Text,
+        /// Bytes from the client to the target.
+        bytes_up: u64,
+        /// Bytes from the target to the client.
+        bytes_down: u64,
+    },
+    /// Something was done in a session that the log does not hold in detail.
+    #[serde(rename = "session.untold")]
+    SessionUntold {
+        /// Whose session it is.
+        #[serde(flatten)]
+        of: DeedFacts,
+        /// What is missing, and why.
+        what: Text,
+    },
     /// Somebody is asked for a tap.
     #[serde(rename = "mfa.begin")]
     MfaBegin {
@@ -244,6 +301,17 @@ pub struct SessionFacts {
     pub credential: Digest,
     /// The tap, where there was one.
     pub tap: Option<TapRecord>,
+}
+
+/// Whose deed it was. All else about the session stands in its `session.start`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeedFacts {
+    /// The session's number.
+    pub session: SessionId,
+    /// Who.
+    pub user: UserName,
+    /// The target's name.
+    pub target: TargetName,
 }
 
 /// A tap, whole: anybody who has the user's public key can verify it years later.

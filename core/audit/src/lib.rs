@@ -1,5 +1,6 @@
 //! What happened, as a chain of records that cannot be changed unseen.
 
+mod deed;
 mod event;
 mod file;
 pub mod limits;
@@ -13,7 +14,8 @@ mod verify;
 
 use std::sync::Arc;
 
-pub use event::{BrowserStep, Change, Event, SessionFacts, TapRecord};
+pub use deed::{Deed, Way};
+pub use event::{BrowserStep, Change, DeedFacts, Event, SessionFacts, TapRecord};
 pub use file::{AuditError, FileSink};
 pub use memory::MemorySink;
 pub use record::{GENESIS, Record, Summary};

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tapgate_audit::{BrowserStep, Change, Event, SessionFacts, TapRecord};
+use tapgate_audit::{BrowserStep, Change, Deed, DeedFacts, Event, SessionFacts, TapRecord, Way};
 use tapgate_model::{Digest, Kind, SessionId, TargetUid};
 
 fn tap() -> TapRecord {
@@ -27,6 +27,16 @@ fn facts(tap: Option<TapRecord>) -> SessionFacts {
     }
 }
 
+fn deed(deed: Deed) -> Event {
+    let facts = facts(None);
+    Event::deed(DeedFacts { session: facts.session, user: facts.user, target: facts.target }, deed)
+}
+
+fn forward() -> Deed {
+    let (destination, origin) = ("db1:5432".into(), "127.0.0.1:9".into());
+    Deed::Forward { way: Way::Local, destination, origin, bytes_up: 1, bytes_down: 2 }
+}
+
 fn all() -> Vec<(&'static str, Event)> {
     let (ann, bob) = (|| "ann".parse().unwrap(), || "bob".parse().unwrap());
     let peer = "192.0.2.7:5022".parse().unwrap();
@@ -39,6 +49,12 @@ fn all() -> Vec<(&'static str, Event)> {
         ("session.end", Event::session_end(facts(Some(tap())), "the client closed it", 1, u64::MAX, minute)),
         ("session.denied", Event::session_denied(facts(None), "denied by role x", "access denied")),
         ("session.failed", Event::session_failed(facts(Some(tap())), "connection refused", "cannot be reached")),
+        ("session.command", deed(Deed::Command(Some("uptime".into())))),
+        ("session.command", deed(Deed::Command(None))),
+        ("session.subsystem", deed(Deed::Subsystem("sftp".into()))),
+        ("session.sftp", deed(Deed::Sftp { operation: "rename", path: "/a".into(), to: Some("/b".into()) })),
+        ("session.forward", deed(forward())),
+        ("session.untold", deed(Deed::Untold("3 deeds came too fast".into()))),
         ("mfa.begin", Event::mfa_begin(ann(), "session", "c1", targets())),
         ("mfa.succeeded", Event::mfa_succeeded(ann(), "session", "c1", targets(), tap())),
         ("mfa.failed", Event::mfa_failed(ann(), "session", "c1", targets(), "expired")),
@@ -78,6 +94,15 @@ fn a_session_is_one_flat_object() {
         "credential": "04".repeat(32), "tap": null, "reason": "no role", "message": "access denied",
     });
     assert_eq!(json, due);
+}
+
+#[test]
+fn a_deed_is_one_flat_object() {
+    let due = serde_json::json!({
+        "event": "session.forward", "session": "02".repeat(16), "user": "ann", "target": "prod3", "way": "local",
+        "destination": "db1:5432", "origin": "127.0.0.1:9", "bytes_up": 1, "bytes_down": 2,
+    });
+    assert_eq!(serde_json::to_value(deed(forward())).unwrap(), due);
 }
 
 #[test]

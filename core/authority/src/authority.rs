@@ -108,6 +108,11 @@ impl Authority {
         Arc::clone(&self.cas.trust)
     }
 
+    /// The authority that signs the gate's SSH host certificates.
+    pub fn host_ca(&self) -> Arc<SshCa> {
+        Arc::clone(&self.cas.host_ssh)
+    }
+
     /// The authority that signs what the gate shows to targets.
     pub fn target_ca(&self) -> Arc<SshCa> {
         Arc::clone(&self.cas.target_ssh)

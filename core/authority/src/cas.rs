@@ -18,7 +18,7 @@ pub(crate) struct Cas {
     pub(crate) host: X509Ca,
     pub(crate) login_ssh: SshCa,
     pub(crate) session_ssh: SshCa,
-    pub(crate) host_ssh: SshCa,
+    pub(crate) host_ssh: Arc<SshCa>,
     pub(crate) target_ssh: Arc<SshCa>,
     pub(crate) trust: Arc<Trust>,
 }
@@ -49,7 +49,7 @@ impl Cas {
             login_ssh: vec![login_ssh.public_key().clone()],
             session_ssh: vec![session_ssh.public_key().clone()],
         })?;
-        let (host_ssh, target_ssh) = (ssh(CaKind::HostSsh)?, Arc::new(ssh(CaKind::TargetSsh)?));
+        let (host_ssh, target_ssh) = (Arc::new(ssh(CaKind::HostSsh)?), Arc::new(ssh(CaKind::TargetSsh)?));
         Ok(Self { login, session, host, login_ssh, session_ssh, host_ssh, target_ssh, trust: Arc::new(trust) })
     }
 

@@ -39,6 +39,7 @@
 
 mod ask;
 mod check;
+mod deeds;
 mod dial;
 mod evidence;
 mod gate;

@@ -24,3 +24,7 @@ pub const EVIDENCE_MAX: u64 = 65_536;
 /// How many sessions may be live at once. Each holds two sockets; the limit keeps the process
 /// under the file limit that its service unit asks for.
 pub const LIVE_MAX: usize = 30_000;
+
+/// How many deeds of one session are logged in one second. A person, and a script that copies many
+/// small files, stays below; more would push other sessions' events out of the log's queue.
+pub const DEEDS_PER_SECOND_MAX: u32 = 500;

@@ -11,6 +11,7 @@ use tapgate_model::{Login, SessionId, TargetRef, UnixTime, UserName};
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
 use tokio::sync::watch;
 
+use crate::deeds::Pace;
 use crate::dial::Counts;
 use crate::evidence::Tap;
 use crate::limits::{LIVE_MAX, WINDOW_MAX};
@@ -171,7 +172,7 @@ impl Registry {
             return None;
         }
         all.insert(entry.id, Arc::clone(entry));
-        Some(Live { gate: gate.clone(), entry: Arc::clone(entry), ended: false })
+        Some(Live { gate: gate.clone(), entry: Arc::clone(entry), ended: false, pace: Pace::default() })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -196,9 +197,11 @@ impl Registry {
 
 /// A live session. It ends when this is finished or dropped.
 pub struct Live {
-    gate: Gate,
+    pub(crate) gate: Gate,
     entry: Arc<Entry>,
     ended: bool,
+    /// How fast its deeds come.
+    pub(crate) pace: Pace,
 }
 
 impl Live {
@@ -282,6 +285,7 @@ impl Live {
             return;
         }
         self.gate.live().all().remove(&self.entry.id);
+        self.settle_deeds();
         if let Some((started, counts)) = self.entry.begun.get() {
             let lasted = self.gate.clock().now().since(*started);
             let (up, down) = (counts.up.load(Ordering::Relaxed), counts.down.load(Ordering::Relaxed));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use russh::keys::ssh_key::{Algorithm, Certificate, HashAlg, PrivateKey, PublicKey};
 use russh::{MethodKind, MethodSet, Preferred, SshId, cipher, compression};
 
-use crate::limits::{AUTH_TRIES_MAX, CHANNEL_WINDOW_MAX, CHANNELS_MAX};
+use crate::limits::{AUTH_TRIES_MAX, CHANNEL_WINDOW_MAX, CHANNELS_MAX, JUMP_PACKETS_MAX};
 
 /// AES-GCM costs less than half of what `ChaCha20` does, and the client's order decides. So `ChaCha20`
 /// is not offered to clients; one without GCM gets CTR.
@@ -39,6 +39,7 @@ pub(crate) fn server(host_key: PrivateKey, host_certificate: Certificate) -> rus
         window_size: in_flight(),
         maximum_packet_size: 65_535,
         event_buffer_size: 256,
+        channel_buffer_size: JUMP_PACKETS_MAX,
         preferred: Preferred {
             cipher: Cow::Borrowed(CLIENT_CIPHERS),
             compression: Cow::Borrowed(NO_COMPRESSION),

@@ -1,8 +1,12 @@
 //! The channels of one connection: each side's number for it, its credit, and who owes what.
 
+use tapgate_audit::Deed;
+
 use crate::credit::Credit;
+use crate::forward::Forward;
 use crate::limits::{CHANNELS_MAX, DATA_MAX};
 use crate::replies::Replies;
+use crate::sftp;
 use crate::side::{Both, Side};
 
 /// One direction of a channel: what this side sends.
@@ -28,6 +32,17 @@ impl Direction {
     }
 }
 
+/// What the log is told of a channel's data.
+#[derive(Debug)]
+pub(crate) enum Trail {
+    /// Nothing.
+    None,
+    /// The files that are asked for.
+    Sftp(Box<sftp::Reader>),
+    /// Where the connection goes, and how much it carried.
+    Forward(Box<Forward>),
+}
+
 /// A channel that is asked for or open.
 #[derive(Debug)]
 pub(crate) struct Channel {
@@ -41,6 +56,8 @@ pub(crate) struct Channel {
     pub(crate) sends: Both<Direction>,
     /// What each side asked and has no answer to.
     pub(crate) asked: Both<Replies>,
+    /// What the log is told of it.
+    pub(crate) trail: Trail,
 }
 
 impl Channel {
@@ -53,7 +70,15 @@ impl Channel {
         };
         let mut numbers = Both::default();
         *numbers.of_mut(opener) = Some(number);
-        Self { is_session, opener, numbers, sends, asked: Both::default() }
+        Self { is_session, opener, numbers, sends, asked: Both::default(), trail: Trail::None }
+    }
+
+    /// What the log is told once the channel is over.
+    pub(crate) fn over(&mut self) -> Option<Deed> {
+        match std::mem::replace(&mut self.trail, Trail::None) {
+            Trail::Forward(forward) if self.is_confirmed() => Some(forward.deed()),
+            _ => None,
+        }
     }
 
     fn is_confirmed(&self) -> bool {
@@ -97,9 +122,10 @@ impl Table {
         self.0.retain(|c| c.is_confirmed() || c.opener == from || *c.numbers.of(!from) != Some(number));
     }
 
-    /// Forgets channels that both sides have closed.
-    pub(crate) fn forget_closed(&mut self) {
-        self.0.retain(|c| !(c.sends.client.closed && c.sends.target.closed));
+    /// Takes out a channel that both sides have closed.
+    pub(crate) fn take_closed(&mut self) -> Option<Channel> {
+        let closed = self.0.iter().position(|c| c.sends.client.closed && c.sends.target.closed)?;
+        Some(self.0.swap_remove(closed))
     }
 
     /// Every channel.

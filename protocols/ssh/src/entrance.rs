@@ -4,17 +4,36 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use russh::keys::ssh_key::{Certificate, Signature};
-use russh::server::{Auth, Handle, Handler, PublicKeyOffer, Session};
+use russh::server::{Auth, ChannelOpenHandle, Handle, Handler, Msg, PublicKeyOffer, Session};
+use russh::{Channel, ChannelOpenFailure};
 use tapgate_audit::Event;
 use tapgate_identity::{Identity, IdentityError};
+use tapgate_model::TargetName;
 use tokio::sync::oneshot;
 
+use crate::jump::Jumper;
 use crate::link::Link;
 use crate::name::{Destination, DestinationError};
 use crate::serve::Ssh;
 use crate::side::Side;
 
-/// Somebody who has shown a certificate, has signed with its key, and says where to.
+/// By which door somebody comes in.
+pub(crate) enum Doorway {
+    /// At the gate itself: the user name says where to.
+    Gate,
+    /// Over a jump to this target: the user name is the login there.
+    Behind(TargetName),
+}
+
+/// Somebody who has shown a certificate and has signed with its key.
+pub(crate) enum Arrival {
+    /// To open a session.
+    Guest(Guest),
+    /// To jump.
+    Jumper(Jumper),
+}
+
+/// Somebody who says where to.
 pub(crate) struct Guest {
     pub(crate) identity: Arc<Identity>,
     pub(crate) destination: Destination,
@@ -56,10 +75,16 @@ pub(crate) struct Entrance {
     tunnel: Option<Arc<Identity>>,
     link: Arc<Link>,
     /// Who was let in by the last try; a try for another user name begins with none.
-    admitted: Option<(Arc<Identity>, Destination)>,
+    admitted: Option<Admitted>,
     banner: Option<String>,
-    enter: Option<oneshot::Sender<Guest>>,
+    enter: Option<oneshot::Sender<Arrival>>,
+    doorway: Doorway,
+    /// Who jumps over this connection; it relays no packets then.
+    jumper: Option<Jumper>,
 }
+
+/// Who was let in and where to; nowhere for somebody who may only jump.
+type Admitted = (Arc<Identity>, Option<Destination>);
 
 impl Entrance {
     /// A handler, and the guest whom it lets in.
@@ -68,21 +93,30 @@ impl Entrance {
         peer: SocketAddr,
         tunnel: Option<Arc<Identity>>,
         link: Arc<Link>,
-    ) -> (Self, oneshot::Receiver<Guest>) {
+        doorway: Doorway,
+    ) -> (Self, oneshot::Receiver<Arrival>) {
         let (enter, entered) = oneshot::channel();
-        (Self { ssh, peer, tunnel, link, admitted: None, banner: None, enter: Some(enter) }, entered)
+        let enter = Some(enter);
+        (Self { ssh, peer, tunnel, link, admitted: None, banner: None, enter, doorway, jumper: None }, entered)
     }
 
     /// Judges a certificate whose key has signed for this user name.
-    fn admit(&self, user: &str, certificate: &Certificate) -> Result<(Arc<Identity>, Destination), Rejection> {
-        let destination = Destination::parse(user, self.ssh.gate_name());
+    fn admit(&self, user: &str, certificate: &Certificate) -> Result<Admitted, Rejection> {
+        let destination = match &self.doorway {
+            Doorway::Gate => Destination::parse(user, self.ssh.gate_name()),
+            Doorway::Behind(target) => Destination::behind(user, target),
+        };
         let principal = destination.as_ref().map_or_else(|_| user.to_owned(), Destination::principal);
         let now = self.ssh.clock().now();
         let identity = self.ssh.trust().verify_ssh(certificate, &principal, self.peer.ip(), now)?;
         if let Some(tunnel) = self.tunnel.as_ref().filter(|tunnel| tunnel.user() != identity.user()) {
             return Err(Rejection::OtherUser { ssh: identity.user().to_string(), tunnel: tunnel.user().to_string() });
         }
-        Ok((Arc::new(identity), destination?))
+        match destination {
+            // Whoever names nothing but themselves opens nothing, and may jump.
+            Err(DestinationError::NoTarget(..)) if user == identity.user().as_str() => Ok((Arc::new(identity), None)),
+            destination => Ok((Arc::new(identity), Some(destination?))),
+        }
     }
 
     fn reject(&mut self, certificate: &Certificate, rejection: &Rejection) {
@@ -132,12 +166,41 @@ impl Handler for Entrance {
         let (Some((identity, destination)), Some(enter)) = (self.admitted.take(), self.enter.take()) else {
             return Err(russh::Error::NotAuthenticated);
         };
-        let guest = Guest { identity, destination, client: session.handle() };
-        enter.send(guest).map_err(|_| russh::Error::Disconnect)
+        let arrival = if let Some(destination) = destination {
+            Arrival::Guest(Guest { identity, destination, client: session.handle() })
+        } else {
+            let jumper = Jumper::new(Arc::clone(&self.ssh), identity, self.peer);
+            self.jumper = Some(jumper.clone());
+            Arrival::Jumper(jumper)
+        };
+        enter.send(arrival).map_err(|_| russh::Error::Disconnect)
     }
 
     async fn raw_packet(&mut self, packet: &[u8]) -> Result<bool, Self::Error> {
+        if self.jumper.is_some() {
+            return Ok(false);
+        }
         self.link.packet(Side::Client, packet);
         Ok(true)
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        channel: Channel<Msg>,
+        host: &str,
+        port: u32,
+        _origin: &str,
+        _origin_port: u32,
+        reply: ChannelOpenHandle,
+        _session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        match self.jumper.as_ref().and_then(|jumper| jumper.jump(host, port)) {
+            Some(jump) => {
+                reply.accept().await;
+                tokio::spawn(jump.land(Box::new(channel.into_stream())));
+            }
+            None => reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await,
+        }
+        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::relay::{Ground, Load, Relay};
+use crate::relay::{Ground, Load, Opening, Relay};
 use crate::rules::Rules;
 use crate::side::{Both, Side};
 use crate::wire::Packet;
@@ -39,6 +39,19 @@ pub fn conversation(bytes: &[u8]) {
             relay.drained(&mut ground);
         }
     }
+    relay.over(&mut ground);
+}
+
+/// What a client says to an SFTP server, and the server to it: the first byte of each chunk says who.
+pub fn sftp(bytes: &[u8]) {
+    let mut reader = crate::sftp::Reader::default();
+    for chunk in bytes.chunks(61) {
+        match chunk {
+            [head, rest @ ..] if head & 1 == 0 => reader.client(rest, &mut |_| {}),
+            [_, rest @ ..] => reader.target(rest, &mut |_| {}),
+            [] => {}
+        }
+    }
 }
 
 /// Looks at what a relay sends.
@@ -56,7 +69,11 @@ impl Ground for Judge {
         }
     }
 
-    fn may_open(&mut self) -> Result<(), String> {
+    fn did(&mut self, deed: tapgate_audit::Deed) {
+        assert!(format!("{deed:?}").len() < 16 * 1024, "what the log is told has a bound");
+    }
+
+    fn may_open(&mut self, _: Opening) -> Result<(), String> {
         if self.sent.client % 7 == 6 { Err("no\nmore".to_owned()) } else { Ok(()) }
     }
 }

@@ -10,9 +10,11 @@ mod credit;
 #[cfg(feature = "demo")]
 pub mod demo_target;
 mod entrance;
+mod forward;
 #[doc(hidden)]
 pub mod fuzz;
 mod host_key;
+mod jump;
 mod limits;
 mod link;
 mod name;
@@ -21,6 +23,7 @@ mod replies;
 mod rules;
 mod serve;
 mod severable;
+mod sftp;
 mod side;
 mod target;
 mod wire;

@@ -66,6 +66,19 @@ pub(crate) const FAREWELL_MAX: Duration = Duration::from_millis(700);
 /// A message of our own to a client, on one line of a terminal or a few.
 pub(crate) const MESSAGE_MAX: usize = 512;
 
+/// How long an SFTP packet may be. `sftp-server` takes 256 KiB; a peer that sends more is not understood.
+pub(crate) const SFTP_PACKET_MAX: usize = 1024 * 1024;
+
+/// How much of an SFTP packet is kept for reading: two paths of 4 KiB each, with room.
+pub(crate) const SFTP_KEPT_MAX: usize = 16 * 1024;
+
+/// Connections to targets over one connection that is jumped over. `ssh -J` opens one.
+pub(crate) const JUMPS_MAX: usize = 8;
+
+/// Packets of a connection inside that may wait while the gate serves it. A client with full windows
+/// has about a hundred on their way; one that sends more waits.
+pub(crate) const JUMP_PACKETS_MAX: usize = 1024;
+
 /// How long a client has to take what its target sent before it was gone. No exit status is lost to
 /// a slow line, and no socket stays for a client that reads nothing.
 pub(crate) const FLUSH_MAX: Duration = Duration::from_mins(1);

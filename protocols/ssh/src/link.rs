@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use tapgate_audit::Deed;
 use tapgate_session::Live;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::credit::Queued;
 use crate::limits::{CONTROL_BACKLOG_MAX, EARLY_BYTES_MAX, EARLY_PACKETS_MAX, FIRST_CHANNEL_MAX, SILENCE_MAX};
-use crate::relay::{Activity, Ground, Load, Relay, Violation};
+use crate::relay::{Activity, Ground, Load, Opening, Relay, Violation};
 use crate::rules::Rules;
 use crate::side::{Both, Side};
 
@@ -157,7 +158,10 @@ impl Inner {
 
     fn over(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Over(None)) {
-            State::Open(course) => State::Over(Some(course.ground.live)),
+            State::Open(mut course) => {
+                course.relay.over(&mut course.ground);
+                State::Over(Some(course.ground.live))
+            }
             State::Over(live) => State::Over(live),
             State::Early(_) => State::Over(None),
         };
@@ -206,6 +210,7 @@ impl Course {
             target: legs.target,
             live: legs.live,
             first: Some(now),
+            begun: now,
             backlog: Both::default(),
             drained,
         };
@@ -244,6 +249,7 @@ struct Footing {
     live: Live,
     /// Since when the first channel may be opened without a verdict of its own.
     first: Option<Instant>,
+    begun: Instant,
     backlog: Both<Arc<AtomicUsize>>,
     drained: Arc<Notify>,
 }
@@ -266,9 +272,18 @@ impl Ground for Footing {
         };
     }
 
-    fn may_open(&mut self) -> Result<(), String> {
-        let covered = self.first.take().is_some_and(|since| since.elapsed() < FIRST_CHANNEL_MAX);
+    fn may_open(&mut self, what: Opening) -> Result<(), String> {
+        let covered = match what {
+            Opening::Channel => self.first.take().is_some_and(|since| since.elapsed() < FIRST_CHANNEL_MAX),
+            // `ssh -R` asks for it before its first channel. It carries nothing by itself.
+            Opening::Listener => self.begun.elapsed() < FIRST_CHANNEL_MAX,
+            Opening::Inbound => false,
+        };
         if covered { Ok(()) } else { self.live.may_open().map_err(|denial| denial.message().to_owned()) }
+    }
+
+    fn did(&mut self, deed: Deed) {
+        self.live.did(deed);
     }
 }
 

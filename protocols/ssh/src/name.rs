@@ -38,6 +38,11 @@ impl Destination {
         Ok(Self { login: login.parse()?, target: target.parse()? })
     }
 
+    /// Reads the user name of a connection that was made to a target, over a jump.
+    pub(crate) fn behind(user: &str, target: &TargetName) -> Result<Self, DestinationError> {
+        Ok(Self { login: user.parse()?, target: target.clone() })
+    }
+
     /// The name in its one form, as certificates have it among their principals.
     pub fn principal(&self) -> String {
         format!("{}@{}", self.login, self.target)
@@ -60,6 +65,15 @@ mod tests {
         ] {
             let parsed = Destination::parse(user, "gate.example").unwrap();
             assert_eq!((parsed.login.as_str(), parsed.target.as_str()), (login, target), "{user}");
+        }
+    }
+
+    #[test]
+    fn behind_a_jump_the_user_name_is_the_login() {
+        let target: TargetName = "web1".parse().unwrap();
+        for (user, principal) in [("root", Some("root@web1")), ("ann@corp", Some("ann@corp@web1")), ("", None)] {
+            let parsed = Destination::behind(user, &target).map(|destination| destination.principal());
+            assert_eq!(parsed.ok().as_deref(), principal, "{user}");
         }
     }
 

@@ -5,11 +5,13 @@
 //! pass, counts, and answers what it refuses. It does no I/O and knows no time.
 
 use bytes::Bytes;
+use tapgate_audit::Deed;
 
-use crate::channel::{Channel, Direction, Table};
+use crate::channel::{Channel, Direction, Table, Trail};
 use crate::credit::Queued;
+use crate::forward::{self, Forward};
 use crate::replies::{Answered, Full, Replies};
-use crate::rules::{OpenRule, RequestRule, Rules};
+use crate::rules::{self, Asked, OpenRule, RequestRule, Rules};
 use crate::side::{Both, Side};
 use crate::wire::{Packet, WireError};
 use crate::write::{self, OpenFailure};
@@ -28,8 +30,22 @@ pub(crate) trait Ground {
     /// Queues a packet for one side; never waits.
     fn send(&mut self, to: Side, packet: Bytes, load: Load<'_>);
 
-    /// Whether the session may have one more channel; the refusal is for the user.
-    fn may_open(&mut self) -> Result<(), String>;
+    /// Whether the session may have one more of these; the refusal is for the user.
+    fn may_open(&mut self, what: Opening) -> Result<(), String>;
+
+    /// Tells the audit log what was done; never waits.
+    fn did(&mut self, deed: Deed);
+}
+
+/// What is opened beyond the connection itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// A channel, by the client.
+    Channel,
+    /// A port or socket at the target.
+    Listener,
+    /// A channel, by the target, for a connection to such a listener.
+    Inbound,
 }
 
 /// What a peer did against the protocol. The connection ends with it.
@@ -74,19 +90,26 @@ pub(crate) struct Relay {
     channels: Table,
     /// What each side asked about the connection and has no answer to.
     asked: Both<Replies>,
-    /// The client asked for agent forwarding.
-    agent_asked: bool,
+    /// What the client asked for by which the target may open channels.
+    invited: Asked,
 }
 
 impl Relay {
     /// A relay under these rules.
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules, channels: Table::default(), asked: Both::default(), agent_asked: false }
+        Self { rules, channels: Table::default(), asked: Both::default(), invited: Asked::default() }
     }
 
     /// Whether the target has closed every channel that it had.
     pub(crate) fn target_is_done(&self) -> bool {
         self.channels.iter().all(|channel| channel.sends.target.closed)
+    }
+
+    /// The session is over: what is still to be told of its channels is told.
+    pub(crate) fn over(&mut self, ground: &mut impl Ground) {
+        for deed in self.channels.iter_mut().filter_map(Channel::over) {
+            ground.did(deed);
+        }
     }
 
     /// Takes a packet from one side.
@@ -119,7 +142,7 @@ impl Relay {
 fn activity(packet: Packet<'_>) -> Activity {
     match packet {
         Packet::Open { .. } | Packet::Data { .. } | Packet::Eof { .. } => Activity::Person,
-        Packet::Request { name, .. } if name != crate::rules::KEEPALIVE => Activity::Person,
+        Packet::Request { name, .. } if name != rules::KEEPALIVE => Activity::Person,
         _ => Activity::Machine,
     }
 }
@@ -147,15 +170,17 @@ struct Turn<'a, G> {
 impl<G: Ground> Turn<'_, G> {
     fn take(&mut self, packet: Packet<'_>) -> Result<(), Violation> {
         match packet {
-            Packet::GlobalRequest { name, want_reply } => self.global_request(name, want_reply),
+            Packet::GlobalRequest { name, want_reply, body } => self.global_request(name, want_reply, body),
             Packet::RequestSuccess | Packet::RequestFailure => self.global_answer(),
-            Packet::Open { kind, sender, window, packet_max } => self.open(kind, sender, window, packet_max),
+            Packet::Open { kind, sender, window, packet_max, body } => {
+                self.open(kind, sender, (window, packet_max), body)
+            }
             Packet::OpenConfirmation { recipient, sender, window, packet_max } => {
                 self.confirm(recipient, sender, window, packet_max)
             }
             Packet::OpenFailure { recipient } => self.refused(recipient),
             Packet::WindowAdjust { recipient, bytes } => self.adjust(recipient, bytes),
-            Packet::Data { recipient, length } => self.data(recipient, length),
+            Packet::Data { recipient, length, main } => self.data(recipient, length, main),
             Packet::Eof { recipient } => self.eof(recipient),
             Packet::Close { recipient } => self.close(recipient),
             Packet::Request { recipient, name, want_reply, body } => self.request(recipient, name, want_reply, body),
@@ -179,11 +204,15 @@ impl<G: Ground> Turn<'_, G> {
         Violation::NoChannel(self.from, number)
     }
 
-    fn global_request(&mut self, name: &str, want_reply: bool) -> Result<(), Violation> {
+    fn global_request(&mut self, name: &str, want_reply: bool, body: &[u8]) -> Result<(), Violation> {
         let flood = self.flood();
+        let rule = match self.relay.rules.global(self.from, name) {
+            RequestRule::Listen if !self.listen(name, body) => RequestRule::Refuse,
+            rule => rule,
+        };
         let asked = self.relay.asked.of_mut(self.from);
-        match Rules::global(self.from, name) {
-            RequestRule::Pass | RequestRule::Agent => {
+        match rule {
+            RequestRule::Pass | RequestRule::Agent | RequestRule::Listen => {
                 if want_reply {
                     asked.relayed().map_err(|Full| flood)?;
                 }
@@ -196,6 +225,17 @@ impl<G: Ground> Turn<'_, G> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the target may be asked to listen; the protocol has no words for a no.
+    fn listen(&mut self, name: &str, body: &[u8]) -> bool {
+        let Some(deed) = forward::listener(name, body) else { return false };
+        let may = self.ground.may_open(Opening::Listener).is_ok();
+        if may {
+            self.relay.invited.listener = true;
+            self.ground.did(deed);
+        }
+        may
     }
 
     fn global_answer(&mut self) -> Result<(), Violation> {
@@ -211,27 +251,42 @@ impl<G: Ground> Turn<'_, G> {
         Ok(())
     }
 
-    fn open(&mut self, kind: &str, number: u32, window: u32, packet_max: u32) -> Result<(), Violation> {
+    fn open(&mut self, kind: &str, number: u32, room: (u32, u32), body: &[u8]) -> Result<(), Violation> {
         if self.relay.channels.has(self.from, number) {
             return Err(Violation::Number(self.from, number));
         }
-        let refusal = match self.relay.rules.open(self.from, kind, self.relay.agent_asked) {
-            OpenRule::Refuse(words) => Some((OpenFailure::Prohibited, words.to_owned())),
-            _ if self.relay.channels.is_full() => {
-                Some((OpenFailure::Shortage, "this connection has too many channels open".to_owned()))
-            }
-            OpenRule::Weigh => self.ground.may_open().err().map(|words| (OpenFailure::Prohibited, words)),
-            OpenRule::Pass => None,
-        };
-        if let Some((why, words)) = refusal {
+        let forward = Forward::parse(kind, body);
+        if let Err((why, words)) = self.may_open(kind, forward.is_some()) {
             self.reply(write::open_failure(number, why, &words));
             return Ok(());
         }
-        let (inward, window, packet_max) = Direction::new(window, packet_max);
-        self.relay.channels.add(Channel::asked_for(self.from, kind == "session", number, inward));
+        let (inward, window, packet_max) = Direction::new(room.0, room.1);
+        let mut channel = Channel::asked_for(self.from, kind == "session", number, inward);
+        channel.trail = forward.map_or(Trail::None, |forward| Trail::Forward(Box::new(forward)));
+        self.relay.channels.add(channel);
         // The window stands after the type, its length and the sender's number.
         let packet = write::with_window(self.bytes, 1 + 4 + kind.len() + 4, window, packet_max);
         self.ground.send(!self.from, packet, Load::Control);
+        Ok(())
+    }
+
+    /// Whether this side may open a channel of this type; `leads` where it says whereto it forwards.
+    fn may_open(&mut self, kind: &str, leads: bool) -> Result<(), (OpenFailure, String)> {
+        let prohibited = |words: String| (OpenFailure::Prohibited, words);
+        let rule = self.relay.rules.open(self.from, kind, self.relay.invited);
+        if let OpenRule::Refuse(words) = rule {
+            return Err(prohibited(words.to_owned()));
+        }
+        if self.relay.channels.is_full() {
+            return Err((OpenFailure::Shortage, "this connection has too many channels open".to_owned()));
+        }
+        if rule == OpenRule::Weigh {
+            if kind != "session" && !leads {
+                return Err(prohibited("this does not say whereto it forwards".to_owned()));
+            }
+            let what = if self.from == Side::Client { Opening::Channel } else { Opening::Inbound };
+            self.ground.may_open(what).map_err(prohibited)?;
+        }
         Ok(())
     }
 
@@ -269,7 +324,7 @@ impl<G: Ground> Turn<'_, G> {
         Ok(())
     }
 
-    fn data(&mut self, recipient: u32, length: u32) -> Result<(), Violation> {
+    fn data(&mut self, recipient: u32, length: u32, main: &[u8]) -> Result<(), Violation> {
         let overrun = Violation::Overrun(self.from, recipient);
         let no_channel = self.no_channel(recipient);
         let channel = self.relay.channels.open(self.from, recipient).ok_or(no_channel.clone())?;
@@ -283,6 +338,12 @@ impl<G: Ground> Turn<'_, G> {
         sends.credit.queue().add(length);
         let load = Load::Data(sends.credit.queue(), length);
         self.ground.send(!self.from, Bytes::copy_from_slice(self.bytes), load);
+        match &mut channel.trail {
+            Trail::None => {}
+            Trail::Forward(forward) => forward.carry(self.from, length),
+            Trail::Sftp(reader) if self.from == Side::Client => reader.client(main, &mut |deed| self.ground.did(deed)),
+            Trail::Sftp(reader) => reader.target(main, &mut |deed| self.ground.did(deed)),
+        }
         pass_credit(channel, self.ground, self.from);
         Ok(())
     }
@@ -299,7 +360,9 @@ impl<G: Ground> Turn<'_, G> {
         let no_channel = self.no_channel(recipient);
         let channel = self.relay.channels.open(self.from, recipient).ok_or(no_channel)?;
         channel.sends.of_mut(self.from).closed = true;
-        self.relay.channels.forget_closed();
+        if let Some(deed) = self.relay.channels.take_closed().and_then(|mut channel| channel.over()) {
+            self.ground.did(deed);
+        }
         self.forward(Load::Control);
         Ok(())
     }
@@ -309,7 +372,7 @@ impl<G: Ground> Turn<'_, G> {
         // What comes after this side's own close has nobody to answer it.
         let Some(channel) = self.relay.channels.open(self.from, recipient) else { return Ok(()) };
         let rule = match rules.request(self.from, name, body) {
-            _ if !channel.is_session && name != crate::rules::KEEPALIVE => RequestRule::Refuse,
+            _ if !channel.is_session && name != rules::KEEPALIVE => RequestRule::Refuse,
             rule => rule,
         };
         let asked = channel.asked.of_mut(self.from);
@@ -325,7 +388,13 @@ impl<G: Ground> Turn<'_, G> {
         if want_reply {
             asked.relayed().map_err(|Full| flood)?;
         }
-        self.relay.agent_asked |= rule == RequestRule::Agent;
+        self.relay.invited.agent |= rule == RequestRule::Agent;
+        if let Some(deed) = rules::deed(name, body).filter(|_| self.from == Side::Client) {
+            self.ground.did(deed);
+        }
+        if rules::is_sftp(name, body) && matches!(channel.trail, Trail::None) {
+            channel.trail = Trail::Sftp(Box::default());
+        }
         self.forward(Load::Control);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Conversations of two peers over a relay, honest and not.
 
 use proptest::prelude::*;
+use tapgate_audit::Way;
 
 use super::*;
 use crate::limits::{CHANNEL_WINDOW_MAX, CHANNELS_MAX, DATA_MAX};
@@ -17,6 +18,8 @@ struct Log {
     queued: Vec<(Queued, u32)>,
     full: Option<&'static str>,
     weighed: usize,
+    last: Option<Opening>,
+    deeds: Vec<Deed>,
 }
 
 impl Ground for Log {
@@ -27,8 +30,13 @@ impl Ground for Log {
         }
     }
 
-    fn may_open(&mut self) -> Result<(), String> {
+    fn did(&mut self, deed: Deed) {
+        self.deeds.push(deed);
+    }
+
+    fn may_open(&mut self, what: Opening) -> Result<(), String> {
         self.weighed += 1;
+        self.last = Some(what);
         self.full.map_or(Ok(()), |words| Err(words.to_owned()))
     }
 }
@@ -126,7 +134,9 @@ fn a_session_from_open_to_exit_status() {
 #[test]
 fn refusals_have_words() {
     let mut talk = Talk::new(RULES);
-    for (from, kind) in [(Client, "direct-tcpip"), (Client, "x11"), (Target, "forwarded-tcpip"), (Target, "session")] {
+    for (from, kind) in
+        [(Client, "direct-tcpip"), (Client, "x11"), (Target, "x11"), (Target, "forwarded-tcpip"), (Target, "session")]
+    {
         let sent = talk.say(from, &open(kind, 9, 100)).unwrap();
         let [(to, answer)] = sent.as_slice() else { panic!("{sent:?}") };
         assert_eq!((*to, answer.first()), (from, Some(&number::OPEN_FAILURE)));
@@ -246,6 +256,97 @@ fn an_agent_is_forwarded_only_where_asked_and_allowed() {
     talk.passes(Client, &data(7, 5));
     // Such a channel knows no requests.
     assert_eq!(talk.say(Client, &request(7, "shell", true)), Ok(vec![(Client, write::failure(8))]));
+}
+
+const FORWARDING: Rules = Rules { port_forwarding: true, ..RULES };
+
+fn forward_to(kind: &str, number: u32, host: &str) -> Vec<u8> {
+    let port = |port: u32| port.to_be_bytes().to_vec();
+    [open(kind, number, 1000), string(host.as_bytes()), port(5432), string(b"10.0.0.9"), port(40000)].concat()
+}
+
+fn listen(name: &str) -> Vec<u8> {
+    [global(name, true), string(b"127.0.0.1"), 0u32.to_be_bytes().to_vec()].concat()
+}
+
+#[test]
+fn a_forwarded_connection_is_told_once_it_is_over() {
+    let mut talk = Talk::new(FORWARDING);
+    talk.passes(Client, &forward_to("direct-tcpip", 1, "db1"));
+    talk.say(Target, &confirm(1, 2, 1000)).unwrap();
+    talk.passes(Client, &data(2, 10));
+    talk.passes(Target, &data(1, 30));
+    talk.passes(Target, &data(1, 4));
+    talk.passes(Target, &packet(number::CLOSE, &[1]));
+    assert_eq!(talk.log.deeds, vec![]);
+    talk.passes(Client, &packet(number::CLOSE, &[2]));
+    let told = |way, bytes_up, bytes_down| {
+        let (destination, origin) = ("db1:5432".into(), "10.0.0.9:40000".into());
+        Deed::Forward { way, destination, origin, bytes_up, bytes_down }
+    };
+    assert_eq!(talk.log.deeds, vec![told(Way::Local, 10, 34)]);
+    // One that is still open when the session ends is told then; one that never opened is not.
+    talk.passes(Client, &forward_to("direct-tcpip", 1, "db1"));
+    talk.say(Target, &confirm(1, 2, 1000)).unwrap();
+    talk.passes(Client, &forward_to("direct-tcpip", 3, "db1"));
+    talk.relay.over(&mut talk.log);
+    assert_eq!(talk.log.deeds, vec![told(Way::Local, 10, 34), told(Way::Local, 0, 0)]);
+}
+
+#[test]
+fn a_forwarding_that_leads_nowhere_is_refused() {
+    let mut talk = Talk::new(FORWARDING);
+    let sent = talk.say(Client, &open("direct-tcpip", 1, 1000)).unwrap();
+    let [(Client, answer)] = sent.as_slice() else { panic!("{sent:?}") };
+    assert!(answer.windows(8).any(|w| w == b"does not"), "{answer:?}");
+    assert_eq!(talk.log.weighed, 0);
+}
+
+#[test]
+fn the_target_opens_channels_for_listeners_that_were_asked_for() {
+    let mut talk = Talk::new(FORWARDING);
+    let inbound = forward_to("forwarded-tcpip", 7, "127.0.0.1");
+    assert_eq!(talk.say(Target, &inbound).unwrap()[0].1.first(), Some(&number::OPEN_FAILURE));
+    talk.passes(Client, &listen("tcpip-forward"));
+    assert_eq!(talk.log.last, Some(Opening::Listener));
+    assert!(matches!(talk.log.deeds.as_slice(), [Deed::Forward { way: Way::Listen, .. }]));
+    talk.passes(Target, &packet(number::REQUEST_SUCCESS, &[40001]));
+    talk.passes(Target, &inbound);
+    assert_eq!(talk.log.last, Some(Opening::Inbound));
+    talk.say(Client, &confirm(7, 8, 1000)).unwrap();
+    talk.passes(Target, &data(8, 5));
+    talk.passes(Client, &global("cancel-tcpip-forward", true));
+    // After the window nothing new opens, from either side.
+    talk.log.full = Some("MFA is required");
+    let sent = talk.say(Target, &forward_to("forwarded-tcpip", 9, "127.0.0.1")).unwrap();
+    assert!(matches!(sent.as_slice(), [(Target, answer)] if answer.windows(3).any(|w| w == b"MFA")), "{sent:?}");
+    talk.swallows(Client, &listen("tcpip-forward"));
+    let refused = (Client, write::request_failure());
+    let success = vec![number::REQUEST_SUCCESS];
+    assert_eq!(talk.say(Target, &success), Ok(vec![(Client, Bytes::from(success.clone())), refused]));
+}
+
+#[test]
+fn what_a_channel_starts_is_told() {
+    let mut talk = Talk::with_session(100_000);
+    let with = |name, text: &str| [request(2, name, true), string(text.as_bytes())].concat();
+    talk.passes(Client, &with("env", "SECRET"));
+    talk.passes(Client, &request(2, "shell", true));
+    talk.passes(Client, &with("exec", "ls"));
+    talk.passes(Client, &with("subsystem", "sftp"));
+    let remove = [&[0, 0, 0, 11, 13, 0, 0, 0, 1], string(b"/a").as_slice()].concat();
+    let (first, second) = remove.split_at(6);
+    for part in [first, second] {
+        talk.passes(Client, &[packet(number::DATA, &[2]), string(part)].concat());
+    }
+    let remove = Deed::Sftp { operation: "remove", path: "/a".into(), to: None };
+    let due = [Deed::Command(None), Deed::Command(Some("ls".into())), Deed::Subsystem("sftp".into()), remove];
+    assert_eq!(talk.log.deeds, due);
+    let mut strict = Talk::new(Rules { file_copy: false, ..RULES });
+    strict.say(Client, &open("session", 1, 100)).unwrap();
+    strict.say(Target, &confirm(1, 2, 100)).unwrap();
+    strict.say(Client, &with("subsystem", "sftp")).unwrap();
+    assert_eq!(strict.log.deeds, vec![], "what is refused was not done");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What may pass: channel types and requests by name, and the words of each refusal.
 
+use tapgate_audit::{Deed, Text};
+
 use crate::side::Side;
 use crate::wire::only_string;
 
@@ -15,12 +17,21 @@ pub(crate) const AGENT_REQUEST: &str = "auth-agent-req@openssh.com";
 /// What the session's roles allow beside a shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rules {
-    /// `ssh -L` and `-D`.
+    /// `ssh -L`, `-D`, `-W` and `-R`, with ports and with sockets.
     pub(crate) port_forwarding: bool,
     /// `ssh -A`.
     pub(crate) forward_agent: bool,
     /// `scp` and `sftp`. It keeps honest tools from copying; whoever has a shell can copy with `cat`.
     pub(crate) file_copy: bool,
+}
+
+/// What the client asked for by which the target may open channels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Asked {
+    /// That its agent be forwarded.
+    pub(crate) agent: bool,
+    /// That the target listen at a port or socket.
+    pub(crate) listener: bool,
 }
 
 /// What becomes of a channel that is asked for.
@@ -41,32 +52,50 @@ pub(crate) enum RequestRule {
     Pass,
     /// It asks for agent forwarding, and is passed on.
     Agent,
+    /// It asks the target to listen, and is passed on after a verdict.
+    Listen,
     /// It is answered with no.
     Refuse,
 }
 
 impl Rules {
-    /// Judges a channel type; `agent_asked` when the client asked for agent forwarding.
-    pub(crate) fn open(self, from: Side, kind: &str, agent_asked: bool) -> OpenRule {
+    /// Judges a channel type, by what the client asked for before.
+    pub(crate) fn open(self, from: Side, kind: &str, asked: Asked) -> OpenRule {
         match (from, kind) {
             (Side::Client, "session") => OpenRule::Weigh,
-            (Side::Client, "direct-tcpip") if self.port_forwarding => OpenRule::Weigh,
+            (Side::Client, "direct-tcpip" | "direct-streamlocal@openssh.com") if self.port_forwarding => {
+                OpenRule::Weigh
+            }
             (Side::Client, "direct-tcpip" | "direct-streamlocal@openssh.com") => {
                 OpenRule::Refuse("port forwarding is not allowed here (ask for a role with port_forwarding)")
             }
             (Side::Client, "tun@openssh.com") => OpenRule::Refuse("tunnel devices are not supported by this gate"),
             (Side::Client, _) => OpenRule::Refuse("this gate does not know this type of channel"),
-            (Side::Target, AGENT_CHANNEL) if self.forward_agent && agent_asked => OpenRule::Pass,
+            (Side::Target, AGENT_CHANNEL) if self.forward_agent && asked.agent => OpenRule::Pass,
+            (Side::Target, "forwarded-tcpip" | "forwarded-streamlocal@openssh.com")
+                if self.port_forwarding && asked.listener =>
+            {
+                OpenRule::Weigh
+            }
+            (_, "x11") => OpenRule::Refuse("X11 forwarding is not supported by this gate"),
             (Side::Target, _) => OpenRule::Refuse("the gate lets a target open no channel of this type"),
         }
     }
 
     /// Judges a request about the connection.
-    pub(crate) fn global(from: Side, name: &str) -> RequestRule {
+    pub(crate) fn global(self, from: Side, name: &str) -> RequestRule {
         match (from, name) {
             (_, KEEPALIVE) | (Side::Client, "no-more-sessions@openssh.com") => RequestRule::Pass,
-            // Remote forwarding; and hostkeys-00@openssh.com, by which a target would teach the
-            // client its own host keys for the gate's name.
+            (Side::Client, "tcpip-forward" | "streamlocal-forward@openssh.com") if self.port_forwarding => {
+                RequestRule::Listen
+            }
+            (Side::Client, "cancel-tcpip-forward" | "cancel-streamlocal-forward@openssh.com")
+                if self.port_forwarding =>
+            {
+                RequestRule::Pass
+            }
+            // Among the rest is hostkeys-00@openssh.com, by which a target would teach the client
+            // its own host keys for the gate's name.
             _ => RequestRule::Refuse,
         }
     }
@@ -88,10 +117,30 @@ impl Rules {
 fn is_file_copy(name: &str, body: &[u8]) -> bool {
     let text = only_string(body).map(String::from_utf8_lossy).unwrap_or_default();
     let mut words = text.split_ascii_whitespace();
-    let program = words.next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+    match program(&mut words) {
+        "scp" => name == "exec" && words.any(|w| w == "-t" || w == "-f"),
+        _ => is_sftp(name, body),
+    }
+}
+
+/// Whether what runs on a channel after this request speaks SFTP.
+pub(crate) fn is_sftp(name: &str, body: &[u8]) -> bool {
+    let text = only_string(body).map(String::from_utf8_lossy).unwrap_or_default();
+    matches!((name, program(&mut text.split_ascii_whitespace())), ("subsystem", "sftp") | ("exec", "sftp-server"))
+}
+
+fn program<'a>(words: &mut impl Iterator<Item = &'a str>) -> &'a str {
+    words.next().and_then(|path| path.rsplit('/').next()).unwrap_or_default()
+}
+
+/// What the log is told of a request that starts something on a channel.
+pub(crate) fn deed(name: &str, body: &[u8]) -> Option<Deed> {
+    let text = || only_string(body).map(|text| Text::from(&*String::from_utf8_lossy(text)));
     match name {
-        "subsystem" => program == "sftp",
-        _ => program == "sftp-server" || (program == "scp" && words.any(|w| w == "-t" || w == "-f")),
+        "shell" => Some(Deed::Command(None)),
+        "exec" => Some(Deed::Command(Some(text().unwrap_or_default()))),
+        "subsystem" => Some(Deed::Subsystem(text().unwrap_or_default())),
+        _ => None,
     }
 }
 
@@ -101,6 +150,7 @@ mod tests {
     use Side::{Client, Target};
 
     const NONE: Rules = Rules { port_forwarding: false, forward_agent: false, file_copy: false };
+    const ASKED: Asked = Asked { agent: true, listener: true };
     const ALL: Rules = Rules { port_forwarding: true, forward_agent: true, file_copy: true };
 
     fn string(text: &str) -> Vec<u8> {
@@ -110,18 +160,28 @@ mod tests {
     #[test]
     fn channels() {
         let refused = |rule| matches!(rule, OpenRule::Refuse(_));
-        assert_eq!(NONE.open(Client, "session", false), OpenRule::Weigh);
-        assert_eq!(ALL.open(Client, "direct-tcpip", false), OpenRule::Weigh);
-        assert!(refused(NONE.open(Client, "direct-tcpip", false)));
-        assert_eq!(ALL.open(Target, AGENT_CHANNEL, true), OpenRule::Pass);
-        assert!(refused(ALL.open(Target, AGENT_CHANNEL, false)), "the client must have asked");
-        assert!(refused(NONE.open(Target, AGENT_CHANNEL, true)));
-        for kind in ["direct-streamlocal@openssh.com", "tun@openssh.com", "x11", AGENT_CHANNEL, "forwarded-tcpip"] {
-            assert!(refused(ALL.open(Client, kind, true)), "{kind}");
+        assert_eq!(NONE.open(Client, "session", Asked::default()), OpenRule::Weigh);
+        for kind in ["direct-tcpip", "direct-streamlocal@openssh.com"] {
+            assert_eq!(ALL.open(Client, kind, Asked::default()), OpenRule::Weigh, "{kind}");
+            assert!(refused(NONE.open(Client, kind, ASKED)), "{kind}");
+            assert!(refused(ALL.open(Target, kind, ASKED)), "{kind}");
         }
-        for kind in ["session", "direct-tcpip", "x11", "forwarded-tcpip", "forwarded-streamlocal@openssh.com"] {
-            assert!(refused(ALL.open(Target, kind, true)), "{kind}");
+        assert_eq!(ALL.open(Target, AGENT_CHANNEL, ASKED), OpenRule::Pass);
+        assert!(refused(ALL.open(Target, AGENT_CHANNEL, Asked::default())), "the client must have asked");
+        assert!(refused(NONE.open(Target, AGENT_CHANNEL, ASKED)));
+        for kind in ["forwarded-tcpip", "forwarded-streamlocal@openssh.com"] {
+            assert_eq!(ALL.open(Target, kind, ASKED), OpenRule::Weigh, "{kind}");
+            assert!(refused(ALL.open(Target, kind, Asked::default())), "{kind}");
+            assert!(refused(NONE.open(Target, kind, ASKED)), "{kind}");
+            assert!(refused(ALL.open(Client, kind, ASKED)), "{kind}");
         }
+        for kind in ["tun@openssh.com", "x11", AGENT_CHANNEL] {
+            assert!(refused(ALL.open(Client, kind, ASKED)), "{kind}");
+        }
+        for kind in ["session", "x11"] {
+            assert!(refused(ALL.open(Target, kind, ASKED)), "{kind}");
+        }
+        assert!(matches!(ALL.open(Target, "x11", ASKED), OpenRule::Refuse(words) if words.contains("X11")));
     }
 
     #[test]
@@ -130,13 +190,17 @@ mod tests {
             (Client, KEEPALIVE, RequestRule::Pass),
             (Target, KEEPALIVE, RequestRule::Pass),
             (Client, "no-more-sessions@openssh.com", RequestRule::Pass),
-            (Client, "tcpip-forward", RequestRule::Refuse),
-            (Client, "cancel-tcpip-forward", RequestRule::Refuse),
-            (Client, "streamlocal-forward@openssh.com", RequestRule::Refuse),
+            (Client, "tcpip-forward", RequestRule::Listen),
+            (Client, "cancel-tcpip-forward", RequestRule::Pass),
+            (Client, "streamlocal-forward@openssh.com", RequestRule::Listen),
+            (Client, "cancel-streamlocal-forward@openssh.com", RequestRule::Pass),
+            (Target, "tcpip-forward", RequestRule::Refuse),
             (Target, "hostkeys-00@openssh.com", RequestRule::Refuse),
             (Target, "no-more-sessions@openssh.com", RequestRule::Refuse),
         ] {
-            assert_eq!(Rules::global(from, name), expect, "{from} {name}");
+            assert_eq!(ALL.global(from, name), expect, "{from} {name}");
+            let without = if name.contains("forward") { RequestRule::Refuse } else { expect };
+            assert_eq!(NONE.global(from, name), without, "{from} {name}");
         }
     }
 
@@ -157,6 +221,18 @@ mod tests {
         }
         assert_eq!(ALL.request(Client, AGENT_REQUEST, b""), RequestRule::Agent);
         assert_eq!(NONE.request(Client, AGENT_REQUEST, b""), RequestRule::Refuse);
+    }
+
+    #[test]
+    fn what_is_told_of_requests() {
+        assert_eq!(deed("shell", b""), Some(Deed::Command(None)));
+        assert_eq!(deed("exec", &string("ls -l")), Some(Deed::Command(Some("ls -l".into()))));
+        assert_eq!(deed("subsystem", &string("sftp")), Some(Deed::Subsystem("sftp".into())));
+        assert_eq!(deed("env", &string("SECRET")), None);
+        let Some(Deed::Command(Some(long))) = deed("exec", &string(&"x".repeat(200_000))) else { panic!("a command") };
+        assert_eq!(long.as_str().len(), 1024);
+        assert!(is_sftp("subsystem", &string("sftp")) && is_sftp("exec", &string("/usr/lib/sftp-server -e")));
+        assert!(!is_sftp("exec", &string("sftp")) && !is_sftp("exec", &string("scp -t x")));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use russh::Disconnect;
 use russh::keys::ssh_key::{Certificate, PrivateKey};
 use russh::server::RunningSession;
 use tapgate_audit::Sink;
-use tapgate_identity::{SshCa, Trust, TrustSource};
-use tapgate_model::{Clock, Kind, Login};
+use tapgate_identity::{IssueError, SshCa, Trust, TrustSource};
+use tapgate_model::{Clock, Kind, Login, TargetName};
 use tapgate_relay::{Accepted, Protocol, Sniff};
 use tapgate_session::{Ask, ConnectionFacts, CutReason, CutWatch, Door, EndReason, Gate, Live, NoPrompt, ProtocolName};
 use tokio::sync::oneshot;
@@ -17,7 +17,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::algorithms;
-use crate::entrance::{Entrance, Guest};
+use crate::entrance::{Arrival, Doorway, Entrance, Guest};
+use crate::jump::Jumper;
 use crate::limits::{FAREWELL_MAX, FLUSH_MAX, HANDSHAKE_MAX, KEEPALIVE, LINGER_MAX};
 use crate::link::{Fault, Legs, Link};
 use crate::severable::Severable;
@@ -38,6 +39,8 @@ pub struct SshParts {
     pub host_key: PrivateKey,
     /// The certificate of that key.
     pub host_certificate: Certificate,
+    /// Who signs the gate's host certificates: one for each target that is jumped to.
+    pub host_ca: Arc<SshCa>,
     /// Who signs the certificates that are shown to targets.
     pub target_ca: Arc<SshCa>,
     /// The gate's name, which may stand behind the target's in a user name.
@@ -52,6 +55,8 @@ pub struct Ssh {
     sink: Arc<dyn Sink>,
     gate_name: String,
     config: Arc<russh::server::Config>,
+    host_key: PrivateKey,
+    host_ca: Arc<SshCa>,
     passport: Passport,
 }
 
@@ -67,7 +72,7 @@ impl Ssh {
     /// The protocol, made of these parts.
     pub fn new(parts: SshParts) -> Result<Self, SshError> {
         let passport = Passport::new(parts.target_ca, Arc::clone(&parts.clock))?;
-        let config = Arc::new(algorithms::server(parts.host_key, parts.host_certificate));
+        let config = Arc::new(algorithms::server(parts.host_key.clone(), parts.host_certificate));
         Ok(Self {
             gate: parts.gate,
             trust: parts.trust,
@@ -75,6 +80,8 @@ impl Ssh {
             sink: parts.sink,
             gate_name: parts.gate_name,
             config,
+            host_key: parts.host_key,
+            host_ca: parts.host_ca,
             passport,
         })
     }
@@ -89,6 +96,13 @@ impl Ssh {
 
     pub(crate) fn sink(&self) -> &dyn Sink {
         &*self.sink
+    }
+
+    /// The server's side under the name of a target.
+    fn config_as(&self, host: &str) -> Result<Arc<russh::server::Config>, IssueError> {
+        let names = [host.to_owned()];
+        let certificate = self.host_ca.issue_host(self.host_key.public_key(), &names, self.clock.now())?;
+        Ok(Arc::new(algorithms::server(self.host_key.clone(), certificate)))
     }
 
     pub(crate) fn gate_name(&self) -> &str {
@@ -106,7 +120,8 @@ impl Protocol for Ssh {
     }
 
     fn serve(self: Arc<Self>, conn: Accepted) -> BoxFuture<'static, ()> {
-        serve(self, conn).boxed()
+        let config = Arc::clone(&self.config);
+        serve(self, conn, Doorway::Gate, config).boxed()
     }
 }
 
@@ -122,25 +137,40 @@ pub fn sniff(head: &[u8]) -> Sniff {
     }
 }
 
-async fn serve(ssh: Arc<Ssh>, conn: Accepted) {
+/// Serves a connection that was made to a target, over a jump.
+pub(crate) fn serve_behind(ssh: Arc<Ssh>, conn: Accepted, target: TargetName, host: &str) -> BoxFuture<'static, ()> {
+    match ssh.config_as(host) {
+        Ok(config) => serve(ssh, conn, Doorway::Behind(target), config).boxed(),
+        Err(error) => {
+            tracing::warn!(%target, %error, "Could not show itself as a target");
+            std::future::ready(()).boxed()
+        }
+    }
+}
+
+async fn serve(ssh: Arc<Ssh>, conn: Accepted, doorway: Doorway, config: Arc<russh::server::Config>) {
     let deadline = Instant::now() + HANDSHAKE_MAX;
     let (link, mut faults) = Link::new();
-    let (entrance, guest) = Entrance::new(Arc::clone(&ssh), conn.peer, conn.tls, Arc::clone(&link));
+    let (entrance, arrival) = Entrance::new(Arc::clone(&ssh), conn.peer, conn.tls, Arc::clone(&link), doorway);
     let token = CancellationToken::new();
     let sever = token.clone().drop_guard();
-    let running = russh::server::run_stream(Arc::clone(&ssh.config), Severable::new(conn.io, token), entrance);
+    let running = russh::server::run_stream(config, Severable::new(conn.io, token), entrance);
     let Ok(Ok(running)) = tokio::time::timeout_at(deadline, running).await else {
         tracing::debug!(peer = %conn.peer, "A connection ended before it said hello in SSH");
         return;
     };
     let mut client = ClientLeg { running, is_gone: false, _sever: sever };
-    let guest = tokio::select! {
+    let arrival = tokio::select! {
         () = client.gone() => return,
         () = sleep_until(deadline) => return client.farewell("nobody logged in in time", FAREWELL_MAX).await,
-        guest = guest => guest,
+        arrival = arrival => arrival,
     };
-    let Ok(guest) = guest else { return };
     drop(conn.handshake);
+    let guest = match arrival {
+        Ok(Arrival::Guest(guest)) => guest,
+        Ok(Arrival::Jumper(jumper)) => return stand_by(client, &jumper).await,
+        Err(_) => return,
+    };
     let facts = ConnectionFacts { peer: conn.peer, door: Door::Certificate, protocol: ProtocolName::Ssh, holder: None };
     let opened = tokio::select! {
         () = client.gone() => return,
@@ -150,6 +180,19 @@ async fn serve(ssh: Arc<Ssh>, conn: Accepted) {
     match opened {
         Ok((target, live)) => Course { client, target, link, faults }.run(guest, live).await,
         Err(message) => client.farewell(&format!("ERROR: {message}"), FAREWELL_MAX).await,
+    }
+}
+
+/// Waits beside a connection that is jumped over, until it is of no use any more.
+async fn stand_by(mut client: ClientLeg, jumper: &Jumper) {
+    loop {
+        tokio::select! {
+            () = client.gone() => return,
+            () = sleep(HANDSHAKE_MAX) => {}
+        }
+        if jumper.rests() {
+            return client.farewell("nobody jumps (name a target, as in `ssh login@target@gate`)", FAREWELL_MAX).await;
+        }
     }
 }
 

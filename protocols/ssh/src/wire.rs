@@ -11,6 +11,8 @@ pub(crate) enum Packet<'a> {
         name: &'a str,
         /// Whether an answer is due.
         want_reply: bool,
+        /// What belongs to the request.
+        body: &'a [u8],
     },
     /// Yes to the oldest open global request.
     RequestSuccess,
@@ -26,6 +28,8 @@ pub(crate) enum Packet<'a> {
         window: u32,
         /// How many bytes of data the sender takes in one packet.
         packet_max: u32,
+        /// What belongs to the channel type.
+        body: &'a [u8],
     },
     /// The channel is there.
     OpenConfirmation {
@@ -56,6 +60,8 @@ pub(crate) enum Packet<'a> {
         recipient: u32,
         /// How many bytes of the window it uses.
         length: u32,
+        /// The data of the main stream; nothing where it is an extended one's.
+        main: &'a [u8],
     },
     /// No more data will come.
     Eof {
@@ -165,14 +171,19 @@ pub(crate) struct Fields<'a> {
     rest: &'a [u8],
 }
 
-#[cfg(feature = "demo")]
 impl<'a> Fields<'a> {
     /// The body of a request.
     pub(crate) const fn new(body: &'a [u8]) -> Self {
         Self { kind: number::REQUEST, rest: body }
     }
 
+    /// A string that may be text, for somebody to read.
+    pub(crate) fn lossy(&mut self) -> Option<String> {
+        self.string().ok().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
     /// A string that is text.
+    #[cfg(feature = "demo")]
     pub(crate) fn text(&mut self) -> Option<String> {
         String::from_utf8(self.string().ok()?.to_vec()).ok()
     }
@@ -191,7 +202,10 @@ impl<'a> Fields<'a> {
             number::OPEN_CONFIRMATION => self.open_confirmation(),
             number::OPEN_FAILURE => self.open_failure(),
             number::WINDOW_ADJUST => Ok(Packet::WindowAdjust { recipient: self.u32()?, bytes: self.u32()? }),
-            number::DATA => Ok(Packet::Data { recipient: self.u32()?, length: self.data()? }),
+            number::DATA => {
+                let (recipient, main) = (self.u32()?, self.data()?);
+                Ok(Packet::Data { recipient, length: length(main), main })
+            }
             number::EXTENDED_DATA => self.extended_data(),
             number::EOF => Ok(Packet::Eof { recipient: self.u32()? }),
             number::CLOSE => Ok(Packet::Close { recipient: self.u32()? }),
@@ -204,15 +218,13 @@ impl<'a> Fields<'a> {
 
     fn global_request(&mut self) -> Result<Packet<'a>, WireError> {
         let (name, want_reply) = (self.name()?, self.boolean()?);
-        self.all();
-        Ok(Packet::GlobalRequest { name, want_reply })
+        Ok(Packet::GlobalRequest { name, want_reply, body: self.all() })
     }
 
     fn open(&mut self) -> Result<Packet<'a>, WireError> {
         let kind = self.name()?;
         let (sender, window, packet_max) = (self.u32()?, self.u32()?, self.u32()?);
-        self.all();
-        Ok(Packet::Open { kind, sender, window, packet_max })
+        Ok(Packet::Open { kind, sender, window, packet_max, body: self.all() })
     }
 
     fn open_confirmation(&mut self) -> Result<Packet<'a>, WireError> {
@@ -232,7 +244,7 @@ impl<'a> Fields<'a> {
     fn extended_data(&mut self) -> Result<Packet<'a>, WireError> {
         let recipient = self.u32()?;
         let _stream = self.u32()?;
-        Ok(Packet::Data { recipient, length: self.data()? })
+        Ok(Packet::Data { recipient, length: length(self.data()?), main: &[] })
     }
 
     fn request(&mut self) -> Result<Packet<'a>, WireError> {
@@ -270,14 +282,19 @@ impl<'a> Fields<'a> {
         if is_name { Ok(name) } else { Err(WireError::Field(self.kind)) }
     }
 
-    fn data(&mut self) -> Result<u32, WireError> {
-        let length = u32::try_from(self.string()?.len()).map_err(|_| WireError::Long(self.kind))?;
-        if length <= DATA_MAX { Ok(length) } else { Err(WireError::Long(self.kind)) }
+    fn data(&mut self) -> Result<&'a [u8], WireError> {
+        let data = self.string()?;
+        if length(data) <= DATA_MAX { Ok(data) } else { Err(WireError::Long(self.kind)) }
     }
 
     fn all(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.rest)
     }
+}
+
+/// How long a packet's data is; a packet is far shorter than 4 GiB.
+fn length(data: &[u8]) -> u32 {
+    u32::try_from(data.len()).unwrap_or(u32::MAX)
 }
 
 /// The one string that a request's body is, as in `exec` and `subsystem`; `None` where it is another thing.

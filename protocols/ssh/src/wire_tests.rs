@@ -22,12 +22,15 @@ fn each_packet() {
     let data = string(b"hello");
     let empty = string(b"");
     for (bytes, expect) in [
-        (packet(80, &[&name, &[1], b"rest"]), Packet::GlobalRequest { name: "session", want_reply: true }),
+        (
+            packet(80, &[&name, &[1], b"rest"]),
+            Packet::GlobalRequest { name: "session", want_reply: true, body: b"rest" },
+        ),
         (packet(81, &[b"port"]), Packet::RequestSuccess),
         (packet(82, &[]), Packet::RequestFailure),
         (
             packet(90, &[&name, ONE, BIG, TWO, b"rest"]),
-            Packet::Open { kind: "session", sender: 1, window: 0x20_0000, packet_max: 2 },
+            Packet::Open { kind: "session", sender: 1, window: 0x20_0000, packet_max: 2, body: b"rest" },
         ),
         (
             packet(91, &[ONE, TWO, BIG, ONE]),
@@ -35,8 +38,8 @@ fn each_packet() {
         ),
         (packet(92, &[ONE, TWO, &data, &empty]), Packet::OpenFailure { recipient: 1 }),
         (packet(93, &[ONE, BIG]), Packet::WindowAdjust { recipient: 1, bytes: 0x20_0000 }),
-        (packet(94, &[TWO, &data]), Packet::Data { recipient: 2, length: 5 }),
-        (packet(95, &[TWO, ONE, &data]), Packet::Data { recipient: 2, length: 5 }),
+        (packet(94, &[TWO, &data]), Packet::Data { recipient: 2, length: 5, main: b"hello" }),
+        (packet(95, &[TWO, ONE, &data]), Packet::Data { recipient: 2, length: 5, main: b"" }),
         (packet(96, &[ONE]), Packet::Eof { recipient: 1 }),
         (packet(97, &[ONE]), Packet::Close { recipient: 1 }),
         (

@@ -23,7 +23,7 @@ async fn a_command_with_its_output_errors_and_status() -> Result {
     assert_eq!(lab.world.gate.live_count(), 1);
     client.leave().await?;
     lab.until_nobody_is_in().await;
-    assert_eq!(lab.world.sink.names(), ["session.start", "session.end"]);
+    assert_eq!(lab.world.sink.names(), ["session.start", "session.command", "session.command", "session.end"]);
     Ok(())
 }
 
@@ -125,7 +125,7 @@ async fn who_may_not_come_in() -> Result {
         ("jerry@prod3", Via::OtherCa, None),
         ("root@prod3", Via::Session, None),
         ("jerry@prod3", Via::Expired, Some("ERROR: the certificate has expired")),
-        ("jerry", Via::Login, Some("ERROR: the user name \"jerry\" names no target")),
+        ("root", Via::Login, Some("ERROR: the user name \"root\" names no target")),
         ("jerry@a b", Via::Login, Some("ERROR: the user name leads nowhere")),
     ] {
         let refused = lab.rejected(name, via).await?;

@@ -2,12 +2,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tapgate_lab::{KeyPair, Process, SshdOptions, program};
 
-use crate::world::{World, until};
+use crate::world::{World, text, until};
 
 const SOON: Duration = Duration::from_secs(30);
 const NO: &str = "port forwarding is not allowed here";
@@ -85,11 +86,89 @@ fn a_dynamic_port_is_forwarded_as_the_role_says() -> Result<()> {
 }
 
 #[test]
-fn a_remote_port_is_never_forwarded() -> Result<()> {
+fn a_remote_port_is_forwarded_as_the_role_says_and_told() -> Result<()> {
     let world = World::new()?;
+    let (service, port) = (service()?, world.lab.port()?);
+    let mark = world.mark();
+    let process = forward(&world, "-R", &format!("127.0.0.1:{port}:127.0.0.1:{service}"), port)?;
+    assert_eq!(say(port, b"")?, b"greetings");
+    let listened = world.await_record(mark, "session.forward", |record| text(record, "way") == "listen")?;
+    let carried = |record: &serde_json::Value| text(record, "way") == "remote" && record["bytes_down"] == 0;
+    let told = world.await_record(mark, "session.forward", |record| carried(record) && record["bytes_up"] == 9)?;
+    for record in [&listened, &told] {
+        assert_eq!(text(record, "destination"), format!("127.0.0.1:{port}"));
+    }
+    drop(process);
+    without_forwarding(&world)?;
     let options = ["true", "--", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:9"];
     let ran = world.ssh("dev1", &options)?.failure(255)?;
     assert!(ran.stderr.contains("remote port forwarding failed"), "{ran}");
+    Ok(())
+}
+
+#[test]
+fn a_remote_port_may_be_the_targets_choice() -> Result<()> {
+    let world = World::new()?;
+    let value = format!("0:127.0.0.1:{}", service()?);
+    let mark = world.mark();
+    let ran = world.start_ssh("dev1", &["echo up; exec cat", "--", "-R", &value])?;
+    ran.wait_for_error("Allocated port")?;
+    ran.wait_for("up")?;
+    let log = world.dev1.log();
+    drop(ran);
+    let told = world.await_record(mark, "session.forward", |record| text(record, "way") == "listen")?;
+    assert!(text(&told, "destination").ends_with(":0"), "{told} {log}");
+    Ok(())
+}
+
+#[test]
+fn sockets_are_forwarded_both_ways() -> Result<()> {
+    let world = World::new()?;
+    let (there, here) = (world.lab.path().join("there.sock"), world.lab.path().join("here.sock"));
+    let listener = UnixListener::bind(&there)?;
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            (&stream).write_all(b"socket greetings").unwrap_or_default();
+        }
+    });
+    let mark = world.mark();
+    for option in ["-L", "-R"] {
+        let process =
+            world.start_ssh("dev1", &["--", "-N", option, &format!("{}:{}", here.display(), there.display())])?;
+        // The socket is there a moment before somebody listens at it.
+        until("ssh to listen", SOON, || Ok(UnixStream::connect(&here).is_ok()))?;
+        let mut heard = String::new();
+        UnixStream::connect(&here)?.read_to_string(&mut heard)?;
+        assert_eq!(heard, "socket greetings", "{option}");
+        drop(process);
+        std::fs::remove_file(&here).unwrap_or_default();
+    }
+    for (way, socket) in [("local", &there), ("listen", &here), ("remote", &here)] {
+        let told = world.await_record(mark, "session.forward", |record| text(record, "way") == way)?;
+        assert_eq!(text(&told, "destination"), socket.display().to_string());
+    }
+    Ok(())
+}
+
+#[test]
+fn standard_input_and_output_are_forwarded() -> Result<()> {
+    let world = World::new()?;
+    let ran = world.ssh("dev1", &["--", "-W", &format!("127.0.0.1:{}", service()?)])?.success()?;
+    assert_eq!(ran.stdout, "greetings");
+    Ok(())
+}
+
+#[test]
+fn a_connection_to_a_remote_port_after_the_window_is_refused() -> Result<()> {
+    let world = World::new()?;
+    world.put_prod_options("require_session_mfa: true, session_mfa_window: 6s")?;
+    let (service, port) = (service()?, world.lab.port()?);
+    let value = format!("127.0.0.1:{port}:127.0.0.1:{service}");
+    let process = world.start_ssh("prod3", &["--", "-N", "-R", &value])?;
+    until("sshd to listen", SOON, || Ok(say(port, b"").is_ok()))?;
+    assert_eq!(say(port, b"")?, b"greetings");
+    until("a refusal", SOON, || Ok(say(port, b"")?.is_empty()))?;
+    process.finish(Duration::ZERO).map(drop).unwrap_or_default();
     Ok(())
 }
 

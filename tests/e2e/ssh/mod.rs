@@ -2,9 +2,12 @@
 
 mod certificates;
 mod channels;
+mod deeds;
 mod ends;
 mod forwarding;
+mod jump;
 mod prompt;
 mod session;
 mod stock;
 mod targets;
+mod tools;

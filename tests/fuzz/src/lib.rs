@@ -20,7 +20,7 @@ pub struct Body {
 }
 
 /// All of them.
-pub const BODIES: [Body; 9] = [
+pub const BODIES: [Body; 10] = [
     Body { name: "identity_payload", run: tapgate_identity::fuzz::payload },
     Body { name: "identity_ssh", run: tapgate_identity::fuzz::ssh },
     Body { name: "identity_x509", run: tapgate_identity::fuzz::x509 },
@@ -29,5 +29,6 @@ pub const BODIES: [Body; 9] = [
     Body { name: "proof_statement", run: tapgate_proof::fuzz::fuzz_statement },
     Body { name: "ssh_conversation", run: tapgate_ssh::fuzz::conversation },
     Body { name: "ssh_packet", run: tapgate_ssh::fuzz::packet },
+    Body { name: "ssh_sftp", run: tapgate_ssh::fuzz::sftp },
     Body { name: "ssh_user_name", run: tapgate_ssh::fuzz::user_name },
 ];

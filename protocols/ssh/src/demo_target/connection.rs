@@ -39,9 +39,9 @@ impl Connection {
                 self.handle.send_raw(write::request_failure());
             }
             Packet::GlobalRequest { .. } | Packet::RequestSuccess | Packet::RequestFailure => {}
-            Packet::Open { kind, sender, window, packet_max } => self.open(kind, sender, window, packet_max),
+            Packet::Open { kind, sender, window, packet_max, .. } => self.open(kind, sender, window, packet_max),
             Packet::WindowAdjust { recipient, bytes } => self.pass(recipient, Input::Window(bytes)),
-            Packet::Data { recipient, length } => {
+            Packet::Data { recipient, length, .. } => {
                 let start = bytes.len().saturating_sub(usize::try_from(length).map_err(|_| ())?);
                 let data = bytes.get(start..).unwrap_or_default();
                 self.pass(recipient, Input::Data(Bytes::copy_from_slice(data)));

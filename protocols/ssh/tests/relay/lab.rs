@@ -139,6 +139,7 @@ impl Lab {
             sink: world.sink.clone(),
             host_key,
             host_certificate,
+            host_ca: Arc::new(host_ca),
             target_ca: Arc::new(target_ca),
             gate_name: "gate.example".to_owned(),
         })?;

@@ -1,0 +1,73 @@
+//! What somebody did within a session, as far as the gate understands its protocol.
+
+use crate::{DeedFacts, Event, Text};
+
+/// One thing that was done in a session. It was asked of the target, which may have refused it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// A command; `None` for a shell.
+    Command(Option<Text>),
+    /// A subsystem, by its name.
+    Subsystem(Text),
+    /// A file operation.
+    Sftp {
+        /// The operation's word.
+        operation: &'static str,
+        /// The path.
+        path: Text,
+        /// The second path, where there is one.
+        to: Option<Text>,
+    },
+    /// A forwarded connection that is over, or a listener that was asked for.
+    Forward {
+        /// Which way.
+        way: Way,
+        /// What the target connected to or listened at.
+        destination: Text,
+        /// Where the connection came from.
+        origin: Text,
+        /// Bytes from the client to the target.
+        bytes_up: u64,
+        /// Bytes from the target to the client.
+        bytes_down: u64,
+    },
+    /// Something that is not told in detail, and why.
+    Untold(Text),
+}
+
+/// Which way a forwarded connection goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// The client opened it, and the target connected onwards.
+    Local,
+    /// It came in at the target's listener, and the client connected onwards.
+    Remote,
+    /// No connection yet: the target was asked to listen.
+    Listen,
+}
+
+impl Way {
+    /// The word for the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Remote => "remote",
+            Self::Listen => "listen",
+        }
+    }
+}
+
+impl Event {
+    /// Something was done in a session.
+    pub fn deed(of: DeedFacts, deed: Deed) -> Self {
+        match deed {
+            Deed::Command(command) => Self::SessionCommand { of, command },
+            Deed::Subsystem(subsystem) => Self::SessionSubsystem { of, subsystem },
+            Deed::Sftp { operation, path, to } => Self::SessionSftp { of, operation: operation.into(), path, to },
+            Deed::Forward { way, destination, origin, bytes_up, bytes_down } => {
+                Self::SessionForward { of, way: way.as_str().into(), destination, origin, bytes_up, bytes_down }
+            }
+            Deed::Untold(what) => Self::SessionUntold { of, what },
+        }
+    }
+}
