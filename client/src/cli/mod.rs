@@ -35,7 +35,7 @@ pub use output::Format;
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// The gate, as HOST:PORT; without it, the one that was logged in to last
-    #[arg(long, global = true, env = "TAP_GATE", value_name = "HOST:PORT")]
+    #[arg(long, visible_alias = "proxy", global = true, env = "TAP_GATE", value_name = "HOST:PORT")]
     pub gate: Option<GateAddr>,
     /// How to tap: a security key (cross-platform), the browser (browser), codes for login (otp), or whichever is
     /// there (auto)

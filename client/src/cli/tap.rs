@@ -303,6 +303,7 @@ mod tests {
             "tap mfa rm blue",
             "tap mfa rename blue green",
             "tap login --mfa-mode=otp",
+            "tap login --proxy=localhost:3080 --user=jerry",
         ] {
             assert!(Tap::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }

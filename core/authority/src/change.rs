@@ -1,7 +1,7 @@
 //! Changes of resources: planned against all there are, refused as a whole, or written as a whole.
 
 use tapgate_audit::Change as What;
-use tapgate_policy::{Document, Problem, ResourceKind, Verb, parse};
+use tapgate_policy::{Document, Problem, Resource, ResourceKind, Verb, parse};
 use tapgate_store::Write;
 
 use crate::documents::Documents;
@@ -74,14 +74,19 @@ impl Authority {
             if let Some(filed) = documents.filed(kind, name) {
                 return Err(in_file(filed));
             }
+            // There is one preference, and it holds before anybody writes it: to create it is to change it.
+            let stands = kind == ResourceKind::ClusterAuthPreference;
+            if stands {
+                self.fits(source, &document)?;
+            }
             let old = documents.stored(kind, name);
-            if old.is_some() && !replace {
+            if old.is_some() && !replace && !stands {
                 return Err(Fault::conflict(
                     format!("{kind} \"{name}\" is there already"),
                     "use --force to replace it",
                 ));
             }
-            let what = if old.is_some() { What::Updated } else { What::Created };
+            let what = if old.is_some() || stands { What::Updated } else { What::Created };
             let text = uid::assign(&document, old).map_err(Fault::internal)?;
             let read = parse(source, &text).map_err(|problems| unfit(&problems))?;
             documents.stored.retain(|other| other.kind != kind || other.name.as_str() != name);
@@ -89,6 +94,20 @@ impl Authority {
             documents.stored.extend(read.into_iter().map(|fresh| Document { line: document.line, ..fresh }));
         }
         built(&documents, steps)
+    }
+
+    /// A preference that names a relying party names this gate's: keys answer to no other, so to take
+    /// another name and go on would only look as if it had been heeded.
+    fn fits(&self, source: &str, document: &Document) -> Result<(), Fault> {
+        let Resource::ClusterAuthPreference(preference) = &document.resource else { return Ok(()) };
+        let own = &self.relying_party.id;
+        match &preference.rp_id {
+            Some(rp_id) if rp_id != own => Err(Fault::invalid(
+                format!("{source}:{}: the rp_id of this gate is {own:?}, not {rp_id:?}", document.line),
+                "write the gate's own, or leave `webauthn` away; nothing was changed",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Plans to remove a resource.

@@ -67,6 +67,9 @@ fn target(entry: &StatementTarget) -> BrowserTarget {
 fn change(body: &[u8]) -> Option<String> {
     let text = match serde_json::from_slice(body).ok()? {
         AdminAction::PutResources { yaml, replace: true } => format!("# create or replace\n{yaml}"),
+        AdminAction::PutResources { yaml, replace: false } if yaml.contains("cluster_auth_preference") => {
+            format!("# create, and replace the cluster_auth_preference\n{yaml}")
+        }
         AdminAction::PutResources { yaml, replace: false } => format!("# create\n{yaml}"),
         AdminAction::DeleteResource { kind, name } => format!("delete {kind}/{name}"),
         AdminAction::Invite { user, roles } if roles.is_empty() => format!("invite {user}"),

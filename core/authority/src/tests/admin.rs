@@ -79,11 +79,30 @@ spec:
     let identity = lab.login(&mut olga);
     let texts = lab.authority.resources(&lab.policy(), &identity, Some("node"), Some("prod4")).unwrap();
     assert!(texts[0].yaml.contains("# the new one"));
+}
+
+#[test]
+fn the_preference_is_there_before_anybody_writes_it() {
+    let (lab, mut olga, _) = Lab::with_jerry();
     let preference = "kind: cluster_auth_preference\nversion: v2\nmetadata:\n  name: cluster-auth-preference\nspec:\n  require_session_mfa: true\n";
-    let outcome = lab.admin(&mut olga, &put(preference, true)).unwrap();
-    assert_eq!(outcome.lines, ["cluster auth preference has been created"]);
-    let outcome = lab.admin(&mut olga, &put(preference, true)).unwrap();
-    assert_eq!(outcome.lines, ["cluster auth preference has been updated"]);
+    for replace in [false, true, false] {
+        let outcome = lab.admin(&mut olga, &put(preference, replace)).unwrap();
+        assert_eq!(outcome.lines, ["cluster auth preference has been updated"]);
+    }
+}
+
+#[test]
+fn a_preference_names_the_gates_own_relying_party() {
+    let (lab, mut olga, _) = Lab::with_jerry();
+    let own = lab.authority.relying_party().id.clone();
+    let preference = |rp_id: &str| {
+        let head = "kind: cluster_auth_preference\nversion: v2\nmetadata:\n  name: cluster-auth-preference\nspec:\n";
+        format!("{head}  second_factors: [webauthn]\n  webauthn:\n    rp_id: {rp_id}\n")
+    };
+    lab.admin(&mut olga, &put(&preference(&own), false)).unwrap();
+    let fault = begin(&lab, &mut olga, &put(&preference("other.example.com"), false)).unwrap_err();
+    assert_eq!(fault.status, 400);
+    assert!(fault.error.message.contains("<stdin>:1: the rp_id of this gate is"), "{fault}");
 }
 
 #[test]
