@@ -21,7 +21,7 @@ impl KeyPair {
         let path = lab.dir("keys")?.join(name);
         let made = keygen(&["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"], &[&path]);
         made.with_context(|| format!("cannot make the key {name}"))?;
-        Ok(Self { public: read_line(&path.with_extension("pub"))?, path })
+        Ok(Self { public: read_line(&beside(&path, ".pub"))?, path })
     }
 
     /// The private key's file.
@@ -46,13 +46,18 @@ impl KeyPair {
     }
 
     fn sign(&self, subject: &Self, principals: &str, extra: &[&str]) -> Result<PathBuf> {
-        let public = subject.path.with_extension("pub");
+        let public = beside(&subject.path, ".pub");
         let options = ["-q", "-I", principals, "-n", principals, "-V", "-1m:+5m"];
         let options: Vec<&str> = options.iter().chain(extra).copied().chain(["-s"]).collect();
         keygen(&options, &[&self.path, &public]).with_context(|| format!("cannot sign for {principals}"))?;
-        let name = subject.path.file_name().unwrap_or_default().to_string_lossy();
-        Ok(subject.path.with_file_name(format!("{name}-cert.pub")))
+        Ok(beside(&subject.path, "-cert.pub"))
     }
+}
+
+/// The file whose name goes on so, as OpenSSH names them: a dot in the key's own name ends nothing.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("{name}{end}"))
 }
 
 fn keygen(options: &[&str], files: &[&Path]) -> Result<()> {
