@@ -9,4 +9,5 @@ mod login;
 mod offline;
 mod replay;
 mod secrets;
+mod seeds;
 mod tamper;
