@@ -1,13 +1,15 @@
 //! Two sides measured in turns, and what their costs say of each other.
 //!
-//! Neighbours on the machine make any single time worthless, so nothing here reads a wall clock: the CPU time of
-//! this thread is counted. Both sides run in every round, the second time in the other order, so that a slow
-//! moment strikes both; the tenth percentile leaves out the batches that were interrupted, and resampling whole
-//! rounds tells how far the answer may be trusted.
+//! Neighbours on the machine make any single time worthless, so nothing here reads a wall clock: CPU time is
+//! counted, of this thread or of other processes. Both sides run in every round, the second time in the other
+//! order, so that a slow moment strikes both; the tenth percentile leaves out the batches that were interrupted,
+//! and resampling whole rounds tells how far the answer may be trusted.
 
+use std::convert::Infallible;
 use std::hint::black_box;
 
-use nix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 /// How many rounds a comparison has: twice what the tenth percentile needs to be more than the minimum.
@@ -19,11 +21,18 @@ const RESAMPLES: usize = 2_000;
 /// The share of batches that are taken to be undisturbed.
 const UNDISTURBED: f64 = 0.1;
 
-/// One round: two batches of each side, in nanoseconds an operation.
+/// One round: two batches of each side, in nanoseconds an operation unless more was measured at once.
 #[derive(Debug, Clone, Copy)]
-pub struct Round {
-    a: [f64; 2],
-    b: [f64; 2],
+pub struct Round<T = f64> {
+    a: [T; 2],
+    b: [T; 2],
+}
+
+impl<T: Copy> Round<T> {
+    /// One of the things that were measured at once.
+    pub fn only(self, pick: impl Fn(T) -> f64) -> Round {
+        Round { a: self.a.map(&pick), b: self.b.map(&pick) }
+    }
 }
 
 /// A value, and the interval that holds it with 95 % confidence.
@@ -59,15 +68,23 @@ pub fn batch<T>(times: u32, mut operation: impl FnMut() -> T) -> f64 {
 
 /// Runs both sides in turns, A B B A, and compares. Each side runs one batch and answers its cost.
 pub fn compare(mut a: impl FnMut() -> f64, mut b: impl FnMut() -> f64) -> Compared {
+    let rounds = in_turns(ROUNDS, || Ok::<_, Infallible>(a()), || Ok(b()));
+    weigh(&rounds.unwrap_or_else(|never| match never {}))
+}
+
+/// The same for sides that may fail, over as many rounds as their length allows.
+pub fn in_turns<T, E>(
+    rounds: usize,
+    mut a: impl FnMut() -> Result<T, E>,
+    mut b: impl FnMut() -> Result<T, E>,
+) -> Result<Vec<Round<T>>, E> {
     // The first round fills caches and is not counted.
-    black_box((a(), b()));
-    let rounds: Vec<Round> = (0..ROUNDS)
-        .map(|_| {
-            let (a1, b1, b2, a2) = (a(), b(), b(), a());
-            Round { a: [a1, a2], b: [b1, b2] }
-        })
-        .collect();
-    weigh(&rounds)
+    black_box((a()?, b()?));
+    let round = |_| {
+        let (a1, b1, b2, a2) = (a()?, b()?, b()?, a()?);
+        Ok(Round { a: [a1, a2], b: [b1, b2] })
+    };
+    (0..rounds).map(round).collect()
 }
 
 /// What the rounds say.
@@ -103,6 +120,13 @@ fn cpu_nanos() -> f64 {
     // INVARIANT: every Linux has this clock, and reading it takes no argument that could be wrong.
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("the thread's CPU clock can be read");
     std::time::Duration::from(time).as_secs_f64() * 1e9
+}
+
+/// The CPU time of a whole process, in nanoseconds: of all its threads, also of those that have ended.
+pub fn process_nanos(id: u32) -> nix::Result<f64> {
+    let id = Pid::from_raw(i32::try_from(id).map_err(|_| nix::errno::Errno::ESRCH)?);
+    let time = clock_gettime(clock_getcpuclockid(id)?)?;
+    Ok(std::time::Duration::from(time).as_secs_f64() * 1e9)
 }
 
 /// A generator of the kind xorshift64*: the same resamples in every run.
@@ -144,6 +168,26 @@ mod tests {
         assert!((1.95..2.05).contains(&found.ratio.value), "{found:?}");
         assert!(found.ratio.low <= found.ratio.value && found.ratio.value <= found.ratio.high, "{found:?}");
         assert!(found.ratio.high - found.ratio.low < 0.1, "{found:?}");
+    }
+
+    #[test]
+    fn a_failing_side_ends_the_comparison() {
+        let mut left = 8;
+        let mut a = || {
+            left -= 1;
+            if left == 0 { Err("over") } else { Ok([1.0, 2.0]) }
+        };
+        let b = || Ok([3.0, 4.0]);
+        let first = in_turns(3, &mut a, b).unwrap()[0].only(|[_, second]| second);
+        assert_eq!(format!("{:?} {:?}", first.a, first.b), "[2.0, 2.0] [4.0, 4.0]");
+        assert_eq!(in_turns(3, &mut a, b).unwrap_err(), "over");
+    }
+
+    #[test]
+    fn the_clock_of_a_process_runs() {
+        let before = process_nanos(std::process::id()).unwrap();
+        batch(2_000, || (0..4_000).fold(0_u32, |sum, i| black_box(sum ^ i)));
+        assert!(process_nanos(std::process::id()).unwrap() > before);
     }
 
     #[test]

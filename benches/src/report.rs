@@ -12,6 +12,15 @@ use serde::{Deserialize, Serialize};
 use crate::harness::{Compared, Estimate, ROUNDS};
 use crate::machine::Machine;
 
+/// From here on nanoseconds are shown as milliseconds: more digits than that say nothing.
+const LONG: f64 = 1e6;
+
+/// Bytes in a KiB.
+const KIB: f64 = 1024.0;
+
+/// Bytes in a MiB.
+const MIB: f64 = 1024.0 * KIB;
+
 /// What a figure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -22,6 +31,8 @@ pub enum Unit {
     Nanoseconds,
     /// Allocations an operation: exact.
     Allocations,
+    /// Bytes of memory.
+    Bytes,
 }
 
 /// One figure, and the most that it may be.
@@ -74,6 +85,12 @@ impl Figure {
         Self { what: what.to_owned(), unit: Unit::Allocations, goal: Some(goal), found, sides: Vec::new() }
     }
 
+    /// Bytes of memory, measured once.
+    pub fn bytes(what: &str, goal: f64, found: f64) -> Self {
+        let found = Estimate { value: found, low: found, high: found };
+        Self { what: what.to_owned(), unit: Unit::Bytes, goal: Some(goal), found, sides: Vec::new() }
+    }
+
     /// Whether the goal is missed for certain: a figure whose interval reaches the goal is not held against it.
     pub fn misses(&self) -> bool {
         self.goal.is_some_and(|goal| self.found.low > goal)
@@ -85,7 +102,7 @@ impl Figure {
 
     fn found_text(&self) -> String {
         match self.unit {
-            Unit::Allocations => self.unit.text(self.found.value),
+            Unit::Allocations | Unit::Bytes => self.unit.text(self.found.value),
             unit => interval(unit, self.found),
         }
     }
@@ -95,8 +112,11 @@ impl Unit {
     fn text(self, value: f64) -> String {
         match self {
             Self::Ratio => format!("{value:.2}"),
+            Self::Nanoseconds if value >= LONG => format!("{:.1} ms", value / 1e6),
             Self::Nanoseconds => format!("{value:.0} ns"),
             Self::Allocations => format!("{value}"),
+            Self::Bytes if value >= MIB => format!("{:.1} MiB", value / MIB),
+            Self::Bytes => format!("{:.1} KiB", value / KIB),
         }
     }
 }
@@ -127,6 +147,11 @@ impl Report {
     /// Whether the figure of this name was asked for.
     pub fn wants(&self, name: &str) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|filter| name.contains(filter.as_str()))
+    }
+
+    /// Whether one of these was asked for.
+    pub fn wants_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.wants(name))
     }
 
     /// Takes a figure in, and prints it.
@@ -172,6 +197,9 @@ impl Book {
              is the thread's CPU time; a figure is the quotient of the tenth percentiles, with the 95 % interval of \
              a bootstrap over the rounds. A goal counts as missed when the whole interval lies beyond it. \
              Allocations are counted, not estimated.\n\n\
+             The figures `ssh-…` are of real processes: `tapgate` as it is released, OpenSSH's `ssh` and `sshd`. \
+             There the CPU time of whole processes is counted, with fewer rounds where one takes long; memory is \
+             what the system says of the gate's process.\n\n\
              Machine: {processor}, {processors} logical processors; Linux {kernel}; load {load}; {compiler}; \
              release profile; taken {taken}.\n\n\
              | figure | found | goal | what was compared |\n|---|---|---|---|\n"

@@ -74,6 +74,8 @@ and written into docs/benchmarks.md and docs/benchmarks.json. Fails when a goal 
 
 Usage: cargo xtask bench [FILTER]...
 
+The release binaries are built first: the figures `ssh-…` are of the real gate, with the real ssh and sshd.
+
 Example: cargo xtask bench check";
 
 const DIST: &str = "\

@@ -34,6 +34,9 @@ pub(crate) fn demo(arguments: &[String]) -> Result<()> {
 /// Runs the benchmarks, and has them write what they find into docs/.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     let docs = cargo::root()?.join("docs");
+    // Some benches run the real programs: the gate, and the client that sets its people up.
+    let build = ["build", "--release", "--workspace", "--bins"];
+    cargo::run("building the binaries (this takes many minutes)", &mut cargo::cargo(&build)?)?;
     // Of two benches the second runs as well when the first has missed its goal.
     let mut command = cargo::cargo(&["bench", "-p", "tapgate-benches", "--benches", "--no-fail-fast", "--"])?;
     cargo::run("benchmarks (a release build comes first)", command.arg("--write").arg(docs).args(arguments))

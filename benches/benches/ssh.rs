@@ -1,0 +1,191 @@
+//! What SSH through the gate costs: beside the same ssh and sshd without it, and in memory.
+
+#[path = "ssh/line.rs"]
+mod line;
+#[path = "ssh/process.rs"]
+mod process;
+#[path = "ssh/world.rs"]
+mod world;
+
+use std::process::{ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use tapgate_benches::harness::{ROUNDS, Round, in_turns, weigh};
+use tapgate_benches::report::{Figure, Report};
+
+use crate::line::{Line, SENDS, STAYS, SWALLOWS};
+use crate::process::{forget_peak, memory, nanos, servers};
+use crate::world::{Way, World};
+
+/// Bytes in a KiB.
+const KIB: usize = 1024;
+
+/// Bytes in a MiB.
+const MIB: usize = 1024 * KIB;
+
+/// How much a batch moves: long enough for what is not the relay to vanish.
+const BATCH: usize = 32 * MIB;
+
+/// How many batches make a GiB.
+const BATCHES_A_GIB: f64 = 32.0;
+
+/// How many rounds of whole connections there are: each takes a second or two.
+const CONNECTION_ROUNDS: usize = ROUNDS / 4;
+
+/// How many idle sessions are held at once.
+const IDLE: u32 = 100;
+
+/// How much is downloaded by the reader that pauses.
+const DOWNLOAD: usize = 256 * MIB;
+
+/// What the gate may take at most meanwhile: with room for its own code, a quarter of the download.
+const PAUSED_GOAL: f64 = 64.0 * 1024.0 * 1024.0;
+
+/// What an idle session may take: two ends of SSH, without a buffer.
+const IDLE_GOAL: f64 = 40.0 * 1024.0;
+
+/// Between two looks at whether the gate has come to rest.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What the gate gets to write its records after a connection has ended for its client.
+const LINGER: Duration = Duration::from_millis(30);
+
+/// What a gate at rest uses between two looks, in nanoseconds.
+const REST: f64 = 2e6;
+
+/// One connection: the gate's CPU time and the wall clock's, in nanoseconds.
+#[derive(Clone, Copy)]
+struct Connected {
+    gate: f64,
+    wall: f64,
+}
+
+fn main() -> Result<ExitCode> {
+    let mut report = Report::from_arguments()?;
+    if report.wants_any(&[PAUSED, SESSION, DOWN, UP, CPU, WALL]) {
+        let world = World::new()?;
+        // Memory goes first: what came before would be held against it, or for it.
+        paused(&world, &mut report)?;
+        idle(&world, &mut report)?;
+        relayed(&world, &mut report, DOWN, SENDS, |line| {
+            line.ask(BATCH)?;
+            line.read(BATCH)
+        })?;
+        relayed(&world, &mut report, UP, SWALLOWS, |line| line.send(BATCH))?;
+        connections(&world, &mut report)?;
+    }
+    report.finish()
+}
+
+const PAUSED: &str = "ssh-paused-download-memory";
+const SESSION: &str = "ssh-idle-session-memory";
+const DOWN: &str = "ssh-download";
+const UP: &str = "ssh-upload";
+const CPU: &str = "ssh-connection-cpu";
+const WALL: &str = "ssh-connection-wall";
+
+fn paused(world: &World, report: &mut Report) -> Result<()> {
+    if !report.wants(PAUSED) {
+        return Ok(());
+    }
+    let mut line = Line::open(world, Way::Gate, SENDS)?;
+    forget_peak(world.gate())?;
+    line.ask(DOWNLOAD)?;
+    line.read(MIB)?;
+    rest(world)?;
+    line.read(DOWNLOAD - MIB)?;
+    let what = "the gate's peak memory while the reader of a download of 256 MiB pauses until all stands still";
+    report.add(PAUSED, Figure::bytes(what, PAUSED_GOAL, memory(world.gate(), "VmHWM")?));
+    Ok(())
+}
+
+fn idle(world: &World, report: &mut Report) -> Result<()> {
+    if !report.wants(SESSION) {
+        return Ok(());
+    }
+    let open = || {
+        let mut line = Line::open(world, Way::Gate, STAYS)?;
+        line.done()?;
+        Ok(line)
+    };
+    let first: Line = open()?;
+    rest(world)?;
+    let before = memory(world.gate(), "VmRSS")?;
+    let lines = (0..IDLE).map(|_| open()).collect::<Result<Vec<_>>>()?;
+    rest(world)?;
+    let each = (memory(world.gate(), "VmRSS")? - before) / f64::from(IDLE);
+    drop((first, lines));
+    let what = "the gate's memory for one of 100 idle sessions, over what it holds for a first one";
+    report.add(SESSION, Figure::bytes(what, IDLE_GOAL, each));
+    Ok(())
+}
+
+fn relayed(
+    world: &World,
+    report: &mut Report,
+    name: &str,
+    command: &str,
+    run: fn(&mut Line) -> Result<()>,
+) -> Result<()> {
+    if !report.wants(name) {
+        return Ok(());
+    }
+    world.renew()?;
+    rest(world)?;
+    let before = servers()?;
+    let mut direct = Line::open(world, Way::Direct, command)?;
+    run(&mut direct)?;
+    let mut ends: Vec<u32> = servers()?.into_iter().filter(|id| !before.contains(id)).collect();
+    ensure!(!ends.is_empty(), "the direct connection has no sshd");
+    ends.push(direct.id());
+    let mut through = Line::open(world, Way::Gate, command)?;
+    let rounds =
+        in_turns(ROUNDS, || costing(&[world.gate()], || run(&mut through)), || costing(&ends, || run(&mut direct)))?;
+    let what = "CPU time a GiB by AES-GCM: the gate, against the ssh and the sshd of a direct connection";
+    let figure = Figure::ratio(what, Some(1.0), ["the gate", "ssh and sshd"], &weigh(&rounds));
+    report.add(name, figure);
+    Ok(())
+}
+
+/// What a batch costs these processes, in CPU nanoseconds a GiB.
+fn costing(ids: &[u32], run: impl FnOnce() -> Result<()>) -> Result<f64> {
+    let before = nanos(ids)?;
+    run()?;
+    Ok((nanos(ids)? - before) * BATCHES_A_GIB)
+}
+
+fn connections(world: &World, report: &mut Report) -> Result<()> {
+    if !report.wants_any(&[CPU, WALL]) {
+        return Ok(());
+    }
+    world.renew()?;
+    let connect = |way| {
+        let (cpu, start) = (nanos(&[world.gate()])?, Instant::now());
+        let status = world.ssh(way, "true")?.stdin(Stdio::null()).status()?;
+        ensure!(status.success(), "ssh ended with {status}");
+        let wall = start.elapsed().as_secs_f64() * 1e9;
+        std::thread::sleep(LINGER);
+        Ok(Connected { gate: nanos(&[world.gate()])? - cpu, wall })
+    };
+    let rounds = in_turns(CONNECTION_ROUNDS, || connect(Way::Gate), || connect(Way::Direct))?;
+    let pick = |of: fn(Connected) -> f64| weigh(&rounds.iter().map(|round| round.only(of)).collect::<Vec<Round>>());
+    let what = "the gate's CPU time for one `ssh host true`: two key exchanges, the checks, the session's records";
+    report.add(CPU, Figure::nanoseconds(what, None, pick(|one| one.gate).a));
+    let what = "`ssh host true` by the wall clock, which a busy machine spoils: through the gate, against direct";
+    report.add(WALL, Figure::ratio(what, None, ["through the gate", "direct"], &pick(|one| one.wall)));
+    Ok(())
+}
+
+/// Waits until the gate has come to rest.
+fn rest(world: &World) -> Result<()> {
+    let mut before = nanos(&[world.gate()])?;
+    loop {
+        std::thread::sleep(LOOK);
+        let now = nanos(&[world.gate()])?;
+        if now - before < REST {
+            return Ok(());
+        }
+        before = now;
+    }
+}

@@ -1,0 +1,45 @@
+//! What the system says of processes: their CPU time, their memory, whose children they are.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Context as _, Result};
+use tapgate_benches::harness::process_nanos;
+
+/// The CPU nanoseconds that these processes have had together.
+pub(crate) fn nanos(ids: &[u32]) -> Result<f64> {
+    ids.iter().map(|id| process_nanos(*id).with_context(|| format!("process {id} has no clock"))).sum()
+}
+
+/// A field of `/proc/ID/status` that is given in kB, in bytes.
+pub(crate) fn memory(id: u32, field: &str) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let amount = line.and_then(|line| line.split_whitespace().next()).with_context(|| format!("no {field}"))?;
+    Ok(f64::from(amount.parse::<u32>()?) * 1024.0)
+}
+
+/// Lets the peak of a process's memory begin anew.
+pub(crate) fn forget_peak(id: u32) -> Result<()> {
+    fs::write(format!("/proc/{id}/clear_refs"), "5").context("cannot reset the peak")
+}
+
+/// Every sshd that this process has started, and what those have started of that name.
+pub(crate) fn servers() -> Result<Vec<u32>> {
+    let mut parents = BTreeMap::new();
+    let mut servers = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let Some(id) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        // One that has ended since is none.
+        let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { continue };
+        let Some((head, tail)) = stat.rsplit_once(") ") else { continue };
+        let parent = tail.split(' ').nth(1).and_then(|parent| parent.parse::<u32>().ok());
+        parents.insert(id, parent.context("a process has no parent")?);
+        if head.ends_with("(sshd") && !tail.starts_with('Z') {
+            servers.push(id);
+        }
+    }
+    let own = std::process::id();
+    let is_own = |id: &u32| std::iter::successors(Some(*id), |id| parents.get(id).copied()).any(|id| id == own);
+    Ok(servers.into_iter().filter(is_own).collect())
+}
