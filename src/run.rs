@@ -50,7 +50,7 @@ fn check(path: &Path) -> Result<()> {
     let config = load(path)?;
     let mut problems = Vec::new();
     let mut documents = Vec::new();
-    for file in start::resource_files(config.resources.as_deref())? {
+    for file in tapgate_authority::resource_files(config.resources.as_deref())? {
         let text = std::fs::read_to_string(&file).with_context(|| format!("can't read {}", file.display()))?;
         match tapgate_policy::parse(&file.display().to_string(), &text) {
             Ok(parsed) => documents.extend(parsed),

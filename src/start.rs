@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -29,7 +29,6 @@ use crate::web::{App, Web};
 /// The parts that have a state on the disk.
 pub(crate) struct Opened {
     pub(crate) authority: Arc<Authority>,
-    pub(crate) store: Arc<dyn Store>,
     pub(crate) sink: Arc<FileSink>,
     pub(crate) clock: Arc<dyn Clock>,
     /// The lock on the data directory, held as long as the file is open.
@@ -42,21 +41,6 @@ pub(crate) struct Running {
     pub(crate) opened: Opened,
     stop: CancellationToken,
     tasks: Vec<tokio::task::JoinHandle<()>>,
-}
-
-/// The resource files of a directory, in the order of their names.
-pub(crate) fn resource_files(dir: Option<&Path>) -> Result<Vec<PathBuf>> {
-    let Some(dir) = dir else { return Ok(Vec::new()) };
-    let entries = std::fs::read_dir(dir).with_context(|| format!("can't read the directory {}", dir.display()))?;
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.with_context(|| format!("can't read the directory {}", dir.display()))?.path();
-        if path.extension().is_some_and(|e| e == "yaml" || e == "yml") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// The names by which clients may call the gate.
@@ -83,7 +67,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened> {
         .with_context(|| format!("can't open the audit log {}", config.audit_log.display()))?;
     let sink = Arc::new(sink);
     let authority = authority(config, &store, &clock, sink.clone())?;
-    Ok(Opened { authority: Arc::new(authority), store, sink, clock, _alone: alone })
+    Ok(Opened { authority: Arc::new(authority), sink, clock, _alone: alone })
 }
 
 /// A gate keeps what is true in memory and would not see what another one writes: one gate a directory.
@@ -169,7 +153,7 @@ pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
     if let Some(address) = config.admin_listen {
         tasks.push(tokio::spawn(admin::serve(bind(address).await?, gate.clone(), stop.clone())));
     }
-    tasks.push(tokio::spawn(sweep(Arc::clone(&opened.store), Arc::clone(clock), stop.clone())));
+    tasks.push(tokio::spawn(sweep(Arc::clone(authority), stop.clone())));
     sink.record(Event::gate_started(env!("CARGO_PKG_VERSION")));
     tracing::info!(listen = %config.listen, public = %config.public_addr, ca_pin = %authority.gate_fingerprint(), "The gate is open");
     Ok(Running { gate, opened, stop, tasks })
@@ -219,14 +203,14 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
 }
 
 /// Removes what has ended from the store, now and then.
-async fn sweep(store: Arc<dyn Store>, clock: Arc<dyn Clock>, stop: CancellationToken) {
+async fn sweep(authority: Arc<Authority>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(SWEEP_EVERY) => {}
         }
-        let (store, now) = (Arc::clone(&store), clock.now().as_secs());
-        match tokio::task::spawn_blocking(move || store.sweep(now)).await {
+        let authority = Arc::clone(&authority);
+        match tokio::task::spawn_blocking(move || authority.sweep()).await {
             Ok(Ok(swept)) => tracing::debug!(swept, "Swept the store"),
             Ok(Err(error)) => tracing::warn!(%error, "Could not sweep the store"),
             Err(error) => tracing::error!(%error, "The sweep broke"),

@@ -6,14 +6,14 @@ use std::sync::PoisonError;
 use tapgate_api::{AdminAction, AdminOutcome, Assertion, Ceremony, InviteTerms};
 use tapgate_audit::{Change as What, Event};
 use tapgate_identity::Identity;
-use tapgate_model::{Digest, UserName};
+use tapgate_model::UserName;
 use tapgate_policy::{Policy, ResourceKind, SessionMfa, Verb};
-use tapgate_proof::{Invite, Purpose, Statement, StatementParts, Uses};
+use tapgate_proof::{Invite, Purpose};
 
 use crate::ceremony::{Work, new_id};
 use crate::change::Plan;
 use crate::invite::{StoredInvite, Vouched, created};
-use crate::limits::{BODY_MAX, CEREMONY_TTL};
+use crate::limits::BODY_MAX;
 use crate::tap::{Given, Wanted};
 use crate::{Authority, Fault, token};
 
@@ -48,7 +48,7 @@ impl Authority {
             created: invite.created.as_secs(),
             expires: invite.expires.as_secs(),
         });
-        let statement = self.admin_statement(identity, action)?;
+        let statement = self.own_statement(identity, Purpose::Admin, action)?;
         // Whoever may change what sessions need must tap as strictly as the strictest session.
         let verified = policy.preference().require_session_mfa == SessionMfa::RequiredVerified;
         let work = Work::Admin { body: token::to_text(body), invite };
@@ -56,22 +56,6 @@ impl Authority {
         let mut ceremony = self.ask(id, wanted, &keys)?;
         ceremony.invite = terms;
         Ok(ceremony)
-    }
-
-    fn admin_statement(&self, identity: &Identity, action: Digest) -> Result<Statement, Fault> {
-        let now = self.now();
-        Statement::new(StatementParts {
-            gate: self.gate,
-            purpose: Purpose::Admin,
-            user: identity.user().clone(),
-            uses: Uses::Once,
-            source_ip: None,
-            action: Some(action),
-            targets: Vec::new(),
-            created: now,
-            expires: now.plus(CEREMONY_TTL).min(identity.login_expires()),
-        })
-        .map_err(Fault::internal)
     }
 
     /// Does what the tap was asked for. Everything is checked again: others may have changed things.

@@ -160,7 +160,7 @@ impl Authority {
         Ok(())
     }
 
-    /// A statement of a user about what is their own.
+    /// The statement of an act that opens no session: a user's about their own devices, an administrator's.
     pub(crate) fn own_statement(
         &self,
         identity: &Identity,

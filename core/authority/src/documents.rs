@@ -59,7 +59,7 @@ impl Authority {
             }
         }
         let mut filed = Vec::new();
-        for path in self.files()? {
+        for path in resource_files(self.resource_dir.as_deref())? {
             match parse(&source_name(&path), &read(&path)?) {
                 Ok(documents) => filed.extend(documents),
                 Err(found) => problems.extend(found),
@@ -67,22 +67,23 @@ impl Authority {
         }
         if problems.is_empty() { Ok(Documents { stored, filed }) } else { Err(AuthorityError::Problems(problems)) }
     }
+}
 
-    /// The files of the resource directory, in the order of their names.
-    fn files(&self) -> Result<Vec<PathBuf>, AuthorityError> {
-        let Some(directory) = &self.resource_dir else { return Ok(Vec::new()) };
-        let unreadable = |source| AuthorityError::Directory { path: directory.clone(), source };
-        let mut files = Vec::new();
-        for entry in fs::read_dir(directory).map_err(unreadable)? {
-            let path = entry.map_err(unreadable)?.path();
-            let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-            if !hidden && path.extension().is_some_and(|extension| extension == "yaml") {
-                files.push(path);
-            }
+/// The resource files of a directory, in the order of their names: what the gate reads, and so what
+/// is checked before it does.
+pub fn resource_files(directory: Option<&Path>) -> Result<Vec<PathBuf>, AuthorityError> {
+    let Some(directory) = directory else { return Ok(Vec::new()) };
+    let unreadable = |source| AuthorityError::Directory { path: directory.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            files.push(path);
         }
-        files.sort();
-        Ok(files)
     }
+    files.sort();
+    Ok(files)
 }
 
 fn read(path: &Path) -> Result<String, AuthorityError> {

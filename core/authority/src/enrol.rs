@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::PoisonError;
 
 use tapgate_api::{EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled};
-use tapgate_audit::{Event, TapRecord};
+use tapgate_audit::Event;
 use tapgate_model::UserName;
 use tapgate_proof::{CredentialKey, Link, Registration};
 use tapgate_store::Write;
@@ -128,8 +128,7 @@ impl Authority {
             Link::Invite { proof, .. } => ("invite", Some(proof)),
             Link::Device { proof } => ("device", Some(proof)),
         };
-        let proof =
-            proof.map(|p| TapRecord::webauthn(p.id(), &p.credential_id, &p.statement, &p.to_der().unwrap_or_default()));
+        let proof = proof.map(tapgate_session::tap_record);
         let (user, name) = (registration.user.clone(), registration.name.clone());
         self.sink.record(Event::enrolled(user, &registration.credential_id, name, link, proof));
     }

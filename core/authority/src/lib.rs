@@ -42,5 +42,6 @@ mod webauthn;
 
 pub use authority::{Authority, AuthorityParts};
 pub use browser::Asker;
+pub use documents::resource_files;
 pub use error::AuthorityError;
 pub use fault::Fault;

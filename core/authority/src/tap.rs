@@ -38,10 +38,7 @@ pub(crate) struct Given {
 impl Given {
     /// The tap, whole, for the log.
     pub(crate) fn record(&self) -> TapRecord {
-        let id = self.proof.id();
-        // INVARIANT: a proof that was verified is short enough to be encoded.
-        let der = self.proof.to_der().expect("a verified proof has an encoding");
-        TapRecord::webauthn(id, &self.proof.credential_id, &self.proof.statement, &der)
+        tapgate_session::tap_record(&self.proof)
     }
 }
 

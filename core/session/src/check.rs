@@ -58,9 +58,6 @@ impl Check<'_> {
         let Some(record) = self.snapshot.find(self.ask.kind, self.ask.target) else {
             return Verdict::Denial(Denial::unknown(self.ask));
         };
-        if known.is_none() && !may_bring_tap(self.ask) {
-            return self.without_tap(record);
-        }
         self.cold(record, known)
     }
 
@@ -77,14 +74,6 @@ impl Check<'_> {
         match self.snapshot.policy.decide(&query) {
             Decision::Allow(terms) => Ok(terms),
             Decision::Deny(reason) => Err(Denial::policy(&self.snapshot.policy, self.ask.target, reason)),
-        }
-    }
-
-    fn without_tap(&self, record: &Arc<Record>) -> Verdict {
-        match self.decide(record) {
-            Err(denial) => Verdict::Denial(denial),
-            Ok(terms) if terms.session_mfa == SessionMfa::Off => self.untapped(record, terms),
-            Ok(_) => self.challenge(record, Because::NoTap),
         }
     }
 

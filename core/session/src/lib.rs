@@ -61,5 +61,6 @@ pub use gate::{Gate, GateParts, Requirement, Visible, Wish};
 pub use grant::Grant;
 pub use live::{CutReason, CutWatch, EndReason, Live};
 pub use prompt::{Invitation, NoPrompt, NoTaps, Prompt, PromptError, SpendError, Spender, Taps};
+pub use report::tap_record;
 pub use snapshot::{NodeTrust, Snapshot};
 pub use verdict::{Challenge, Denial, DenialReason, Refusal, Verdict};

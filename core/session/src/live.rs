@@ -114,25 +114,26 @@ impl Entry {
     /// Whether this snapshot still allows the session to begin. Where another snapshot came since
     /// the grant and asks for more, the grant is not enough.
     fn may_begin(&self, snapshot: &Snapshot, now: UnixTime) -> Result<(), CutReason> {
-        self.allowed(snapshot, now)?;
-        match snapshot.policy.decide(&self.query(now)) {
-            Decision::Allow(terms) if self.epoch != snapshot.epoch && terms.session_mfa > self.terms.session_mfa => {
-                Err(CutReason::Denied("the policy has just changed (start again)".to_owned()))
-            }
-            _ => Ok(()),
+        let terms = self.allowed(snapshot, now)?;
+        if self.epoch != snapshot.epoch && terms.session_mfa > self.terms.session_mfa {
+            return Err(CutReason::Denied("the policy has just changed (start again)".to_owned()));
         }
+        Ok(())
     }
 
-    /// Whether this snapshot still allows the session. The window is no part of it: it gates
-    /// opening, not staying.
-    fn allowed(&self, snapshot: &Snapshot, now: UnixTime) -> Result<(), CutReason> {
+    /// The terms on which this snapshot still allows the session. The window is no part of it: it
+    /// gates opening, not staying.
+    fn allowed(&self, snapshot: &Snapshot, now: UnixTime) -> Result<Terms, CutReason> {
         let TargetRef { kind, name, uid } = &self.record.target;
         if !snapshot.has(*kind, name, uid) {
             return Err(CutReason::Denied("the target was removed".to_owned()));
         }
-        if let Decision::Deny(reason) = snapshot.policy.decide(&self.query(now)) {
-            return Err(CutReason::Denied(Denial::policy(&snapshot.policy, name, reason).message));
-        }
+        let terms = match snapshot.policy.decide(&self.query(now)) {
+            Decision::Allow(terms) => terms,
+            Decision::Deny(reason) => {
+                return Err(CutReason::Denied(Denial::policy(&snapshot.policy, name, reason).message));
+            }
+        };
         match &self.tap {
             Some(tap)
                 if snapshot
@@ -142,7 +143,7 @@ impl Entry {
             {
                 Err(CutReason::NotRegistered)
             }
-            _ => Ok(()),
+            _ => Ok(terms),
         }
     }
 
@@ -265,7 +266,8 @@ impl Live {
     /// Whether the present snapshot allows the session.
     fn still_allowed(&self) -> Result<(), Denial> {
         let snapshot = self.gate.snapshot();
-        self.entry.allowed(&snapshot, self.gate.clock().now()).map_err(|reason| Denial::session(reason.to_string()))
+        let allowed = self.entry.allowed(&snapshot, self.gate.clock().now());
+        allowed.map(drop).map_err(|reason| Denial::session(reason.to_string()))
     }
 
     /// The target is connected: the session counts from now.

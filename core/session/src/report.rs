@@ -10,7 +10,8 @@ use tapgate_proof::Proof;
 use crate::live::Entry;
 use crate::{Ask, ConnectionFacts, EndReason, Refusal};
 
-fn tap_record(proof: &Proof) -> TapRecord {
+/// A tap, whole, for the log.
+pub fn tap_record(proof: &Proof) -> TapRecord {
     TapRecord::webauthn(proof.id(), &proof.credential_id, &proof.statement, &proof.to_der().unwrap_or_default())
 }
 
