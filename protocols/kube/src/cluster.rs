@@ -1,19 +1,19 @@
-//! How the gate reaches a cluster: address, trust and credentials, read from its kubeconfig by kube-client.
+//! How the gate reaches a cluster: address, trust and credentials, read from its kubeconfig by kube-client. Each session
+//! reads them anew, so that rotated files are found.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::Uri;
+use kube_client::Config;
 use kube_client::client::ConfigExt as _;
 use kube_client::client::middleware::AuthLayer;
 use kube_client::config::{KubeConfigOptions, Kubeconfig};
-use kube_client::Config;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tapgate_policy::KubeResource;
 use tokio::time::timeout;
 
-use crate::limits::{CREDENTIALS_LIFE, CREDENTIALS_MAX};
+use crate::limits::CREDENTIALS_MAX;
 
 /// Why a cluster can't be used, in words for the operator's log; the user reads less.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,6 @@ pub(crate) struct Cluster {
     config: Config,
     tls: Arc<ClientConfig>,
     name: ServerName<'static>,
-    read: Instant,
 }
 
 impl Cluster {
@@ -39,28 +38,23 @@ impl Cluster {
     pub(crate) async fn read(resource: Arc<KubeResource>) -> Result<Self, ClusterError> {
         let wrong = |error: &dyn std::fmt::Display| ClusterError::Kubeconfig(error.to_string());
         let file = Kubeconfig::from_yaml(&resource.kubeconfig).map_err(|e| wrong(&e))?;
-        let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
-            .await
-            .map_err(|e| wrong(&e))?;
+        let mut config =
+            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.map_err(|e| wrong(&e))?;
         config.default_retry = false;
         config.auth_info.impersonate = None;
         let reading = tokio::task::spawn_blocking(move || {
             let tls = config.rustls_client_config();
             (config, tls)
         });
-        let (config, tls) = timeout(CREDENTIALS_MAX, reading).await.map_err(|_| ClusterError::Slow)?.map_err(|e| wrong(&e))?;
+        let (config, tls) =
+            timeout(CREDENTIALS_MAX, reading).await.map_err(|_| ClusterError::Slow)?.map_err(|e| wrong(&e))?;
         let mut tls = tls.map_err(|e| wrong(&e))?;
         // Upgrades are a matter of HTTP/1.1, and one connection carries one request at a time.
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let host = config.cluster_url.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let name = config.tls_server_name.clone().unwrap_or(host);
         let name = ServerName::try_from(name).map_err(|e| wrong(&e))?;
-        Ok(Self { config, tls: Arc::new(tls), name, read: Instant::now() })
-    }
-
-    /// Whether it is time to read the credentials anew.
-    pub(crate) fn is_old(&self) -> bool {
-        self.read.elapsed() > CREDENTIALS_LIFE
+        Ok(Self { config, tls: Arc::new(tls), name })
     }
 
     /// What requests' paths are put after.

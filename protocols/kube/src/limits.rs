@@ -33,8 +33,5 @@ pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(75);
 /// How long reading a cluster's credentials may take, a credential plugin's run included.
 pub(crate) const CREDENTIALS_MAX: Duration = Duration::from_secs(30);
 
-/// How long a cluster's credentials are used before they are read anew, so that rotated files are found.
-pub(crate) const CREDENTIALS_LIFE: Duration = Duration::from_mins(5);
-
 /// How much of an upgraded stream is copied at once.
 pub(crate) const COPY_BYTES: usize = 32 * 1024;

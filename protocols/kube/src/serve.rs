@@ -1,12 +1,13 @@
 //! One connection of a client, and each request in it: who asks, in which session, and what comes back.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt as _};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -21,7 +22,7 @@ use tapgate_session::{Ask, ConnectionFacts, Door, Gate, NoPrompt, ProtocolName};
 use tokio::time::timeout;
 use tower::ServiceExt as _;
 
-use crate::body::{Body, Watched, passed, whole};
+use crate::body::{Body, BoxError, Watched, passed, whole};
 use crate::headers::{Wanted, clean, impersonate, wanted};
 use crate::limits::{ANSWER_MAX, HEAD_BYTES_MAX, HEAD_MAX, STREAMS_MAX};
 use crate::path::split;
@@ -29,6 +30,7 @@ use crate::request_info::RequestInfo;
 use crate::sessions::{Key, Session, Sessions};
 use crate::status::Refused;
 use crate::upgrade::relay;
+use crate::upstream::Sender;
 use crate::{cluster, upstream};
 
 /// What the door is made of.
@@ -85,7 +87,7 @@ impl Protocol for Kube {
         let caller = Arc::new(Caller { identity: conn.tls.and_then(|tls| tls.identity), peer: conn.peer });
         let io = TokioIo::new(conn.io);
         async move {
-            let service = service_fn(move |request| answer(Arc::clone(&self), Arc::clone(&caller), request).map(Ok::<_, std::convert::Infallible>));
+            let service = service_fn(move |request| answer(Arc::clone(&self), Arc::clone(&caller), request));
             let mut server = auto::Builder::new(TokioExecutor::new());
             server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX).max_buf_size(HEAD_BYTES_MAX);
             server
@@ -102,12 +104,21 @@ impl Protocol for Kube {
     }
 }
 
-/// The answer to one request, whatever happens.
-async fn answer(kube: Arc<Kube>, caller: Arc<Caller>, request: Request<Incoming>) -> Response<Body> {
-    let mut response = match Box::pin(kube.handle(&caller, request)).await {
+/// The answer to one request, whatever happens. Boxed: what is inside is large, and a connection has many of it.
+fn answer(
+    kube: Arc<Kube>,
+    caller: Arc<Caller>,
+    request: Request<Incoming>,
+) -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
+    async move { Ok(decent(kube.handle(caller, request).await)) }.boxed()
+}
+
+/// Makes an answer or a refusal fit for any client.
+fn decent(answered: Result<Response<Body>, Refused>) -> Response<Body> {
+    let mut response = match answered {
         Ok(response) => response,
         Err(refused) => {
-            tracing::debug!(peer = %caller.peer, code = refused.code.as_u16(), why = refused.message, "Refused a request");
+            tracing::debug!(code = refused.code.as_u16(), why = refused.message, "Refused a request");
             refused.response().map(whole)
         }
     };
@@ -120,13 +131,17 @@ async fn answer(kube: Arc<Kube>, caller: Arc<Caller>, request: Request<Incoming>
 }
 
 impl Kube {
-    async fn handle(&self, caller: &Caller, mut request: Request<Incoming>) -> Result<Response<Body>, Refused> {
-        let identity = self.identity(caller)?;
+    async fn handle(
+        self: Arc<Self>,
+        caller: Arc<Caller>,
+        mut request: Request<Incoming>,
+    ) -> Result<Response<Body>, Refused> {
+        let identity = Arc::clone(self.identity(&caller)?);
         let target = split(request.uri().path()).map_err(|error| Refused::bad(error.to_string()))?;
         let (cluster, rest) = (target.cluster, target.rest.to_owned());
         let info = RequestInfo::parse(request.method().as_str(), &rest, request.uri().query());
-        let login = self.login(identity, &cluster, &wanted(request.headers())?)?;
-        let session = self.session(identity, caller, &cluster, &login).await?;
+        let login = self.login(&identity, &cluster, &wanted(request.headers())?)?;
+        let session = self.session(&identity, caller.peer, &cluster, &login).boxed().await?;
         let using = session.using();
 
         let upgrade = request.headers().contains_key(header::UPGRADE);
@@ -134,11 +149,10 @@ impl Kube {
         let (mut head, body) = request.into_parts();
         clean(&mut head.headers, upgrade);
         impersonate(&mut head.headers, &login)?;
-        head.uri = self.uri(&session, &rest, head.uri.query())?;
+        head.uri = Self::uri(&session, &rest, head.uri.query())?;
         head.version = http::Version::HTTP_11;
         head.extensions.clear();
-        let method = head.method.clone();
-        let sent = session.sender.clone().oneshot(Request::from_parts(head, passed(body)));
+        let sent = send(session.sender.clone(), Request::from_parts(head, passed(body)));
         let answered = tokio::select! {
             answered = timeout(ANSWER_MAX, sent) => answered,
             () = using.over() => return Err(Refused::forbidden(using.why())),
@@ -147,11 +161,13 @@ impl Kube {
             Err(_) => return Err(Refused::new(StatusCode::GATEWAY_TIMEOUT, "the API server did not answer in time")),
             Ok(Err(error)) => {
                 tracing::warn!(%cluster, %error, "An API server could not be asked");
-                return Err(Refused::unavailable(format!("the cluster \"{cluster}\" can't be reached now (try again later)")));
+                return Err(Refused::unavailable(format!(
+                    "the cluster \"{cluster}\" can't be reached now (try again later)"
+                )));
             }
             Ok(Ok(response)) => response,
         };
-        self.told(&session, &info, &rest, &method, response.status());
+        Self::told(&session, &info, &rest, response.status());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let Some(on_client) = on_client else {
                 return Err(Refused::new(StatusCode::BAD_GATEWAY, "the API server upgraded what nobody asked it to"));
@@ -208,7 +224,9 @@ impl Kube {
         let first = fitting.next().ok_or_else(unknown)?;
         match fitting.next() {
             None => Ok(first),
-            Some(_) => Err(Refused::forbidden("your roles give several users here (choose one with --as, or `tap kube login --as`)")),
+            Some(_) => Err(Refused::forbidden(
+                "your roles give several users here (choose one with --as, or `tap kube login --as`)",
+            )),
         }
     }
 
@@ -216,7 +234,7 @@ impl Kube {
     async fn session(
         &self,
         identity: &Arc<Identity>,
-        caller: &Caller,
+        peer: SocketAddr,
         cluster: &TargetName,
         login: &Login,
     ) -> Result<Arc<Session>, Refused> {
@@ -224,9 +242,11 @@ impl Kube {
             credential: *identity.fingerprint(),
             cluster: cluster.clone(),
             login: login.clone(),
-            address: caller.peer.ip(),
+            address: peer.ip(),
         };
-        let full = || Refused::new(StatusCode::TOO_MANY_REQUESTS, "the gate has no room for another session (try again later)");
+        let full = || {
+            Refused::new(StatusCode::TOO_MANY_REQUESTS, "the gate has no room for another session (try again later)")
+        };
         let place = self.sessions.place(&key).ok_or_else(full)?;
         if let Some(session) = place.get() {
             // Every request is an opening of its own for the window.
@@ -236,7 +256,7 @@ impl Kube {
             }
         }
         let place = self.sessions.place(&key).ok_or_else(full)?;
-        let opened = place.get_or_try_init(|| self.open(identity, caller, cluster, login)).await;
+        let opened = place.get_or_try_init(|| self.open(identity, peer, cluster, login).boxed()).await;
         match opened {
             Ok(session) => Ok(Arc::clone(session)),
             Err(refused) => {
@@ -249,16 +269,11 @@ impl Kube {
     async fn open(
         &self,
         identity: &Arc<Identity>,
-        caller: &Caller,
+        peer: SocketAddr,
         cluster: &TargetName,
         login: &Login,
     ) -> Result<Arc<Session>, Refused> {
-        let facts = ConnectionFacts {
-            peer: caller.peer,
-            door: Door::Certificate,
-            protocol: ProtocolName::Kube,
-            holder: None,
-        };
+        let facts = ConnectionFacts { peer, door: Door::Certificate, protocol: ProtocolName::Kube, holder: None };
         let ask = Ask { identity, kind: Kind::KubeCluster, target: cluster, login, connection: &facts };
         let grant = self.parts.gate.open(&ask, &mut NoPrompt).await.map_err(|refusal| {
             let message = refusal.message();
@@ -279,7 +294,7 @@ impl Kube {
         Ok(session)
     }
 
-    fn uri(&self, session: &Session, rest: &str, query: Option<&str>) -> Result<Uri, Refused> {
+    fn uri(session: &Session, rest: &str, query: Option<&str>) -> Result<Uri, Refused> {
         let base = session.base.path().trim_end_matches('/');
         let path = query.map_or_else(|| format!("{base}{rest}"), |query| format!("{base}{rest}?{query}"));
         let path: PathAndQuery = path.parse().map_err(|_| Refused::bad("the path can't be read"))?;
@@ -288,7 +303,7 @@ impl Kube {
         Uri::from_parts(parts).map_err(|_| Refused::bad("the path can't be read"))
     }
 
-    fn told(&self, session: &Session, info: &RequestInfo, path: &str, _: &Method, status: StatusCode) {
+    fn told(session: &Session, info: &RequestInfo, path: &str, status: StatusCode) {
         let resource = if info.is_resource() { info.to_string() } else { path.to_owned() };
         session.live.did(Deed::Kube {
             verb: info.verb.as_str().into(),
@@ -298,6 +313,11 @@ impl Kube {
             status: status.as_u16(),
         });
     }
+}
+
+/// Sends one request.
+fn send(sender: Sender, request: Request<Body>) -> BoxFuture<'static, Result<Response<Incoming>, BoxError>> {
+    sender.oneshot(request).boxed()
 }
 
 /// The login that the tap in a session certificate names for this cluster. The gate verifies the tap; here it is only
