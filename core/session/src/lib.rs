@@ -38,6 +38,7 @@
 //! ```
 
 mod ask;
+mod brought;
 mod check;
 mod deeds;
 mod dial;
@@ -46,6 +47,7 @@ mod gate;
 mod grant;
 pub mod limits;
 mod live;
+mod own;
 mod prompt;
 mod report;
 mod snapshot;
@@ -60,6 +62,7 @@ pub use evidence::Tap;
 pub use gate::{Gate, GateParts, Requirement, Visible, Wish};
 pub use grant::Grant;
 pub use live::{CutReason, CutWatch, EndReason, Live};
+pub use own::LiveSession;
 pub use prompt::{Invitation, NoPrompt, NoTaps, Prompt, PromptError, SpendError, Spender, Taps};
 pub use report::tap_record;
 pub use snapshot::{NodeTrust, Snapshot};
