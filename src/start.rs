@@ -203,8 +203,8 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
     .context("the SSH door can't be opened")?;
     let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(ssh)];
     let (chain, key) = authority.host_tls().context("can't issue the gate's TLS certificate")?;
-    let tls =
-        Tls::new(names(config), &chain, &key, &trust, clock).context("the gate's TLS certificate can't be used")?;
+    let tls = Tls::new(names(config), pages_host(config), &chain, &key, &trust, clock)
+        .context("the gate's TLS certificate can't be used")?;
     let app = App {
         authority: Arc::clone(authority),
         gate: gate.clone(),

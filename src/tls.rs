@@ -21,9 +21,12 @@ pub(crate) const ALPN_SSH: &[u8] = b"tapgate-ssh";
 /// The TLS side of the one port.
 pub(crate) struct Tls {
     names: Vec<String>,
+    /// The name of the pages, where they have an origin of their own.
+    pages_host: Option<String>,
     trust: TrustSource,
     clock: Arc<dyn Clock>,
     api: Arc<ServerConfig>,
+    pages: Arc<ServerConfig>,
     tunnel: Arc<ServerConfig>,
 }
 
@@ -45,10 +48,11 @@ pub(crate) enum Inside {
 }
 
 impl Tls {
-    /// Prepares both configurations: the interface, where a certificate may be shown, and the
-    /// tunnels, where it must be.
+    /// Prepares the configurations: the interface, where a certificate may be shown, the pages of an origin of
+    /// their own, where none is asked for, and the tunnels, where it must be.
     pub(crate) fn new(
         names: Vec<String>,
+        pages_host: Option<String>,
         chain: &[CertificateDer<'static>],
         key: &PrivateKeyDer<'static>,
         trust: &TrustSource,
@@ -60,8 +64,10 @@ impl Tls {
         };
         Ok(Self {
             api: config(ClientAuth::Optional, b"http/1.1")?,
+            pages: config(ClientAuth::Never, b"http/1.1")?,
             tunnel: config(ClientAuth::Mandatory, ALPN_SSH)?,
             names,
+            pages_host,
             trust: Arc::clone(trust),
             clock: Arc::clone(clock),
         })
@@ -76,8 +82,11 @@ impl Tls {
             return Err(io::Error::other(format!("asked for the name {name}, which is not this gate's")));
         }
         let tunnel = hello.alpn().is_some_and(|mut names| names.any(|name| name == ALPN_SSH));
-        let (config, inside) =
-            if tunnel { (&self.tunnel, Inside::Protocol(ProtocolName::Ssh)) } else { (&self.api, Inside::Http) };
+        let (config, inside) = match &sni {
+            Some(name) if self.pages_host.as_ref() == Some(name) => (&self.pages, Inside::Http),
+            _ if tunnel => (&self.tunnel, Inside::Protocol(ProtocolName::Ssh)),
+            _ => (&self.api, Inside::Http),
+        };
         let stream = start.into_stream(Arc::clone(config)).await?;
         let identity = self.identity(stream.get_ref().1.peer_certificates(), self.clock.now())?;
         Ok(Opened { stream, inside, sni, identity })

@@ -134,7 +134,9 @@ impl Browser {
         let mut seen = String::new();
         while Instant::now() < until {
             // Between two pages there is none to ask.
-            seen = self.script("return document.body ? document.body.innerText : ''").map_or(seen, |v| v.to_string());
+            seen = self
+                .script("return document.body ? document.body.innerText : ''")
+                .map_or(seen, |text| text.as_str().unwrap_or_default().to_owned());
             if seen.contains(wanted) {
                 return Ok(());
             }

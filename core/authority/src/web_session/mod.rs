@@ -9,6 +9,8 @@ mod passkey;
 mod sign_in;
 mod tap;
 
+pub(crate) use sign_in::throwaway_key;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
