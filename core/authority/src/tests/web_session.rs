@@ -11,7 +11,8 @@ use tapgate_store::Store;
 use webauthn_authenticator_rs::WebauthnAuthenticator;
 
 use super::lab::{Lab, PASSWORD, Person, origin, peer};
-use crate::web_session::{Entrant, throwaway_key};
+use crate::web_session::Entrant;
+use crate::web_session::sign_in::throwaway_key;
 use crate::{Fault, Method, SignedIn, WebSession, token};
 
 fn begin(name: &str, password: &str) -> WebSignIn {

@@ -6,10 +6,8 @@
 //! wise: the store holds its hash alone.
 
 mod passkey;
-mod sign_in;
+pub(crate) mod sign_in;
 mod tap;
-
-pub(crate) use sign_in::throwaway_key;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
