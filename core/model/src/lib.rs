@@ -6,6 +6,7 @@ mod name;
 mod statement;
 mod target;
 mod time;
+pub mod tunnel;
 
 pub use id::{Digest, SessionId, TargetUid};
 pub use login::Login;
