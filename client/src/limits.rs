@@ -48,6 +48,9 @@ pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// How long somebody may take in the browser; the gate's ceremonies are no longer than this.
 pub const BROWSER_WAIT: Duration = Duration::from_mins(5);
 
+/// How often an answer may be pasted: one that was cut off is copied once more.
+pub const PASTE_TRIES_MAX: u8 = 3;
+
 /// How many wrong answers on the callback are taken by whoever knows its number.
 pub const CALLBACK_TRIES_MAX: u32 = 32;
 
