@@ -65,3 +65,9 @@ pub const PASSWORD_BYTES_MAX: u64 = 1024;
 
 /// How often a first one-time code is asked for: the gate takes as many.
 pub const OTP_CONFIRM_TRIES: u8 = 3;
+
+/// How long the gate's line in answer to a tunnel's first one may be: a refusal in a sentence or two.
+pub const HAIL_ANSWER_BYTES_MAX: usize = 2048;
+
+/// How many connections a local proxy carries at once: more than a browser or a test suite opens.
+pub const PROXY_CONNECTIONS_MAX: usize = 512;
