@@ -46,9 +46,26 @@ pub(crate) struct Running {
 
 /// The names by which clients may call the gate.
 fn names(config: &Config) -> Vec<String> {
-    let mut names = vec![config.public_addr.host.clone(), config.cluster_name.clone()];
-    names.dedup();
+    let own = [config.public_addr.host.as_str(), config.cluster_name.as_str()];
+    let mut names: Vec<String> = Vec::new();
+    for name in own.into_iter().chain(config.origins.iter().map(|origin| host_of(origin))) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
     names
+}
+
+/// The host of an origin.
+fn host_of(origin: &str) -> &str {
+    let host = origin.split_once("://").map_or(origin, |(_, rest)| rest);
+    host.split([':', '/']).next().unwrap_or(host)
+}
+
+/// The host of the pages, where it is neither the one that users type nor the cluster's.
+fn pages_host(config: &Config) -> Option<String> {
+    let host = config.origins.first().map(|origin| host_of(origin))?;
+    (host != config.public_addr.host && host != config.cluster_name).then(|| host.to_owned())
 }
 
 /// Opens the store and the audit log, and loads or makes the certificate authorities.
@@ -190,6 +207,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
     let (chain, key) = authority.host_tls().context("can't issue the gate's TLS certificate")?;
     let parts = TlsParts {
         names: names(config),
+        pages_host: pages_host(config),
         chain,
         key: Arc::new(key),
         trust,
@@ -206,6 +224,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         names: names(config),
         rp_id: config.rp_id.clone(),
         origin: config.origins.first().cloned().unwrap_or_default(),
+        pages_host: pages_host(config),
         installing: std::sync::Mutex::new(()),
     };
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));

@@ -45,6 +45,10 @@ pub enum CutReason {
     MaxSessionTtl,
     /// The login has ended, and the role ends sessions with it.
     LoginExpired,
+    /// Its user ended it elsewhere.
+    EndedByUser,
+    /// The web session that opened it is over.
+    SignedOut,
     /// The gate itself ends.
     Shutdown,
 }
@@ -56,6 +60,8 @@ impl fmt::Display for CutReason {
             Self::NotRegistered => f.write_str("the security key of this session's tap was removed"),
             Self::MaxSessionTtl => f.write_str("the session has reached its role's max_session_ttl"),
             Self::LoginExpired => f.write_str("your login has expired (run `tap login`)"),
+            Self::EndedByUser => f.write_str("you ended it from your list of sessions"),
+            Self::SignedOut => f.write_str("you signed out of the web session that opened it"),
             Self::Shutdown => f.write_str("the gate is shutting down (connect again in a moment)"),
         }
     }
@@ -103,6 +109,11 @@ impl Entry {
             begun: OnceLock::new(),
             cut: watch::channel(None).0,
         }
+    }
+
+    /// Since when the target is connected.
+    pub(crate) fn since(&self) -> Option<UnixTime> {
+        self.begun.get().map(|(since, _)| *since)
     }
 
     fn query(&self, now: UnixTime) -> Query<'_> {
@@ -192,6 +203,18 @@ impl Registry {
                 entry.cut.send_replace(Some(reason));
             }
         }
+    }
+
+    /// What this makes of each session, where it makes something.
+    pub(crate) fn map<T>(&self, of: impl Fn(&Entry) -> Option<T>) -> Vec<T> {
+        self.all().values().filter_map(|entry| of(entry)).collect()
+    }
+
+    /// Cuts those that fit; answers how many.
+    pub(crate) fn cut_where(&self, fits: impl Fn(&Entry) -> bool, reason: &CutReason) -> usize {
+        let all = self.all();
+        let fitting = all.values().filter(|entry| fits(entry));
+        fitting.map(|entry| entry.cut.send_replace(Some(reason.clone()))).count()
     }
 
     pub(crate) fn cut_all(&self) {
