@@ -85,8 +85,14 @@ fn init(path: &Path, admin: &tapgate_model::UserName) -> Result<()> {
         invite.token
     );
     println!();
+    if let Some(origin) = config.origins.first() {
+        println!("Or open this link in a browser there:");
+        println!();
+        println!("  {origin}{}#{}", tapgate_api::web_path::ENROL_PAGE, invite.token);
+        println!();
+    }
     println!(
-        "It prints a line for first_admins in {}; the key counts from the next start with that line.",
+        "Either shows a line for first_admins in {}; the key counts from the next start with that line.",
         path.display()
     );
     Ok(())

@@ -250,6 +250,19 @@ mod tests {
     }
 
     #[test]
+    fn the_pages_may_have_a_name_of_their_own() {
+        let text = "public_addr: gate.example.com:443\nwebauthn:\n  rp_id: tap.gate.example.com\n  \
+                    origins: [\"https://tap.gate.example.com\"]\n";
+        let config = parse("t.yaml", text).unwrap();
+        assert_eq!(
+            (config.rp_id.as_str(), config.origins[0].as_str()),
+            ("tap.gate.example.com", "https://tap.gate.example.com")
+        );
+        let example = parse("example.yaml", include_str!("../example.yaml")).unwrap();
+        assert_eq!(example.rp_id, "tap.gate.example.com");
+    }
+
+    #[test]
     fn an_origin_elsewhere_is_refused() {
         let text = "public_addr: gate.example.com:443\nwebauthn:\n  origins: [\"https://evilgate.example.com\"]\n";
         assert!(problems(text).contains("t.yaml:3: origin https://evilgate.example.com is not"));

@@ -145,9 +145,8 @@ async fn enter(
     work: impl FnOnce(&App, &Bytes) -> Result<SignedIn, Fault> + Send + 'static,
 ) -> Response {
     let old = cookie::of(request.headers());
-    let bytes = match axum::body::to_bytes(request.into_body(), crate::limits::BODY_MAX).await {
-        Ok(bytes) => bytes,
-        Err(_) => return StatusCode::BAD_REQUEST.into_response(),
+    let Ok(bytes) = axum::body::to_bytes(request.into_body(), crate::limits::BODY_MAX).await else {
+        return StatusCode::BAD_REQUEST.into_response();
     };
     let entered = tokio::task::spawn_blocking(move || {
         let signed_in = work(&app, &bytes)?;

@@ -417,6 +417,10 @@ fn nodes(#[case] yaml: &str, #[case] want: &[&str]) {
       "7: `allow_cli_auth_via_browser` needs `webauthn` in `second_factors` (add it, or remove this)",]
 )]
 #[case(
+    "kind: cluster_auth_preference\nversion: v2\nmetadata: {name: cluster-auth-preference}\nspec:\n  allow_cli_auth_via_browser: false\n  allow_cli_auth_by_paste: true",
+    &["6: `allow_cli_auth_by_paste` needs `allow_cli_auth_via_browser` (allow that, or remove this)"]
+)]
+#[case(
     "kind: cluster_auth_preference\nversion: v2\nmetadata: {name: cluster-auth-preference}\nspec:\n  second_factor: off",
     &["5: `second_factor: off` is not supported (use `second_factors: [\"webauthn\"]`)"]
 )]
