@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod edge;
+mod kube;
 mod mfa;
 mod ssh;
 mod web;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::cargo;
+use crate::{cargo, kube};
 
 /// One program, the package that brings it on Debian and Ubuntu, and what it is for.
 struct Part {
@@ -14,7 +14,7 @@ struct Part {
     purpose: &'static str,
 }
 
-const PARTS: [Part; 14] = [
+const PARTS: [Part; 16] = [
     Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
     Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
     Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
@@ -28,6 +28,8 @@ const PARTS: [Part; 14] = [
     Part { program: "chromedriver", package: "chromium-driver", purpose: "the tests of the pages (driving it)" },
     Part { program: "git", package: "git", purpose: "the SSH tests (git over SSH)" },
     Part { program: "rsync", package: "rsync", purpose: "the SSH tests (rsync over SSH)" },
+    Part { program: "go", package: "golang-go", purpose: "the Kubernetes tests (building the API server)" },
+    Part { program: "etcd", package: "etcd-server", purpose: "the Kubernetes tests (the API server's store)" },
     Part { program: "script", package: "bsdutils", purpose: "the tests that need a terminal" },
 ];
 
@@ -48,6 +50,9 @@ pub(crate) fn run() -> Result<()> {
             bail!("{} is still missing after installing {}", part.program, part.package)
         };
         println!("found: {} for {}", path.display(), part.purpose);
+    }
+    if let Some(go) = find("go") {
+        kube::run(&go)?;
     }
     println!("setup: everything is there");
     Ok(())

@@ -35,6 +35,7 @@ impl Keep {
             Ask::Put { window, certificates, key } => self.put(window, certificates, &key, now),
             Ask::Find { window } => Ok(self.find(&window, now)),
             Ask::Sign { id, data } => self.sign(id, &data),
+            Ask::Key { id } => self.key(id),
             Ask::Clear => {
                 self.entries.clear();
                 Ok(Answer::Cleared)
@@ -82,6 +83,15 @@ impl Keep {
             .iter()
             .find(|(_, entry)| open(entry))
             .map_or(Answer::Absent, |(id, entry)| Answer::Window { id: *id, certificates: entry.certificates.clone() })
+    }
+
+    /// The key of a Kubernetes window: kubectl wants it in its own memory. Any other window's stays here.
+    fn key(&self, id: u64) -> Result<Answer> {
+        let entry = self.entries.get(&id).ok_or_else(|| Failure::new("the window is over"))?;
+        if entry.window.kind != tapgate_model::Kind::KubeCluster.as_str() {
+            return Err(Failure::new("the key of this window is not handed out"));
+        }
+        Ok(Answer::Key { key: entry.key.seed() })
     }
 
     /// Signs an SSH authentication request of this very window (its user name, its certificate), or the handshake of a

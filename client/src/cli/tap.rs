@@ -7,6 +7,7 @@ use tapgate_api::{EnrolBegin, TargetEntry, Targets, path};
 use tapgate_model::{Clock as _, SystemClock, UnixTime, UserName};
 use zeroize::Zeroize as _;
 
+use super::kube::{self, Kube};
 use super::mfa::{self, Mfa};
 use super::{Context, Global, otp, output, password};
 use crate::error::{Failure, Result};
@@ -91,6 +92,9 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "TARGET")]
         words: Vec<String>,
     },
+    /// Reach Kubernetes clusters with kubectl and its like
+    #[command(subcommand, after_help = "Example:\n  tap kube login prod")]
+    Kube(Kube),
     /// Manage your security keys, and one-time codes for login
     #[command(subcommand, after_help = "Example:\n  tap mfa ls")]
     Mfa(Mfa),
@@ -182,6 +186,7 @@ pub async fn run(args: Tap) -> Result<u8> {
             destination.map(|text| Destination::parse(&text, context.user()?)).transpose()?;
             ssh::tunnel::run(&context.tls()?).await
         }
+        Command::Kube(command) => kube::run(&Context::new(&global, user.as_ref())?, command).await,
         Command::Mfa(command) => mfa::run(&Context::new(&global, user.as_ref())?, command).await,
         Command::Agent { socket } => agent::server::run(&socket).await,
         Command::Completions { shell } => super::completions(Tap::command(), shell),
@@ -272,7 +277,7 @@ async fn list(context: &Context) -> Result<()> {
 }
 
 /// `prod3 (env=prod)`, the logins there, and whether a tap is due.
-fn rows(targets: &[TargetEntry]) -> String {
+pub(super) fn rows(targets: &[TargetEntry]) -> String {
     let row = |target: &TargetEntry| {
         let labels: Vec<_> = target.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let name =
@@ -302,6 +307,8 @@ mod tests {
             "tap enrol --gate localhost:3080 --token -DyY_x --device-name yubi",
             "tap --no-agent ssh jerry@prod3",
             "tap agent /tmp/x",
+            "tap kube login prod --as dev",
+            "tap kube credentials prod --login dev[view] --gate localhost:3080",
             "tap mfa ls",
             "tap mfa add --name blue",
             "tap mfa add --name blue --new-software-key /tmp/key",

@@ -4,9 +4,11 @@
 //! and what the process had said until then. A part that is not installed fails the test and says how to get it.
 
 mod browser;
+mod certificates;
 mod client;
 mod gate;
 mod keys;
+mod kube;
 mod lab;
 mod limits;
 mod missing;
@@ -14,9 +16,11 @@ mod process;
 mod sshd;
 
 pub use browser::Browser;
+pub use certificates::{CertAuthority, Certificate};
 pub use client::{Client, Ran};
 pub use gate::Gate;
 pub use keys::KeyPair;
+pub use kube::{Kube, kube_program};
 pub use lab::Lab;
 pub use missing::{own_binary, program};
 pub use process::Process;
