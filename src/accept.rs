@@ -12,10 +12,10 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HANDSHAKE_MAX, HANDSHAKES_PER_ADDRESS_MAX, PLAIN_REQUEST_MAX};
-use crate::prefixed::Prefixed;
 use crate::sniff::{self, Spoken};
 use crate::tls::{self, Tls};
 use crate::web::Web;
+use tapgate_relay::Prefixed;
 
 /// What connections are handed to.
 pub(crate) struct Edge {

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::prefixed::Prefixed;
+use tapgate_relay::Prefixed;
 
 /// The ALPN name of the raw SSH tunnel that `tap proxy ssh` opens.
 pub(crate) const ALPN_SSH: &[u8] = b"tapgate-ssh";

@@ -62,3 +62,9 @@ pub const PASSWORD_BYTES_MAX: u64 = 1024;
 
 /// How often a first one-time code is asked for: the gate takes as many.
 pub const OTP_CONFIRM_TRIES: u8 = 3;
+
+/// How long an `ssh` waits for another one to the same target that is not in yet: as long as the gate lets that one.
+pub const TURN_WAIT: Duration = Duration::from_mins(1);
+
+/// Between two looks at whether it is.
+pub const TURN_LOOK: Duration = Duration::from_millis(20);

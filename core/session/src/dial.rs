@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use tapgate_model::TargetRef;
+use tapgate_policy::NodeSsh;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -14,7 +15,7 @@ use crate::limits::DIAL_MAX;
 use crate::live::Entry;
 use crate::report;
 use crate::snapshot::Record;
-use crate::{Denial, EndReason, Grant, Live, NodeTrust};
+use crate::{Denial, EndReason, Grant, Hop, Live, NodeTrust};
 
 /// Why a granted session did not reach its target, in words for the user.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +99,9 @@ impl Grant {
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that connects to a target")]
 async fn connect(record: &Arc<Record>, live: &mut Live) -> Result<Upstream, DialError> {
-    let unreachable = |why: String| DialError::Unreachable { target: record.target.clone(), why };
+    // Where nodes lie on the way, the first of them is what is connected to, and what the words are about.
+    let first = record.hops.first().map_or(&record.target, |hop| &hop.node);
+    let unreachable = |why: String| DialError::Unreachable { target: first.clone(), why };
     let mut cut = live.cut();
     let stream = tokio::select! {
         reason = cut.wanted() => return Err(DialError::Denied(Denial::session(reason.to_string()))),
@@ -131,6 +134,27 @@ pub struct Upstream {
     counts: Arc<Counts>,
 }
 
+/// The way from an [`Upstream`] to its target. Only a spent grant shows one, since it names addresses.
+#[derive(Clone)]
+pub struct Route(Arc<Record>);
+
+impl Route {
+    /// The nodes that lie between, the one that is connected to first; usually none.
+    pub fn hops(&self) -> &[Hop] {
+        &self.0.hops
+    }
+
+    /// How the gate enters the target, where it is a node.
+    pub fn ssh(&self) -> &NodeSsh {
+        &self.0.ssh
+    }
+
+    /// How the target is known to be the right one.
+    pub fn node(&self) -> &NodeTrust {
+        &self.0.trust
+    }
+}
+
 /// Bytes to the target and from it, encryption included.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
@@ -142,6 +166,11 @@ impl Upstream {
     /// How the target is known to be the right one.
     pub fn node(&self) -> &NodeTrust {
         &self.record.trust
+    }
+
+    /// The way from here to the target.
+    pub fn route(&self) -> Route {
+        Route(Arc::clone(&self.record))
     }
 
     /// The target.

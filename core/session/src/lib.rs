@@ -55,12 +55,13 @@ mod verdict;
 mod waiting;
 
 pub use ask::{Ask, ConnectionFacts, Door, ProtocolName};
-pub use dial::{DialError, Upstream};
+pub use dial::{DialError, Route, Upstream};
 pub use evidence::Tap;
 pub use gate::{Gate, GateParts, Requirement, Visible, Wish};
 pub use grant::Grant;
 pub use live::{CutReason, CutWatch, EndReason, Live};
 pub use prompt::{Invitation, NoPrompt, NoTaps, Prompt, PromptError, SpendError, Spender, Taps};
 pub use report::tap_record;
-pub use snapshot::{NodeTrust, Snapshot};
+pub use snapshot::{Hop, NodeTrust, Snapshot};
+pub use tapgate_policy::NodeSsh;
 pub use verdict::{Challenge, Denial, DenialReason, Refusal, Verdict};

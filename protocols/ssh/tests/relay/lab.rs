@@ -141,6 +141,7 @@ impl Lab {
             host_certificate,
             host_ca: Arc::new(host_ca),
             target_ca: Arc::new(target_ca),
+            keys: Arc::new(|_| Box::pin(std::future::ready(Ok(None)))),
             gate_name: "gate.example".to_owned(),
         })?;
         let (target, ssh) = (Some(target), Arc::new(ssh));
