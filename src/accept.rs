@@ -93,7 +93,7 @@ async fn serve(edge: &Arc<Edge>, mut stream: TcpStream, peer: SocketAddr) {
         tracing::debug!(%peer, %error, "Could not set TCP_NODELAY");
     }
     let deadline = Instant::now() + HANDSHAKE_MAX;
-    let sniffed = timeout_at(deadline, sniff::sniff(&mut stream, &edge.protocols)).await;
+    let sniffed = Box::pin(timeout_at(deadline, sniff::sniff(&mut stream, &edge.protocols))).await;
     let Ok(Ok((spoken, head))) = sniffed else {
         tracing::debug!(%peer, "Closed a connection that did not say what it speaks in time");
         return;
@@ -106,16 +106,17 @@ async fn serve(edge: &Arc<Edge>, mut stream: TcpStream, peer: SocketAddr) {
             Arc::clone(protocol).serve(Accepted { io, peer, tls: None, handshake }).await;
         }
         Spoken::Tls => {
-            let accepted = timeout_at(deadline, edge.tls.accept(Prefixed::new(head, stream))).await;
+            // Boxed, as all around it stays as long as the connection.
+            let accepted = Box::pin(timeout_at(deadline, edge.tls.accept(Prefixed::new(head, stream)))).await;
             drop(handshake);
             match accepted {
-                Ok(Ok(opened)) => inside(edge, opened, peer).await,
+                Ok(Ok(opened)) => Box::pin(inside(edge, opened, peer)).await,
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "A TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "A TLS handshake took too long"),
             }
         }
         Spoken::PlainHttp => {
-            if let Ok(Err(error)) = timeout_at(deadline, use_tls(stream, edge.web.public_addr())).await {
+            if let Ok(Err(error)) = Box::pin(timeout_at(deadline, use_tls(stream, edge.web.public_addr()))).await {
                 tracing::debug!(%peer, %error, "A plain HTTP client went away");
             }
         }

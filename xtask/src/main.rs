@@ -5,6 +5,7 @@ mod ci;
 mod graph;
 mod help;
 mod house;
+mod python;
 mod setup;
 mod ship;
 mod suites;

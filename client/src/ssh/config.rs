@@ -9,7 +9,7 @@ use crate::cli::Context;
 use crate::error::{Act as _, Failure, Result};
 use crate::gate_addr::GateAddr;
 use crate::keys::LoginFiles;
-use crate::ssh::options::{quoted, shell_quoted, utf8};
+use crate::ssh::options::{CIPHERS, quoted, shell_quoted, utf8};
 
 /// The lines for `~/.ssh/config`, or the gate's line for a `known_hosts` file.
 pub async fn text(context: &Context, known_hosts: bool) -> Result<String> {
@@ -79,7 +79,9 @@ impl Parts<'_> {
              Host {host} {spaced}\n  \
                UserKnownHostsFile {known_hosts}\n  \
                StrictHostKeyChecking yes\n  \
+               {ciphers}\n  \
                ForwardAgent no\n",
+            ciphers = CIPHERS.replace('=', " "),
             run = run.trim_end_matches('"'),
             spaced = all.join(" "),
             commas = all.join(","),

@@ -25,8 +25,14 @@ const TARGET_CIPHERS: &[cipher::Name] = &[
 
 /// What servers of before 2018 may need. Each is weak against somebody who can record much or compute much; none
 /// gives the session away to a mere listener.
-const LEGACY_KEX: &[kex::Name] =
-    &[kex::ECDH_SHA2_NISTP256, kex::ECDH_SHA2_NISTP384, kex::ECDH_SHA2_NISTP521, kex::DH_GEX_SHA1, kex::DH_G14_SHA1];
+const LEGACY_KEX: &[kex::Name] = &[
+    kex::ECDH_SHA2_NISTP256,
+    kex::ECDH_SHA2_NISTP384,
+    kex::ECDH_SHA2_NISTP521,
+    kex::DH_G14_SHA1,
+    // Last: servers pick groups of 8192 bits for it, which take a second of somebody's time.
+    kex::DH_GEX_SHA1,
+];
 
 /// The same.
 const LEGACY_CIPHERS: &[cipher::Name] = &[cipher::AES_256_CBC, cipher::AES_192_CBC, cipher::AES_128_CBC];

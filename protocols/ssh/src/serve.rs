@@ -182,7 +182,7 @@ async fn serve(ssh: Arc<Ssh>, conn: Accepted, doorway: Doorway, config: Arc<russ
     let token = CancellationToken::new();
     let sever = token.clone().drop_guard();
     let running = russh::server::run_stream(config, Severable::new(conn.io, token), entrance);
-    let Ok(Ok(running)) = tokio::time::timeout_at(deadline, running).await else {
+    let Ok(Ok(running)) = Box::pin(tokio::time::timeout_at(deadline, running)).await else {
         tracing::debug!(peer = %conn.peer, "A connection ended before it said hello in SSH");
         return;
     };
@@ -202,7 +202,8 @@ async fn serve(ssh: Arc<Ssh>, conn: Accepted, doorway: Doorway, config: Arc<russ
     let opened = tokio::select! {
         () = client.gone() => return,
         Ok(fault) = &mut faults => Err(fault.to_string()),
-        opened = open(&ssh, &guest, &facts, &link) => opened,
+        // Boxed, as it is large and over soon, and what is around it stays as long as the session.
+        opened = Box::pin(open(&ssh, &guest, &facts, &link)) => opened,
     };
     match opened {
         Ok((target, live)) => Course { client, target, link, faults }.run(guest, live).await,

@@ -107,8 +107,9 @@ mod tests {
     fn what_is_no_key_is_refused_in_words() {
         let told = |text: &str| StoredKey::parse(text).unwrap_err().to_string();
         assert!(told("hello").contains("no private key"));
-        let key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).unwrap();
-        let locked = key.encrypt(&mut rand::rng(), "secret").unwrap().to_openssh(LineEnding::LF).unwrap();
-        assert!(told(&locked).contains("passphrase"));
+        assert!(
+            told("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n")
+                .contains("no private key")
+        );
     }
 }

@@ -207,12 +207,15 @@ pub(crate) async fn log_in<H: Handler<Error = TargetError>>(
     let login = door.login;
     if let Some(name) = &door.ssh.key {
         let key = passport.stored(name).await?;
-        let hash = if key.algorithm().is_rsa() { rsa_hash(handle, door.ssh.legacy_algorithms).await? } else { None };
-        let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
-        return match handle.authenticate_publickey(login.as_str(), key).await? {
-            AuthResult::Success => Ok(()),
-            AuthResult::Failure { .. } => Err(TargetError::RefusedKey(name.clone(), login.to_string())),
-        };
+        let hashes = if key.algorithm().is_rsa() { rsa_hashes(handle, door.ssh).await? } else { vec![None] };
+        let key = Arc::new(key);
+        for hash in hashes {
+            let key = PrivateKeyWithHashAlg::new(Arc::clone(&key), hash);
+            if let AuthResult::Success = handle.authenticate_publickey(login.as_str(), key).await? {
+                return Ok(());
+            }
+        }
+        return Err(TargetError::RefusedKey(name.clone(), login.to_string()));
     }
     let subject = TargetSubject {
         public_key: passport.key.public_key(),
@@ -228,17 +231,16 @@ pub(crate) async fn log_in<H: Handler<Error = TargetError>>(
     }
 }
 
-/// The hash for a signature by RSA: what the server says it takes. One that does not say is taken for new, unless
-/// the node is marked as old; SHA-1 is for those alone.
-async fn rsa_hash<H: Handler<Error = TargetError>>(
+/// The hashes for a signature by RSA, to be tried in turn: what the server says it takes, else SHA-256. SHA-1 is for
+/// servers that are marked as old, and the last there: some say that they take more than they do.
+async fn rsa_hashes<H: Handler<Error = TargetError>>(
     handle: &Handle<H>,
-    is_old: bool,
-) -> Result<Option<HashAlg>, TargetError> {
-    Ok(match handle.best_supported_rsa_hash().await? {
-        Some(Some(hash)) => Some(hash),
-        Some(None) | None if is_old => None,
-        Some(None) | None => Some(HashAlg::Sha256),
-    })
+    ssh: &NodeSsh,
+) -> Result<Vec<Option<HashAlg>>, TargetError> {
+    let said = handle.best_supported_rsa_hash().await?.flatten();
+    let new = if ssh.legacy_algorithms { said } else { said.or(Some(HashAlg::Sha256)) };
+    let old = ssh.legacy_algorithms.then_some(None);
+    Ok(new.map(Some).into_iter().chain(old).collect())
 }
 
 /// The handler of the target's leg.

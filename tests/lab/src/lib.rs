@@ -11,6 +11,8 @@ mod lab;
 mod limits;
 mod missing;
 mod process;
+mod python;
+mod slow_line;
 mod sshd;
 
 pub use browser::Browser;
@@ -20,4 +22,6 @@ pub use keys::KeyPair;
 pub use lab::Lab;
 pub use missing::{own_binary, program};
 pub use process::Process;
+pub use python::python_program;
+pub use slow_line::SlowLine;
 pub use sshd::{Sshd, SshdOptions};
