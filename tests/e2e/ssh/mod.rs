@@ -3,6 +3,7 @@
 mod certificates;
 mod channels;
 mod clients;
+mod crowd;
 mod deeds;
 mod ends;
 mod features;

@@ -275,6 +275,35 @@ async fn handshakes_that_were_the_end_of_others() -> Result {
     is_alive(&lab).await
 }
 
+#[tokio::test]
+async fn handshakes_of_a_target_that_were_the_end_of_others() -> Result {
+    let lab = Lab::start("").await?;
+    let curve = plain(&kexinit(b"curve25519-sha256", b"hmac-sha2-256"))?;
+    let mlkem = plain(&kexinit(b"mlkem768x25519-sha256", b"hmac-sha2-256"))?;
+    let key = [string(b"ssh-ed25519"), string(&[7; 32])].concat();
+    let signature = [string(b"ssh-ed25519"), string(&[7; 64])].concat();
+    let reply = |point: usize| plain(&[vec![31], string(&key), string(&vec![0; point]), string(&signature)].concat());
+    let greetings = [
+        vec![curve.clone(), reply(0)?],
+        vec![curve.clone(), reply(31)?],
+        vec![curve.clone(), reply(32)?],
+        vec![curve.clone(), reply(33)?],
+        vec![mlkem.clone(), reply(7)?],
+        vec![mlkem, reply(1088 + 32)?],
+        vec![plain(&kexinit(b"curve25519-sha256", b"none"))?],
+        vec![curve, plain(&[31, 255, 255, 255, 255])?],
+        vec![u32::MAX.to_be_bytes().to_vec(), vec![0; 64]],
+        vec![vec![b'A'; 100_000]],
+    ];
+    for (n, packets) in greetings.into_iter().enumerate() {
+        lab.raw.will_say([b"SSH-2.0-x\r\n".to_vec(), packets.concat()].concat());
+        let said = timeout(SOON, lab.turned_away("jerry@raw", Via::Login)).await??;
+        assert!(said.starts_with("ERROR: node \"raw\" can't be entered: "), "{n}: {said}");
+    }
+    lab.until_nobody_is_in().await;
+    is_alive(&lab).await
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_banner_that_drips_ends_with_the_handshakes_time() -> Result {
     let lab = Lab::start("").await?;

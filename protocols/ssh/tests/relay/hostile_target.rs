@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use russh::keys::ssh_key::{Certificate, PrivateKey, Signature};
 use russh::server::{Auth, Handle, Handler, PublicKeyOffer, Session};
+use tokio::io::{AsyncWriteExt as _, copy, sink};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
@@ -44,6 +45,43 @@ impl Hostile {
 }
 
 impl Drop for Hostile {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A target below SSH: it says these bytes to whoever connects, and listens.
+pub(crate) struct Raw {
+    pub(crate) address: SocketAddr,
+    bytes: Arc<Mutex<Vec<u8>>>,
+    task: AbortHandle,
+}
+
+impl Raw {
+    pub(crate) async fn start() -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let (address, bytes) = (listener.local_addr()?, Arc::<Mutex<Vec<u8>>>::default());
+        let said = Arc::clone(&bytes);
+        let task = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let bytes = said.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                tokio::spawn(async move {
+                    // The gate may have heard enough.
+                    drop(stream.write_all(&bytes).await);
+                    drop(copy(&mut stream, &mut sink()).await);
+                });
+            }
+        });
+        Ok(Self { address, bytes, task: task.abort_handle() })
+    }
+
+    /// What it says from now on.
+    pub(crate) fn will_say(&self, bytes: Vec<u8>) {
+        *self.bytes.lock().unwrap_or_else(PoisonError::into_inner) = bytes;
+    }
+}
+
+impl Drop for Raw {
     fn drop(&mut self) {
         self.task.abort();
     }

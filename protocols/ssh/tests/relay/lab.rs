@@ -19,7 +19,7 @@ use tapgate_session::testing::{GATE, World, user};
 use tapgate_ssh::demo_target::DemoTarget;
 use tapgate_ssh::{Ssh, SshParts};
 
-use super::hostile_target::Hostile;
+use super::hostile_target::{Hostile, Raw};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -55,6 +55,8 @@ pub(crate) struct Lab {
     target: Option<DemoTarget>,
     /// A target that says what a test puts into its mouth.
     pub(crate) hostile: Hostile,
+    /// A target that says any bytes.
+    pub(crate) raw: Raw,
     _others: (DemoTarget, TcpListener),
 }
 
@@ -114,6 +116,7 @@ impl Lab {
         let silent = TcpListener::bind("127.0.0.1:0").await?;
         let other_key = key()?.public_key().to_openssh()?;
         let hostile = Hostile::start(key()?).await?;
+        let raw = Raw::start().await?;
         let address = target.address().to_string();
         let nodes = [
             node("prod3", "prod", &address, target.host_key()),
@@ -121,6 +124,7 @@ impl Lab {
             node("down", "dev", "127.0.0.1:9", target.host_key()),
             node("silent", "dev", &silent.local_addr()?.to_string(), target.host_key()),
             node("imposter", "dev", &address, &other_key),
+            node("raw", "dev", &raw.address.to_string(), &hostile.host_key),
             node("hostile", "dev", &hostile.address.to_string(), &hostile.host_key),
             node("stranger", "dev", &stranger.address().to_string(), stranger.host_key()),
         ];
@@ -162,6 +166,7 @@ impl Lab {
             window: 2 << 20,
             target,
             hostile,
+            raw,
             _others: (stranger, silent),
         })
     }
