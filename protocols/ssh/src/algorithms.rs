@@ -90,7 +90,6 @@ pub(crate) fn client(pinned: &[PublicKey], certified: bool, legacy: bool) -> rus
             compression: Cow::Borrowed(NO_COMPRESSION),
             host_key_certificates: if certified { all } else { Cow::Borrowed(&[]) },
             key: [known, other].concat().into(),
-            ..Preferred::DEFAULT
         },
         inactivity_timeout: None,
         keepalive_interval: None,

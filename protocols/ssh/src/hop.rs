@@ -120,7 +120,8 @@ impl Gangway {
     fn say(&self, packet: bytes::Bytes) {
         let sender = self.open.as_ref().map(|(sender, _)| sender).or(self.asked.as_ref().map(|(sender, _)| sender));
         // Before the channel is asked for there is nothing that must be answered.
-        sender.map(|sender| sender.send(packet)).unwrap_or_default();
+        // A node that is gone needs no answer.
+        let _said = sender.is_some_and(|sender| sender.send(packet));
     }
 }
 

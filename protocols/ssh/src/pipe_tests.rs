@@ -35,7 +35,7 @@ fn new(window: u32) -> (Peer, Pipe, Feed) {
 #[tokio::test]
 async fn bytes_come_and_their_window_is_given_back_once_they_are_read() {
     let (peer, mut pipe, feed) = new(100);
-    let chunk = [1; 32 * 1024];
+    let chunk = vec![1; 32 * 1024];
     let chunks = PIPE_WINDOW / 32 / 1024;
     for _ in 0..chunks {
         feed.data(&chunk).unwrap();

@@ -39,7 +39,7 @@ impl SlowLine {
                     if closing.load(Ordering::SeqCst) {
                         return;
                     }
-                    if let Err(error) = join(near, to, one_way) {
+                    if let Err(error) = join(&near, to, one_way) {
                         eprintln!("lab: a slow line was not joined: {error}");
                     }
                 }
@@ -66,10 +66,10 @@ impl Drop for SlowLine {
     }
 }
 
-fn join(near: TcpStream, to: SocketAddr, one_way: Duration) -> std::io::Result<()> {
+fn join(near: &TcpStream, to: SocketAddr, one_way: Duration) -> std::io::Result<()> {
     #[expect(clippy::disallowed_methods, reason = "the lab reaches its own servers")]
     let far = TcpStream::connect(to)?;
-    for (from, to) in [(&near, &far), (&far, &near)] {
+    for (from, to) in [(near, &far), (&far, near)] {
         let (from, to) = (from.try_clone()?, to.try_clone()?);
         to.set_nodelay(true)?;
         let (sender, receiver) = sync_channel(CHUNKS_MAX);
@@ -113,16 +113,16 @@ mod tests {
         let line = SlowLine::start(server.local_addr().unwrap(), Duration::from_millis(30)).unwrap();
         #[expect(clippy::disallowed_methods, reason = "the test reaches its own listener")]
         let mut client = TcpStream::connect(line.address()).unwrap();
-        let (mut served, _) = server.accept().unwrap();
+        let (mut far, _) = server.accept().unwrap();
         let begun = Instant::now();
-        client.write_all(&[7; 300_000]).unwrap();
+        client.write_all(&vec![7; 300_000]).unwrap();
         let mut heard = vec![0; 300_000];
-        served.read_exact(&mut heard).unwrap();
+        far.read_exact(&mut heard).unwrap();
         assert!(begun.elapsed() >= Duration::from_millis(30));
-        served.write_all(b"x").unwrap();
+        far.write_all(b"x").unwrap();
         client.read_exact(&mut heard[..1]).unwrap();
         assert!(begun.elapsed() >= Duration::from_millis(60), "{:?}", begun.elapsed());
         client.shutdown(Shutdown::Write).unwrap();
-        assert_eq!(served.read(&mut heard).unwrap(), 0);
+        assert_eq!(far.read(&mut heard).unwrap(), 0);
     }
 }

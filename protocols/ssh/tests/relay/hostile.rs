@@ -47,7 +47,7 @@ async fn ends(client: &Client, words: &str) {
 async fn packets_of_a_client_that_are_none() -> Result {
     let lab = Lab::start("").await?;
     let endless = [&[94][..], &u32s(0, &[0, u32::MAX])[1..]].concat();
-    let long = [&[95][..], &u32s(0, &[0, 1])[1..], &string(&[0; 70_000])].concat();
+    let long = [&[95][..], &u32s(0, &[0, 1])[1..], &string(&vec![0; 70_000])].concat();
     for (packet, words) in [
         (vec![101], "no packet of type 101"),
         (vec![255, 0, 0], "no packet of type 255"),
