@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     async fn say(bytes: &[u8]) -> io::Result<(Option<String>, Vec<u8>)> {
-        let (near, mut far) = duplex(1024);
+        let (near, mut far) = duplex(4096);
         far.write_all(bytes).await?;
         drop(far);
         let (host, mut rest) = read(Box::new(near)).await?;
