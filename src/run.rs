@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, anyhow};
 use tapgate_config::Config;
 use tracing_subscriber::EnvFilter;
 
-use crate::{Command, demo, start};
+use crate::{Command, demo, keys, start};
 
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
@@ -23,6 +23,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
             runtime()?.block_on(start::serve(config))?;
         }
         Command::Ca { config, browsers } => ca(&config, browsers)?,
+        Command::Keys(command) => keys::run(&command)?,
         Command::Demo(options) => return runtime()?.block_on(demo::run(options)),
     }
     Ok(ExitCode::SUCCESS)

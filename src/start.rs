@@ -14,7 +14,7 @@ use tapgate_model::{Clock, SystemClock};
 use tapgate_proof::RelyingParty;
 use tapgate_relay::Protocol;
 use tapgate_session::{Gate, GateParts, NoTaps};
-use tapgate_ssh::{Ssh, SshParts};
+use tapgate_ssh::{KeySource, Ssh, SshParts};
 use tapgate_store::{SqliteStore, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -200,6 +200,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         host_certificate,
         host_ca: authority.host_ca(),
         target_ca: authority.target_ca(),
+        keys: keys(authority),
         gate_name: config.cluster_name.clone(),
     })
     .context("the SSH door can't be opened")?;
@@ -229,6 +230,18 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
     };
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     Ok(Edge { protocols, tls, web: Web::new(Arc::new(app)), handshakes: Arc::new(Handshakes::default()), room })
+}
+
+/// Where the SSH protocol finds the keys for targets that trust no authority.
+fn keys(authority: &Arc<Authority>) -> KeySource {
+    let authority = Arc::clone(authority);
+    Arc::new(move |name| {
+        let authority = Arc::clone(&authority);
+        Box::pin(async move {
+            let read = tokio::task::spawn_blocking(move || authority.node_key(&name));
+            read.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        })
+    })
 }
 
 /// Removes what has ended from the store, now and then.

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::prefixed::Prefixed;
+use tapgate_relay::Prefixed;
 
 /// The label under which a connection's own secret is exported (RFC 5705 section 4).
 const EXPORTER: &[u8] = b"EXPORTER-tapgate-session";

@@ -70,6 +70,16 @@ impl SessionKey {
         Self::new(fixed)
     }
 
+    /// The login key, which lies on the disk.
+    pub fn of_login(files: &LoginFiles) -> Result<Self> {
+        let act = || format!("{} cannot be read", files.ssh_key.display());
+        let key = ssh_key::PrivateKey::read_openssh_file(&files.ssh_key).act(act)?;
+        match key.key_data() {
+            KeypairData::Ed25519(pair) => Self::new(Zeroizing::new(pair.private.to_bytes())),
+            _ => Err(Failure::new(act()).advise("run tap login")),
+        }
+    }
+
     /// The secret half, for the agent.
     pub fn seed(&self) -> Seed {
         Seed(Zeroizing::new(to_base64(self.seed.as_slice())))

@@ -6,6 +6,7 @@ mod graph;
 mod help;
 mod house;
 mod kube;
+mod python;
 mod setup;
 mod ship;
 mod suites;

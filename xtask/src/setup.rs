@@ -1,4 +1,4 @@
-//! The programs that the build and the tests use: found, or installed with apt.
+//! The programs that the build and the tests use: found, or installed with apt, and with pip what is in Python.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +14,7 @@ struct Part {
     purpose: &'static str,
 }
 
-const PARTS: [Part; 16] = [
+const PARTS: [Part; 18] = [
     Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
     Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
     Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
@@ -27,6 +27,8 @@ const PARTS: [Part; 16] = [
     Part { program: "chromium", package: "chromium", purpose: "the tests of the pages (a real browser)" },
     Part { program: "chromedriver", package: "chromium-driver", purpose: "the tests of the pages (driving it)" },
     Part { program: "git", package: "git", purpose: "the SSH tests (git over SSH)" },
+    Part { program: "python3", package: "python3", purpose: "the SSH tests (clients written in Python)" },
+    Part { program: "pip3", package: "python3-pip python3-venv", purpose: "the SSH tests (installing those clients)" },
     Part { program: "rsync", package: "rsync", purpose: "the SSH tests (rsync over SSH)" },
     Part { program: "go", package: "golang-go", purpose: "the Kubernetes tests (building the API server)" },
     Part { program: "etcd", package: "etcd-server", purpose: "the Kubernetes tests (the API server's store)" },
@@ -54,6 +56,7 @@ pub(crate) fn run() -> Result<()> {
     if let Some(go) = find("go") {
         kube::run(&go)?;
     }
+    crate::python::run(&find("python3").unwrap_or_default())?;
     println!("setup: everything is there");
     Ok(())
 }

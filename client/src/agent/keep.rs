@@ -104,7 +104,9 @@ impl Keep {
         }
         let auth = UserAuth::parse(&data)
             .ok_or_else(|| Failure::new("this is neither an SSH authentication request nor a TLS handshake"))?;
-        if auth.key != entry.blob.as_slice() || auth.user != entry.window.ssh_user() {
+        // Where the connection itself leads to the target, its user name is the login alone.
+        let names = auth.user == entry.window.ssh_user() || auth.user == entry.window.login;
+        if auth.key != entry.blob.as_slice() || !names {
             return Err(Failure::new("this is for another window"));
         }
         Ok(Answer::Signature { signature: to_base64(&entry.key.sign(&data)) })

@@ -130,7 +130,7 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Config {
-    /// Lines for `~/.ssh/config`, by which plain ssh, rsync, git and editors reach what needs no tap
+    /// Lines for `~/.ssh/config`, by which plain ssh, rsync, git, editors and Ansible reach what `tap ls` lists
     #[command(
         after_help = "Examples:\n  tap config ssh >> ~/.ssh/config\n  tap config ssh --known-hosts >> ~/.ssh/known_hosts"
     )]
@@ -148,6 +148,10 @@ enum Proxy {
     Ssh {
         /// LOGIN@TARGET, to have it looked at before the connection
         destination: Option<String>,
+        /// Lead to this target's own door, ask for a tap where one is due, and be the agent of the `ssh` that runs
+        /// this; `tap config ssh` prints the lines that use it
+        #[arg(long, value_name = "LOGIN@TARGET", conflicts_with = "destination", allow_hyphen_values = true)]
+        window: Option<String>,
     },
 }
 
@@ -171,7 +175,7 @@ pub async fn run(args: Tap) -> Result<u8> {
         }
         Command::Config(Config::Ssh { known_hosts }) => {
             let context = Context::new(&global, user.as_ref())?;
-            output::write(&ssh::config::text(&context, known_hosts)?)
+            output::write(&ssh::config::text(&context, known_hosts).await?)
         }
         Command::Ssh { forward_agent, login, words } => {
             let context = Context::new(&global, user.as_ref())?;
@@ -181,8 +185,11 @@ pub async fn run(args: Tap) -> Result<u8> {
             let job = Job::Ssh(Tail::parse(rest)?);
             return ssh::run::run(&context, &destination, &job, forward_agent).await;
         }
-        Command::Proxy(Proxy::Ssh { destination }) => {
+        Command::Proxy(Proxy::Ssh { destination, window }) => {
             let context = Context::new(&global, user.as_ref())?;
+            if let Some(place) = window {
+                return ssh::window::run(&context, &place).await.map(|()| 0);
+            }
             destination.map(|text| Destination::parse(&text, context.user()?)).transpose()?;
             ssh::tunnel::run(&context.tls()?).await
         }

@@ -318,6 +318,9 @@ pub struct SessionFacts {
     pub credential: Digest,
     /// The tap, where there was one.
     pub tap: Option<TapRecord>,
+    /// The nodes that lie on the way, where there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<TargetName>,
 }
 
 /// Whose deed it was. All else about the session stands in its `session.start`.

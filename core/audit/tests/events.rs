@@ -24,6 +24,7 @@ fn facts(tap: Option<TapRecord>) -> SessionFacts {
         door: "certificate".into(),
         credential: Digest::from_bytes([4; 32]),
         tap,
+        via: Vec::new(),
     }
 }
 

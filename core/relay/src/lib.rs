@@ -1,5 +1,7 @@
 //! What the edge hands to a protocol, and the one small trait that a protocol implements.
 
+mod prefixed;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -8,6 +10,8 @@ use tapgate_identity::{ClientAuth, Identity};
 use tapgate_proof::Holder;
 use tapgate_session::ProtocolName;
 use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use prefixed::Prefixed;
 
 /// A byte stream to a client, whatever lies under it.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}

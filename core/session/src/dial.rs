@@ -122,7 +122,9 @@ async fn connect(
     port: Option<u16>,
     counts: Arc<Counts>,
 ) -> Result<Upstream, DialError> {
-    let unreachable = |why: String| DialError::Unreachable { target: record.target.clone(), why };
+    // Where nodes lie on the way, the first of them is what is connected to, and what the words are about.
+    let first = record.about.hops().first().map_or(&record.target, |hop| &hop.node);
+    let unreachable = |why: String| DialError::Unreachable { target: first.clone(), why };
     let address = match port {
         None => Some(record.address.clone()),
         Some(port) => record.about.app().and_then(|app| app.at_port(port)),

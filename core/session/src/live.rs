@@ -16,7 +16,7 @@ use crate::dial::Counts;
 use crate::evidence::Tap;
 use crate::limits::{LIVE_MAX, WINDOW_MAX};
 use crate::snapshot::{Record, Snapshot};
-use crate::{About, ConnectionFacts, Denial, Gate, Grant, report};
+use crate::{About, ConnectionFacts, Denial, Gate, Grant, Hop, report};
 
 /// What the register holds of a session.
 pub(crate) struct Entry {
@@ -138,6 +138,10 @@ impl Entry {
         let TargetRef { kind, name, uid } = &self.record.target;
         if !snapshot.has(*kind, name, uid) {
             return Err(CutReason::Denied("the target was removed".to_owned()));
+        }
+        let locked = |hop: &&Hop| snapshot.policy.lock_on_node(&hop.node.name, &hop.node.uid, now).is_some();
+        if self.record.about.hops().iter().find(locked).is_some() {
+            return Err(CutReason::Denied("a node on the way to the target is locked".to_owned()));
         }
         let terms = match snapshot.policy.decide(&self.query(now)) {
             Decision::Allow(terms) => terms,

@@ -5,7 +5,8 @@ use super::scene::Scene;
 #[test]
 fn commands_in_a_pod_with_their_exit_status() {
     let scene = Scene::new("require_session_mfa: true").unwrap();
-    let ran = scene.kubectl(&["exec", "-n", "dev", "web-0", "--", "sh", "-c", "echo out; echo err >&2; exit 7"]).unwrap();
+    let ran =
+        scene.kubectl(&["exec", "-n", "dev", "web-0", "--", "sh", "-c", "echo out; echo err >&2; exit 7"]).unwrap();
     assert_eq!((ran.stdout.as_str(), ran.status.code()), ("out\n", Some(7)), "{ran}");
     assert!(ran.stderr.contains("err"), "{ran}");
     assert_eq!(scene.taps().unwrap(), 1);

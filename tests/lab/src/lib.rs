@@ -13,6 +13,8 @@ mod lab;
 mod limits;
 mod missing;
 mod process;
+mod python;
+mod slow_line;
 mod sshd;
 
 pub use browser::Browser;
@@ -24,4 +26,6 @@ pub use kube::{Kube, kube_program};
 pub use lab::Lab;
 pub use missing::{own_binary, program};
 pub use process::Process;
+pub use python::python_program;
+pub use slow_line::SlowLine;
 pub use sshd::{Sshd, SshdOptions};
