@@ -40,3 +40,6 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often spent ceremonies and other ended entries are swept from the store.
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_mins(1);
+
+/// How many names of applications have their certificate at hand; each is a key and a few kilobytes.
+pub(crate) const NAMED_MAX: usize = 1_024;

@@ -1,5 +1,7 @@
 //! What was done in a session, on its way to the audit log, at a pace that leaves room for others.
 
+use std::sync::PoisonError;
+
 use tapgate_audit::{Deed, DeedFacts, Event};
 use tapgate_model::UnixTime;
 
@@ -36,15 +38,23 @@ impl Pace {
 impl Live {
     /// Tells the audit log what was done in this session. Never waits.
     pub fn did(&mut self, deed: Deed) {
-        if self.pace.admits(self.gate.clock().now()) {
-            self.settle_deeds();
+        self.note(deed);
+    }
+
+    /// The same for a session that several share.
+    pub fn note(&self, deed: Deed) {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        if pace.admits(self.gate.clock().now()) {
+            if let Some(untold) = pace.settle() {
+                self.tell(untold);
+            }
             self.tell(deed);
         }
     }
 
     /// Says how many deeds were not logged, if any.
-    pub(crate) fn settle_deeds(&mut self) {
-        if let Some(untold) = self.pace.settle() {
+    pub(crate) fn settle_deeds(&self) {
+        if let Some(untold) = self.pace.lock().unwrap_or_else(PoisonError::into_inner).settle() {
             self.tell(untold);
         }
     }

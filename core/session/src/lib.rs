@@ -51,6 +51,7 @@ mod live;
 mod own;
 mod prompt;
 mod report;
+mod resolve;
 mod snapshot;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -58,8 +59,10 @@ mod verdict;
 mod waiting;
 
 pub use about::About;
+// What a protocol must know of an application; the policy itself is not a protocol's.
+pub use tapgate_policy::AppResource;
 pub use ask::{Ask, ConnectionFacts, Door, ProtocolName};
-pub use dial::{DialError, Upstream};
+pub use dial::{DialError, Meter, Upstream};
 pub use evidence::Tap;
 pub use gate::{Gate, GateParts, Requirement, Visible, Wish};
 pub use grant::Grant;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -184,7 +184,7 @@ impl Registry {
             return None;
         }
         all.insert(entry.id, Arc::clone(entry));
-        Some(Live { gate: gate.clone(), entry: Arc::clone(entry), ended: false, pace: Pace::default() })
+        Some(Live { gate: gate.clone(), entry: Arc::clone(entry), ended: AtomicBool::new(false), pace: Mutex::default() })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -223,9 +223,9 @@ impl Registry {
 pub struct Live {
     pub(crate) gate: Gate,
     entry: Arc<Entry>,
-    ended: bool,
+    ended: AtomicBool,
     /// How fast its deeds come.
-    pub(crate) pace: Pace,
+    pub(crate) pace: Mutex<Pace>,
 }
 
 impl Live {
@@ -302,6 +302,9 @@ impl Live {
 
     /// Whether the present snapshot allows the session.
     pub(crate) fn still_allowed(&self) -> Result<(), Denial> {
+        if self.ended.load(Ordering::SeqCst) {
+            return Err(Denial::session("the session is over (start again)".to_owned()));
+        }
         let snapshot = self.gate.snapshot();
         let allowed = self.entry.allowed(&snapshot, self.gate.clock().now());
         allowed.map(drop).map_err(|reason| Denial::session(reason.to_string()))
@@ -315,12 +318,13 @@ impl Live {
     }
 
     /// Ends the session and says why.
-    pub fn finish(mut self, reason: &EndReason) {
+    pub fn finish(self, reason: &EndReason) {
         self.end(reason);
     }
 
-    fn end(&mut self, reason: &EndReason) {
-        if std::mem::replace(&mut self.ended, true) {
+    /// The same for a session that several share; what they do with it afterwards is neither allowed nor logged.
+    pub fn end(&self, reason: &EndReason) {
+        if self.ended.swap(true, Ordering::SeqCst) {
             return;
         }
         self.gate.live().all().remove(&self.entry.id);
