@@ -216,6 +216,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
             let (chain, key) = issuer.host_tls_for(name).map_err(std::io::Error::other)?;
             Ok((chain, Arc::new(key)))
         }),
+        pages_host: pages_host(config),
         chain,
         key: Arc::new(key),
         trust,

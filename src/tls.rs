@@ -33,6 +33,8 @@ pub(crate) type Issue = Arc<dyn Fn(&str) -> io::Result<Shown> + Send + Sync>;
 pub(crate) struct TlsParts {
     pub(crate) names: Vec<String>,
     pub(crate) issue: Issue,
+    /// The one of them that is the pages' alone, where they have an origin of their own.
+    pub(crate) pages_host: Option<String>,
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key: Arc<PrivateKeyDer<'static>>,
     pub(crate) trust: TrustSource,
@@ -44,6 +46,8 @@ pub(crate) struct TlsParts {
 pub(crate) struct Tls {
     parts: TlsParts,
     api: Arc<ServerConfig>,
+    /// For the name of the pages, where they have an origin of their own.
+    pages: Arc<ServerConfig>,
     doors: Vec<Door>,
 }
 
@@ -112,9 +116,11 @@ impl TlsParts {
 }
 
 impl Tls {
-    /// Prepares the interface, where a certificate may be shown, and the door of every protocol.
+    /// Prepares the interface, where a certificate may be shown, the pages of an origin of their own, where none is
+    /// asked for, and the door of every protocol.
     pub(crate) fn new(parts: TlsParts, protocols: &[Arc<dyn Protocol>]) -> io::Result<Self> {
         let api = parts.config(ClientAuth::Optional, &[b"http/1.1"]).map_err(io::Error::other)?;
+        let pages = parts.config(ClientAuth::Never, &[b"http/1.1"]).map_err(io::Error::other)?;
         let all = protocols.iter().enumerate().flat_map(|(n, p)| p.tls_doors().into_iter().map(move |door| (n, door)));
         let doors = all.map(|(protocol, door)| {
             let config = match &door.name {
@@ -125,7 +131,7 @@ impl Tls {
             };
             Ok(Door { known: door, protocol, config, named: Mutex::default() })
         });
-        Ok(Self { api, doors: doors.collect::<io::Result<_>>()?, parts })
+        Ok(Self { api, pages, doors: doors.collect::<io::Result<_>>()?, parts })
     }
 
     /// Does the handshake; the caller sets the deadline.
@@ -137,6 +143,7 @@ impl Tls {
         let door = self.door(sni.as_deref(), &offered)?;
         let (config, inside) = match door {
             Some(door) => (self.config_of(door, sni.as_deref())?, Inside::Protocol(door.protocol)),
+            None if sni.is_some() && sni == self.parts.pages_host => (Arc::clone(&self.pages), Inside::Http),
             None => (Arc::clone(&self.api), Inside::Http),
         };
         let session = door.is_some_and(|door| door.known.session);
@@ -176,6 +183,10 @@ impl Tls {
         }
         if let Some(name) = sni.filter(|sni| !self.is_ours(sni)) {
             return Err(io::Error::other(format!("asked for the name {name}, which is not this gate's")));
+        }
+        // Nothing but pages is at the pages' own name.
+        if sni.is_some() && sni == self.parts.pages_host.as_deref() {
+            return Ok(None);
         }
         let spoken = |door: &&Door| matches!(door.known.name, DoorName::Alpn(alpn) if offered.contains(&alpn));
         Ok(self.doors.iter().find(spoken))

@@ -13,7 +13,7 @@ use tapgate_model::{Kind, Login, TargetName, UserName};
 use tapgate_policy::{ResourceKind, SecondFactor, Verb};
 
 use super::reply::{Reply, blocking, body, identity};
-use super::{App, Caller, device, live, openapi};
+use super::{App, Caller, apps, device, live, openapi};
 
 pub(super) type Shared = State<Arc<App>>;
 

@@ -162,7 +162,7 @@ impl Protocol for Http {
     fn tls_doors(&self) -> Vec<TlsDoor> {
         let hosts = self.hosts.clone();
         let known = HostCheck::new(move |host| hosts.app(host).is_some());
-        let named = |name| TlsDoor { name, alpn: vec![b"h2", b"http/1.1"], client: ClientAuth::Optional, session: false };
+        let named = |name| TlsDoor { name, alpn: vec![b"h2", b"http/1.1"], client: ClientAuth::Never, session: false };
         let mut doors = vec![TlsDoor::tunnel(tunnel::APP, true), named(DoorName::Known(known))];
         // Names that are no application's as well: who asks learns nothing of which there are.
         doors.extend(self.hosts.domain().map(|domain| named(DoorName::Under(domain.to_owned()))));
