@@ -23,10 +23,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::{self, Edge, Handshakes, Port};
-use crate::{admin, doors};
 use crate::limits::{CONNECTIONS_MAX, DRAIN_MAX, SWEEP_EVERY};
 use crate::tls::{Tls, TlsParts};
 use crate::web::{App, Web};
+use crate::{admin, doors};
 
 /// The parts that have a state on the disk.
 pub(crate) struct Opened {

@@ -144,10 +144,14 @@ impl Reader<'_> {
     /// The pages share no host with an application: neither may lie under the other's domain by one label.
     fn apps_domain(&mut self, root: &Mapping, origins: &[String]) -> Option<String> {
         let domain = self.optional(root, &["apps_domain"], host_name)?;
-        let host = |origin: &String| origin.strip_prefix("https://").map(|rest| rest.split([':', '/']).next().unwrap_or(rest).to_owned());
+        let host = |origin: &String| {
+            origin.strip_prefix("https://").map(|rest| rest.split([':', '/']).next().unwrap_or(rest).to_owned())
+        };
         let inside = |host: String| host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'));
         if origins.iter().filter_map(host).any(inside) {
-            let what = format!("`apps_domain` {domain} holds the origin of the pages (give applications a domain of their own)");
+            let what = format!(
+                "`apps_domain` {domain} holds the origin of the pages (give applications a domain of their own)"
+            );
             self.wrong(&["apps_domain"], what);
         }
         Some(domain)

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use tapgate_api::web_path;
 use tapgate_authority::Authority;
 use tapgate_config::Config;
 use tapgate_http::{Http, HttpParts, Signer, WebSessions};
@@ -11,9 +12,6 @@ use tapgate_model::{Digest, UserName};
 use tapgate_session::Gate;
 
 use crate::start::Opened;
-
-/// The path of the tap page of applications.
-pub(crate) const TAP_PAGE: &str = "/web/app";
 
 /// The web sessions, as the authority keeps them.
 struct Kept(Arc<Authority>);
@@ -42,6 +40,6 @@ pub(crate) fn make(config: &Config, opened: &Opened, gate: &Gate, signer: &Arc<S
         target_ca: opened.authority.target_tls_ca(),
         domain: config.apps_domain.clone(),
         port: config.public_addr.port,
-        tap_page: format!("{origin}{TAP_PAGE}"),
+        tap_page: format!("{origin}{}", web_path::APP_PAGE),
     })
 }

@@ -12,6 +12,7 @@ use tokio::io::split;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
+use tokio::task::LocalSet;
 use tokio_rustls::client::TlsStream;
 
 use super::Way;
@@ -127,10 +128,14 @@ pub async fn run(context: Context, flags: Flags) -> Result<()> {
     };
     output::show(format, &told, describe)?;
     let served = guard.as_ref().map(|guard| Arc::clone(&guard.serve));
-    tokio::select! {
-        failed = accept(&listener, &target, served) => failed,
-        ended = told_to_end() => ended,
-    }
+    // A security key is asked on the thread that it was found on, so that all connections stay on this one.
+    let work = async {
+        tokio::select! {
+            failed = accept(&listener, &target, served) => failed,
+            ended = told_to_end() => ended,
+        }
+    };
+    LocalSet::new().run_until(work).await
 }
 
 async fn find(context: &Context, name: &TargetName) -> Result<AppEntry> {
@@ -189,7 +194,7 @@ async fn accept(listener: &Listener, target: &Arc<Target>, guard: Option<Arc<Ser
             continue;
         };
         let (target, guard) = (Arc::clone(target), guard.clone());
-        tokio::spawn(async move {
+        tokio::task::spawn_local(async move {
             let served = match guard {
                 Some(guard) => guard.connection(local, || async { target.reach().await }).await,
                 None => pass(local, &target).await,

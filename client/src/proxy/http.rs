@@ -11,7 +11,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::SendRequest;
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue};
@@ -155,7 +155,9 @@ async fn pass(sender: &Sender, mut request: Request<Incoming>) -> Result<Answer>
 
 fn refusal(wrong: &Wrong) -> Answer {
     let (status, text) = match wrong {
-        Wrong::Host => (StatusCode::MISDIRECTED_REQUEST, "this proxy has another host name (use 127.0.0.1 and its port)"),
+        Wrong::Host => {
+            (StatusCode::MISDIRECTED_REQUEST, "this proxy has another host name (use 127.0.0.1 and its port)")
+        }
         Wrong::Secret => {
             (StatusCode::UNAUTHORIZED, "the secret of this proxy is missing or wrong (send the header that tap names)")
         }
@@ -191,7 +193,11 @@ mod tests {
             assert_eq!(check(&[("host", other), ("tap-proxy-secret", &word)]).0, Err(Wrong::Host), "{other}");
         }
         let basic = format!("Basic {}", STANDARD.encode(format!("any:{word}")));
-        for good in [("tap-proxy-secret", word.as_str()), ("authorization", &format!("Bearer {word}")), ("authorization", &basic)] {
+        for good in [
+            ("tap-proxy-secret", word.as_str()),
+            ("authorization", &format!("Bearer {word}")),
+            ("authorization", &basic),
+        ] {
             let (passed, headers) = check(&[("host", "localhost:4321"), good]);
             assert_eq!(passed, Ok(()), "{good:?}");
             assert!(headers.values().all(|value| !value.to_str().unwrap().contains(&word)), "the secret went on");

@@ -6,7 +6,7 @@ use tapgate_model::{Kind, Labels, TargetName, TargetUid};
 
 use crate::address;
 use crate::at::At;
-use crate::limits::{REWRITES_MAX, REWRITE_BYTES_MAX};
+use crate::limits::{REWRITE_BYTES_MAX, REWRITES_MAX};
 use crate::metadata::Metadata;
 use crate::section::Section;
 use crate::target::certificate;

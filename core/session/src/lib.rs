@@ -60,7 +60,6 @@ mod waiting;
 
 pub use about::About;
 // What a protocol must know of an application; the policy itself is not a protocol's.
-pub use tapgate_policy::AppResource;
 pub use ask::{Ask, ConnectionFacts, Door, ProtocolName};
 pub use dial::{DialError, Meter, Upstream};
 pub use evidence::Tap;
@@ -71,4 +70,5 @@ pub use own::LiveSession;
 pub use prompt::{Invitation, NoPrompt, NoTaps, Prompt, PromptError, SpendError, Spender, Taps};
 pub use report::tap_record;
 pub use snapshot::{NodeTrust, Snapshot};
+pub use tapgate_policy::AppResource;
 pub use verdict::{Challenge, Denial, DenialReason, Refusal, Verdict};

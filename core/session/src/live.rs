@@ -184,7 +184,12 @@ impl Registry {
             return None;
         }
         all.insert(entry.id, Arc::clone(entry));
-        Some(Live { gate: gate.clone(), entry: Arc::clone(entry), ended: AtomicBool::new(false), pace: Mutex::default() })
+        Some(Live {
+            gate: gate.clone(),
+            entry: Arc::clone(entry),
+            ended: AtomicBool::new(false),
+            pace: Mutex::default(),
+        })
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -80,7 +80,9 @@ mod tests {
             assert_eq!(Place::new(good).as_ref().map(Place::as_str), Some(good));
         }
         let long = format!("/{}", "x".repeat(PLACE_BYTES_MAX));
-        for bad in ["", "a", "//elsewhere", "/\\elsewhere", "https://elsewhere", "/a b", "/a\r\nb", "/\t/a", "/é", &long] {
+        for bad in
+            ["", "a", "//elsewhere", "/\\elsewhere", "https://elsewhere", "/a b", "/a\r\nb", "/\t/a", "/é", &long]
+        {
             assert_eq!(Place::new(bad), None, "{bad:?}");
         }
     }

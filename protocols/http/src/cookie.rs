@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn the_application_never_sees_ours() {
-        let rest = |lines: &[&str]| without_ours(&headers(lines)).map(|line| line.map(|l| l.to_str().unwrap().to_owned()));
+        let rest =
+            |lines: &[&str]| without_ours(&headers(lines)).map(|line| line.map(|l| l.to_str().unwrap().to_owned()));
         assert_eq!(rest(&["a=b; __Host-tapgate-app=x; c=d"]), Ok(Some("a=b; c=d".to_owned())));
         assert_eq!(rest(&["__Host-tapgate-begun=y", "__host-Tapgate-app=x"]), Ok(None));
         assert_eq!(rest(&["a=b", "c=d"]), Err(()));

@@ -66,9 +66,7 @@ impl Door {
             return self.enter(host, peer, request).await;
         }
         let session = match cookie::find(&request.headers, SESSION) {
-            Some(value) => {
-                self.sessions.find(&SessionKey::Cookie(cookie::hash(value)), Some(host), peer).await
-            }
+            Some(value) => self.sessions.find(&SessionKey::Cookie(cookie::hash(value)), Some(host), peer).await,
             None => None,
         };
         match session {
@@ -98,7 +96,8 @@ impl Door {
         let answer = match reader {
             Reader::Navigation => Answer::redirect(url),
             Reader::Page | Reader::Program | Reader::Grpc => {
-                Answer::new(401, "Sign in first", "There is no session of this application, or it is over.").with_url(url)
+                Answer::new(401, "Sign in first", "There is no session of this application, or it is over.")
+                    .with_url(url)
             }
         };
         if fresh { answer.with("set-cookie", cookie::set(BEGUN, &begun)) } else { answer }
@@ -147,7 +146,8 @@ impl Door {
         let code = request.uri.query().and_then(|query| query.strip_prefix("code="));
         let leave = code.and_then(|code| self.codes.take(code));
         let stale = || {
-            let again = Answer::new(403, "Start again", "This way in was used, is over, or was made for another browser.");
+            let again =
+                Answer::new(403, "Start again", "This way in was used, is over, or was made for another browser.");
             answer(again.with_url(format!("{}/", self.hosts.origin(host))))
         };
         let Some(leave) = leave.filter(|leave| leave.host == host && request.method == Method::GET) else {

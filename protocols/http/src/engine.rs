@@ -97,9 +97,11 @@ impl Engine {
             ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => {
                 (504, "Not reached", "could not be connected to in time")
             }
-            ErrorType::InvalidCert | ErrorType::TLSHandshakeFailure | ErrorType::TLSWantX509Lookup => {
-                (502, "Not trusted", "did not prove that it is the right one (its certificate is not as its resource says)")
-            }
+            ErrorType::InvalidCert | ErrorType::TLSHandshakeFailure | ErrorType::TLSWantX509Lookup => (
+                502,
+                "Not trusted",
+                "did not prove that it is the right one (its certificate is not as its resource says)",
+            ),
             ErrorType::InvalidHTTPHeader | ErrorType::InvalidH2 | ErrorType::H2Error | ErrorType::H1Error => {
                 (502, "Bad answer", "gave an answer that is no HTTP")
             }

@@ -113,7 +113,8 @@ mod tests {
     #[test]
     fn what_the_gate_alone_may_say() {
         let is = |name: &'static str| is_the_gates(&HeaderName::from_static(name));
-        for forged in ["tapgate-user", "tapgate_user", "tapgate-jwt", "x-forwarded-for", "x_forwarded_for", "forwarded"] {
+        for forged in ["tapgate-user", "tapgate_user", "tapgate-jwt", "x-forwarded-for", "x_forwarded_for", "forwarded"]
+        {
             assert!(is(forged), "{forged}");
         }
         for free in ["authorization", "x-user", "accept", "tap"] {

@@ -89,9 +89,10 @@ impl Answer {
             }
             return ("application/json", format!("{body}\n"));
         }
-        let link = self.url.as_deref().map_or_else(String::new, |url| {
-            format!("<p><a href=\"{}\">Go on at the gate</a></p>", escaped(url))
-        });
+        let link = self
+            .url
+            .as_deref()
+            .map_or_else(String::new, |url| format!("<p><a href=\"{}\">Go on at the gate</a></p>", escaped(url)));
         let (title, message) = (escaped(self.title), escaped(&self.message));
         let page = format!(
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\
@@ -146,7 +147,8 @@ impl Answer {
         if let Some(url) = self.url {
             text = format!("{text}: {url}");
         }
-        let text: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
+        let text: String =
+            url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20");
         let mut head = ResponseHeader::build(200, Some(3))?;
         head.insert_header(header::CONTENT_TYPE, "application/grpc")?;
         head.insert_header("grpc-status", code)?;

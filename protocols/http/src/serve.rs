@@ -69,12 +69,8 @@ impl Http {
         let HttpParts { gate, clock, web, signer, target_ca, domain, port, tap_page } = parts;
         let hosts = Hosts::new(gate.clone(), domain, port);
         let sessions = Arc::new(Sessions::new(gate, web, target_ca, Arc::clone(&clock)));
-        let door = Arc::new(Door {
-            sessions: Arc::clone(&sessions),
-            hosts: hosts.clone(),
-            codes: Codes::default(),
-            tap_page,
-        });
+        let door =
+            Arc::new(Door { sessions: Arc::clone(&sessions), hosts: hosts.clone(), codes: Codes::default(), tap_page });
         let conf = ServerConf {
             upstream_keepalive_pool_size: UPSTREAM_IDLE_MAX,
             max_retries: RETRIES_MAX,
@@ -116,7 +112,9 @@ impl Http {
     /// A tunnel: it says where it leads, and then speaks HTTP.
     async fn in_tunnel(&self, mut io: Box<dyn Io>, peer: SocketAddr, tls: TlsFacts) {
         let Some(hail) = hail::read(&mut io).await else {
-            hail::refuse(&mut io, "the first line names no application (is the client of the gate's version?)").await.ok();
+            hail::refuse(&mut io, "the first line names no application (is the client of the gate's version?)")
+                .await
+                .ok();
             return;
         };
         let Some(identity) = tls.identity else { return };

@@ -77,12 +77,7 @@ impl Sessions {
     }
 
     /// The session of this key, for a request to this host from this address.
-    pub(crate) async fn find(
-        &self,
-        key: &SessionKey,
-        host: Option<&str>,
-        peer: SocketAddr,
-    ) -> Option<Arc<AppSession>> {
+    pub(crate) async fn find(&self, key: &SessionKey, host: Option<&str>, peer: SocketAddr) -> Option<Arc<AppSession>> {
         let found = self.read().get(key).filter(|session| session.serves(host, peer.ip())).cloned()?;
         if found.recheck_is_due() && !self.web_holds(&found, peer).await {
             self.end(key, &found, &EndReason::Cut(CutReason::SignedOut));
@@ -128,8 +123,7 @@ impl Sessions {
             }
         };
         let host = host.map(str::to_owned);
-        let session =
-            Arc::new(AppSession::new(Begun { live, upstream, app, party: party.clone(), host, peers, peer }));
+        let session = Arc::new(AppSession::new(Begun { live, upstream, app, party: party.clone(), host, peers, peer }));
         // Of two at once for one certificate, the second takes the first's place in the table; both are watched.
         self.write().insert(key.clone(), Arc::clone(&session));
         tokio::spawn(watch(Arc::clone(self), key, Arc::clone(&session), peer));

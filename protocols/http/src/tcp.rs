@@ -8,9 +8,7 @@ use futures::future::BoxFuture;
 use tapgate_identity::Identity;
 use tapgate_model::{Kind, Login, tunnel};
 use tapgate_relay::{Accepted, Io, Protocol, Sniff, TlsDoor};
-use tapgate_session::{
-    Ask, ConnectionFacts, Door, EndReason, Gate, Live, NoPrompt, ProtocolName, Upstream,
-};
+use tapgate_session::{Ask, ConnectionFacts, Door, EndReason, Gate, Live, NoPrompt, ProtocolName, Upstream};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -31,7 +29,9 @@ impl Tcp {
 
     async fn carry(&self, mut io: Box<dyn Io>, peer: SocketAddr, identity: Arc<Identity>) {
         let Some(hail) = hail::read(&mut io).await else {
-            hail::refuse(&mut io, "the first line names no application (is the client of the gate's version?)").await.ok();
+            hail::refuse(&mut io, "the first line names no application (is the client of the gate's version?)")
+                .await
+                .ok();
             return;
         };
         match self.open(&hail, peer, &identity).await {
@@ -54,13 +54,7 @@ impl Tcp {
         identity: &Arc<Identity>,
     ) -> Result<(Upstream, Live), String> {
         let connection = ConnectionFacts { peer, door: Door::Certificate, protocol: ProtocolName::Tcp, holder: None };
-        let ask = Ask {
-            identity,
-            kind: Kind::App,
-            target: &hail.target,
-            login: &Login::App,
-            connection: &connection,
-        };
+        let ask = Ask { identity, kind: Kind::App, target: &hail.target, login: &Login::App, connection: &connection };
         let grant = self.gate.open(&ask, &mut NoPrompt).await.map_err(|refusal| refusal.message().to_owned())?;
         let (upstream, live) = grant.dial_at(hail.port).await.map_err(|error| error.to_string())?;
         if live.about().app().is_some_and(|app| app.is_tcp()) {
@@ -131,11 +125,7 @@ async fn relay(client: Box<dyn Io>, target: Upstream, live: &Live) -> EndReason 
 }
 
 /// One way, to its end.
-async fn copy(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    moved: &Notify,
-) -> Result<(), String> {
+async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, moved: &Notify) -> Result<(), String> {
     let mut buffer = vec![0; COPY_BUFFER];
     let in_words = |error: std::io::Error| error.kind().to_string();
     loop {
