@@ -127,7 +127,7 @@ fn authority(
         cluster: config.cluster_name.clone(),
         relying_party: relying_party(config),
         pins: config.first_admins.clone(),
-        host_names: names(config),
+        host_names: [names(config), doors::kube::hosts(&names(config))].concat(),
         resource_dir: config.resources.clone(),
     })
     .context("can't load the certificate authorities")
@@ -206,8 +206,12 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
     .context("the SSH door can't be opened")?;
     let signer = doors::http::signer(config, authority)?;
     let apps = Arc::new(doors::http::make(config, opened, gate, &signer));
-    let protocols: Vec<Arc<dyn Protocol>> =
-        vec![Arc::new(ssh), Arc::clone(&apps) as Arc<dyn Protocol>, Arc::new(Tcp::new(gate.clone()))];
+    let protocols: Vec<Arc<dyn Protocol>> = vec![
+        Arc::new(ssh),
+        Arc::clone(&apps) as Arc<dyn Protocol>,
+        Arc::new(Tcp::new(gate.clone())),
+        doors::kube::open(gate, clock, &names(config)),
+    ];
     let (chain, key) = authority.host_tls().context("can't issue the gate's TLS certificate")?;
     let issuer = Arc::clone(authority);
     let parts = TlsParts {

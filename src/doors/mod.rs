@@ -1,3 +1,4 @@
-//! The doors of the protocols, each made from its parts in a file of its own.
+//! The doors of the protocols: each made of what the edge has, in a file of its own.
 
 pub(crate) mod http;
+pub(crate) mod kube;

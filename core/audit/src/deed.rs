@@ -40,6 +40,19 @@ pub enum Deed {
         /// The status of the answer; none where there was no answer.
         status: Option<u16>,
     },
+    /// A request to a Kubernetes API server that was answered.
+    Kube {
+        /// What was asked, as the API server reads it: `get`, `list`, `delete` and so on.
+        verb: Text,
+        /// The path, or the resource with its subresource.
+        resource: Text,
+        /// The namespace; empty where there is none.
+        namespace: Text,
+        /// The object's name; empty for a collection.
+        name: Text,
+        /// The HTTP status of the answer.
+        status: u16,
+    },
     /// Something that is not told in detail, and why.
     Untold(Text),
 }
@@ -77,6 +90,9 @@ impl Event {
                 Self::SessionForward { of, way: way.as_str().into(), destination, origin, bytes_up, bytes_down }
             }
             Deed::Request { method, path, status } => Self::SessionRequest { of, method, path, status },
+            Deed::Kube { verb, resource, namespace, name, status } => {
+                Self::KubeRequest { of, verb, resource, namespace, name, status }
+            }
             Deed::Untold(what) => Self::SessionUntold { of, what },
         }
     }

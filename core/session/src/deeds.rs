@@ -37,31 +37,24 @@ impl Pace {
 
 impl Live {
     /// Tells the audit log what was done in this session. Never waits.
-    pub fn did(&mut self, deed: Deed) {
-        self.note(deed);
-    }
-
-    /// The same for a session that several share.
-    pub fn note(&self, deed: Deed) {
+    pub fn did(&self, deed: Deed) {
         let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         if pace.admits(self.gate.clock().now()) {
-            if let Some(untold) = pace.settle() {
-                self.tell(untold);
-            }
-            self.tell(deed);
+            self.tell_all(pace.settle().into_iter().chain([deed]));
         }
     }
 
     /// Says how many deeds were not logged, if any.
     pub(crate) fn settle_deeds(&self) {
-        if let Some(untold) = self.pace.lock().unwrap_or_else(PoisonError::into_inner).settle() {
-            self.tell(untold);
-        }
+        let untold = self.pace.lock().unwrap_or_else(PoisonError::into_inner).settle();
+        self.tell_all(untold.into_iter());
     }
 
-    fn tell(&self, deed: Deed) {
-        let of = DeedFacts { session: self.id(), user: self.user().clone(), target: self.target().name.clone() };
-        self.gate.sink().record(Event::deed(of, deed));
+    fn tell_all(&self, deeds: impl Iterator<Item = Deed>) {
+        for deed in deeds {
+            let of = DeedFacts { session: self.id(), user: self.user().clone(), target: self.target().name.clone() };
+            self.gate.sink().record(Event::deed(of, deed));
+        }
     }
 }
 

@@ -316,7 +316,7 @@ impl Live {
     }
 
     /// The target is connected: the session counts from now.
-    pub(crate) fn begun(&mut self, counts: Arc<Counts>) {
+    pub(crate) fn begun(&self, counts: Arc<Counts>) {
         if self.entry.begun.set((self.gate.clock().now(), counts)).is_ok() {
             report::started(self.gate.sink(), &self.entry);
         }
@@ -327,7 +327,8 @@ impl Live {
         self.end(reason);
     }
 
-    /// The same for a session that several share; what they do with it afterwards is neither allowed nor logged.
+    /// Ends a session that several tasks hold, and says why; what it moves afterwards is not counted. Only the first
+    /// reason is told.
     pub fn end(&self, reason: &EndReason) {
         if self.ended.swap(true, Ordering::SeqCst) {
             return;

@@ -155,6 +155,12 @@ impl ProxyHttp for Engine {
         };
         connection.expects_head(false);
         request.connection = Some(Arc::clone(&connection));
+        let head = session.req_header();
+        if head.version == http::Version::HTTP_11 && head.headers.get_all(header::HOST).iter().count() != 1 {
+            // RFC 9112 section 3.2: a request of this version names its host, once.
+            Answer::new(400, "Bad request", "The request does not name its host.").send(session).await?;
+            return Ok(true);
+        }
         session.set_read_timeout(Some(BODY_PAUSE_MAX));
         session.set_write_timeout(Some(WRITE_MAX));
         let upgrade = session.is_upgrade_req();
@@ -281,7 +287,7 @@ impl ProxyHttp for Engine {
         if found.app.audit_requests {
             let head = session.req_header();
             let (method, path) = (head.method.as_str().into(), head.uri.path().into());
-            found.live.note(Deed::Request { method, path, status: request.status });
+            found.live.did(Deed::Request { method, path, status: request.status });
         }
     }
 

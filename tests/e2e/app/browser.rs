@@ -73,14 +73,14 @@ fn signing_out_and_a_lock_end_sessions_and_their_websockets_at_once() -> Result<
     browser.go(&scene.url("dash", "/")?)?;
     scene.sign_in_and_tap(&browser)?;
     browser.wait_for("The application")?;
-    let open = "window.closed = null; const s = new WebSocket('wss://' + location.host + '/socket'); \
-                s.onopen = () => window.said = 'open'; s.onclose = e => window.closed = e.code + ' ' + e.reason";
+    let open = "window.ended = null; const s = new WebSocket('wss://' + location.host + '/socket'); \
+                s.onopen = () => window.said = 'open'; s.onclose = e => window.ended = e.code + ' ' + e.reason";
     assert_eq!(said(&browser, open)?, "open");
     let mark = scene.world.mark();
     scene.world.olga.tapctl(["lock", "--user=ann", "--message", "come to my office"])?.success()?;
     let mut closed = String::new();
     until("the WebSocket's end", Duration::from_secs(20), || {
-        closed = browser.script("return window.closed")?.as_str().unwrap_or_default().to_owned();
+        closed = browser.script("return window.ended")?.as_str().unwrap_or_default().to_owned();
         Ok(!closed.is_empty())
     })?;
     assert!(closed.starts_with("1008 ") && closed.contains("come to my office"), "{closed}");

@@ -216,7 +216,7 @@ fn nginx_is_an_application_and_applications_are_listed() -> Result<()> {
     let listed = scene.world.jerry.tap(["app", "ls"])?.success()?.stdout;
     let port = scene.world.address.rsplit_once(':').context("an address has a port")?.1;
     let expected = format!(
-        "broker (env=prod)  tcp 5671,6000-6010                    MFA\ndash (env=prod)    https://dash.apps.localhost:{port}  MFA\n\
+        "broker (env=prod)  tcp 5671,6000-6010                 MFA\ndash (env=prod)    https://dash.apps.localhost:{port}  MFA\n\
          open (env=dev)     https://open.apps.localhost:{port}\nweb (env=dev)      https://web.localhost:{port}\n"
     );
     assert_eq!(listed, expected);
