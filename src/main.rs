@@ -60,6 +60,9 @@ enum Command {
         /// Print the host authority's certificate instead, for browsers to trust
         #[arg(long)]
         browsers: bool,
+        /// Print the authority of the gate's TLS client certificates instead, for databases to trust
+        #[arg(long, conflicts_with = "browsers")]
+        databases: bool,
     },
     /// Keep private keys for nodes that do not trust the gate's authority (`spec.ssh.key`).
     #[command(subcommand, after_help = "Example:\n  tapgate keys make --config tapgate.yaml legacy-switches")]

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tapgate_audit::{Event, FileSink, MemorySink, Sink};
 use tapgate_authority::{Authority, AuthorityParts};
 use tapgate_config::Config;
+use tapgate_http::Tcp;
 use tapgate_identity::TrustSource;
 use tapgate_model::{Clock, SystemClock};
 use tapgate_proof::RelyingParty;
@@ -204,10 +205,22 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         gate_name: config.cluster_name.clone(),
     })
     .context("the SSH door can't be opened")?;
-    let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(ssh), doors::kube::open(gate, clock, &names(config))];
+    let signer = doors::http::signer(config, authority)?;
+    let apps = Arc::new(doors::http::make(config, opened, gate, &signer));
+    let protocols: Vec<Arc<dyn Protocol>> = vec![
+        Arc::new(ssh),
+        Arc::clone(&apps) as Arc<dyn Protocol>,
+        Arc::new(Tcp::new(gate.clone())),
+        doors::kube::open(gate, clock, &names(config)),
+    ];
     let (chain, key) = authority.host_tls().context("can't issue the gate's TLS certificate")?;
+    let issuer = Arc::clone(authority);
     let parts = TlsParts {
         names: names(config),
+        issue: Arc::new(move |name| {
+            let (chain, key) = issuer.host_tls_for(name).map_err(std::io::Error::other)?;
+            Ok((chain, Arc::new(key)))
+        }),
         pages_host: pages_host(config),
         chain,
         key: Arc::new(key),
@@ -226,6 +239,8 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         rp_id: config.rp_id.clone(),
         origin: config.origins.first().cloned().unwrap_or_default(),
         pages_host: pages_host(config),
+        apps,
+        signer,
         installing: std::sync::Mutex::new(()),
     };
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));

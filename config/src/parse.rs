@@ -9,12 +9,13 @@ use tapgate_model::Digest;
 use crate::lines::line_of;
 use crate::{Config, HostPort, Problem};
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "cluster_name",
     "data_dir",
     "listen",
     "mysql_listen",
     "public_addr",
+    "apps_domain",
     "admin_listen",
     "webauthn",
     "first_admins",
@@ -72,6 +73,7 @@ impl Reader<'_> {
                 self.wrong(&[key], "is the public port too; give it a port of its own".to_owned());
             }
         }
+        let apps_domain = self.apps_domain(root, &origins);
         let first_admins = self.pins(root);
         let resources = self.optional(root, &["resources"], path);
         let audit_log = self.optional(root, &["audit_log"], path).unwrap_or_else(|| data_dir.join("audit.jsonl"));
@@ -81,6 +83,7 @@ impl Reader<'_> {
             listen,
             mysql_listen,
             public_addr: public_addr?,
+            apps_domain,
             admin_listen,
             rp_id: rp_id?,
             origins,
@@ -136,6 +139,22 @@ impl Reader<'_> {
             self.relying_party(rp_id, &origins);
         }
         (rp_id, origins)
+    }
+
+    /// The pages share no host with an application: neither may lie under the other's domain by one label.
+    fn apps_domain(&mut self, root: &Mapping, origins: &[String]) -> Option<String> {
+        let domain = self.optional(root, &["apps_domain"], host_name)?;
+        let host = |origin: &String| {
+            origin.strip_prefix("https://").map(|rest| rest.split([':', '/']).next().unwrap_or(rest).to_owned())
+        };
+        let inside = |host: String| host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'));
+        if origins.iter().filter_map(host).any(inside) {
+            let what = format!(
+                "`apps_domain` {domain} holds the origin of the pages (give applications a domain of their own)"
+            );
+            self.wrong(&["apps_domain"], what);
+        }
+        Some(domain)
     }
 
     fn relying_party(&mut self, rp_id: &str, origins: &[String]) {

@@ -1,3 +1,4 @@
-//! The doors of the protocols: each made of what the edge has.
+//! The doors of the protocols: each made of what the edge has, in a file of its own.
 
+pub(crate) mod http;
 pub(crate) mod kube;

@@ -14,7 +14,7 @@ struct Part {
     purpose: &'static str,
 }
 
-const PARTS: [Part; 18] = [
+const PARTS: [Part; 21] = [
     Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
     Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
     Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
@@ -26,6 +26,13 @@ const PARTS: [Part; 18] = [
     Part { program: "openssl", package: "openssl", purpose: "the edge tests (TLS handshakes of every kind)" },
     Part { program: "chromium", package: "chromium", purpose: "the tests of the pages (a real browser)" },
     Part { program: "chromedriver", package: "chromium-driver", purpose: "the tests of the pages (driving it)" },
+    Part { program: "nginx", package: "nginx-light", purpose: "the tests of applications (a real one)" },
+    Part { program: "/usr/bin/python3", package: "python3", purpose: "the tests of applications (another one)" },
+    Part {
+        program: "/usr/lib/python3/dist-packages/grpc/__init__.py",
+        package: "python3-grpcio",
+        purpose: "the tests of applications (gRPC)",
+    },
     Part { program: "git", package: "git", purpose: "the SSH tests (git over SSH)" },
     Part { program: "python3", package: "python3", purpose: "the SSH tests (clients written in Python)" },
     Part { program: "pip3", package: "python3-pip python3-venv", purpose: "the SSH tests (installing those clients)" },

@@ -33,7 +33,7 @@ const SUITES: [Suite; 10] = [
     Suite { name: "ssh", tests: Tests::EndToEnd },
     Suite { name: "mfa", tests: Tests::EndToEnd },
     Suite { name: "db", tests: Tests::Coming("the database protocols have not landed") },
-    Suite { name: "app", tests: Tests::Coming("the application protocols have not landed") },
+    Suite { name: "app", tests: Tests::EndToEnd },
     Suite { name: "kube", tests: Tests::EndToEnd },
     Suite { name: "desktop", tests: Tests::Coming("the desktop protocols have not landed") },
     Suite { name: "stock", tests: Tests::Coming("the in-band door has not landed") },

@@ -14,6 +14,7 @@ use crate::error::{Failure, Result};
 use crate::gate_addr::CaPin;
 use crate::login;
 use crate::profile::{Home, Profile};
+use crate::proxy::app;
 use crate::solver::MfaMode;
 use crate::ssh::copy::Copy;
 use crate::ssh::destination::{Destination, Tail};
@@ -108,6 +109,9 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "FILE")]
         words: Vec<String>,
     },
+    /// See the applications that you may open
+    #[command(subcommand, after_help = "Example:\n  tap app ls")]
+    App(App),
     /// Print configuration for stock clients
     #[command(subcommand, after_help = "Example:\n  tap config ssh >> ~/.ssh/config")]
     Config(Config),
@@ -142,7 +146,19 @@ enum Config {
 }
 
 #[derive(Debug, Subcommand)]
+enum App {
+    /// List the applications, where to open each, and which ask for a tap
+    #[command(after_help = "Example:\n  tap app ls --format json")]
+    Ls,
+}
+
+#[derive(Debug, Subcommand)]
 enum Proxy {
+    /// An application at a socket or port of this machine, for curl, scripts and other programs
+    #[command(
+        after_help = "Examples:\n  tap proxy app grafana\n  tap proxy app grafana --port 0\n  tap proxy app broker --target-port 5671 --socket /tmp/broker.sock"
+    )]
+    App(app::Flags),
     /// The gate's SSH door on standard input and output, for OpenSSH's `ProxyCommand`
     #[command(after_help = "Example:\n  ssh -o ProxyCommand='tap proxy ssh %r' jerry@prod3@localhost")]
     Ssh {
@@ -194,6 +210,8 @@ pub async fn run(args: Tap) -> Result<u8> {
             ssh::tunnel::run(&context.tls()?).await
         }
         Command::Kube(command) => kube::run(&Context::new(&global, user.as_ref())?, command).await,
+        Command::Proxy(Proxy::App(flags)) => app::run(Context::new(&global, user.as_ref())?, flags).await,
+        Command::App(App::Ls) => app::list(&Context::new(&global, user.as_ref())?).await,
         Command::Mfa(command) => mfa::run(&Context::new(&global, user.as_ref())?, command).await,
         Command::Agent { socket } => agent::server::run(&socket).await,
         Command::Completions { shell } => super::completions(Tap::command(), shell),
@@ -316,6 +334,10 @@ mod tests {
             "tap agent /tmp/x",
             "tap kube login prod --as dev",
             "tap kube credentials prod --login dev[view] --gate localhost:3080",
+            "tap app ls",
+            "tap proxy app grafana --port 0",
+            "tap proxy app broker --target-port 5671 --socket /tmp/x",
+            "tap proxy app broker --port 5671 --insecure-tcp",
             "tap mfa ls",
             "tap mfa add --name blue",
             "tap mfa add --name blue --new-software-key /tmp/key",

@@ -31,6 +31,15 @@ pub enum Deed {
         /// Bytes from the target to the client.
         bytes_down: u64,
     },
+    /// A request to an application, which is answered.
+    Request {
+        /// Its method.
+        method: Text,
+        /// Its path, without the query, which may hold secrets.
+        path: Text,
+        /// The status of the answer; none where there was no answer.
+        status: Option<u16>,
+    },
     /// A request to a Kubernetes API server that was answered.
     Kube {
         /// What was asked, as the API server reads it: `get`, `list`, `delete` and so on.
@@ -80,6 +89,7 @@ impl Event {
             Deed::Forward { way, destination, origin, bytes_up, bytes_down } => {
                 Self::SessionForward { of, way: way.as_str().into(), destination, origin, bytes_up, bytes_down }
             }
+            Deed::Request { method, path, status } => Self::SessionRequest { of, method, path, status },
             Deed::Kube { verb, resource, namespace, name, status } => {
                 Self::KubeRequest { of, verb, resource, namespace, name, status }
             }

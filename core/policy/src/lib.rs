@@ -9,6 +9,7 @@ pub mod fuzz;
 
 mod address;
 mod admin;
+mod app;
 mod at;
 mod compile;
 mod connector;
@@ -46,6 +47,7 @@ mod user;
 mod yaml;
 
 pub use admin::Verb;
+pub use app::{AppResource, Rewrite};
 pub use connector::{ClaimRule, OidcResource};
 pub use db::{AuditText, DbTerms, StatementVerdict};
 pub use decide::{Decision, DenyReason, Query};
@@ -60,7 +62,7 @@ pub use preference::{AuthPreference, SecondFactor};
 pub use problem::Problem;
 pub use resource::{Document, Resource, ResourceKind};
 pub use role::Role;
-pub use target::{AppResource, DbProtocol, DbResource, DesktopProtocol, DesktopResource, KubeResource};
+pub use target::{DbProtocol, DbResource, DesktopProtocol, DesktopResource, KubeResource};
 pub use terms::{InBand, LoginTerms, SessionMfa, Terms};
 pub use timestamp::timestamp;
 pub use user::User;

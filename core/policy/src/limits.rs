@@ -34,3 +34,9 @@ pub(crate) const HOPS_MAX: usize = 3;
 
 /// From how many rules on they are found by an index. Below, looking at each is quicker than hashing.
 pub(crate) const INDEX_FROM: usize = 9;
+
+/// How many headers an application's requests may be given: each is carried with every request.
+pub(crate) const REWRITES_MAX: usize = 32;
+
+/// How long such a header's value may be, in bytes.
+pub(crate) const REWRITE_BYTES_MAX: usize = 1024;

@@ -52,6 +52,7 @@ mod node;
 mod own;
 mod prompt;
 mod report;
+mod resolve;
 mod snapshot;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -59,8 +60,9 @@ mod verdict;
 mod waiting;
 
 pub use about::About;
+// What a protocol must know of an application; the policy itself is not a protocol's.
 pub use ask::{Ask, ConnectionFacts, Door, ProtocolName};
-pub use dial::{DialError, Upstream};
+pub use dial::{DialError, Meter, Upstream};
 pub use evidence::Tap;
 pub use gate::{Gate, GateParts, Requirement, Visible, Wish};
 pub use grant::Grant;
@@ -70,5 +72,5 @@ pub use own::LiveSession;
 pub use prompt::{Invitation, NoPrompt, NoTaps, Prompt, PromptError, SpendError, Spender, Taps};
 pub use report::tap_record;
 pub use snapshot::Snapshot;
-pub use tapgate_policy::NodeSsh;
+pub use tapgate_policy::{AppResource, NodeSsh};
 pub use verdict::{Challenge, Denial, DenialReason, Refusal, Verdict};

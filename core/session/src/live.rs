@@ -315,6 +315,9 @@ impl Live {
 
     /// Whether the present snapshot allows the session.
     pub(crate) fn still_allowed(&self) -> Result<(), Denial> {
+        if self.ended.load(Ordering::SeqCst) {
+            return Err(Denial::session("the session is over (start again)".to_owned()));
+        }
         let snapshot = self.gate.snapshot();
         let allowed = self.entry.allowed(&snapshot, self.gate.clock().now());
         allowed.map(drop).map_err(|reason| Denial::session(reason.to_string()))

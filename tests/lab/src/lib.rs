@@ -3,6 +3,7 @@
 //! Nothing here sleeps for a fixed time: a wait is for an event, with a deadline, and says what it waited for
 //! and what the process had said until then. A part that is not installed fails the test and says how to get it.
 
+mod app;
 mod browser;
 mod certificates;
 mod client;
@@ -17,6 +18,7 @@ mod python;
 mod slow_line;
 mod sshd;
 
+pub use app::{AppTls, GrpcApp, Nginx, PythonApp, app_identity};
 pub use browser::Browser;
 pub use certificates::{CertAuthority, Certificate};
 pub use client::{Client, Ran};

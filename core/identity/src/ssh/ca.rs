@@ -148,9 +148,14 @@ impl SshCa {
         let end = span::session_end(now, subject.not_after, subject.login_expires)?;
         let payload = Payload::session(*gate, subject.user, subject.login_expires, subject.proof)?;
         let mut draft = draft(subject.public_key, CertType::User, subject.user.as_str(), now, end)?;
-        names::countable(subject.logins.len())?;
         for (login, target) in subject.logins {
             draft.valid_principal(format!("{login}@{target}")).map_err(refused)?;
+        }
+        if subject.logins.is_empty() {
+            // Without any principal it would be good for all; this one is no login.
+            draft.valid_principal("-").map_err(refused)?;
+        } else {
+            names::countable(subject.logins.len())?;
         }
         put_record(&mut draft, Credential::Session, &payload)?;
         self.sign(draft)

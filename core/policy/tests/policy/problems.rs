@@ -462,6 +462,18 @@ fn nodes(#[case] yaml: &str, #[case] want: &[&str]) {
       "6: `port` is no port (use a number from 1 to 65535)",]
 )]
 #[case(
+    "kind: app\nversion: v3\nmetadata: {name: d}\nspec:\n  uri: https://x\n  rewrite:\n    jwt_claims: all\n    \
+     headers:\n      - 'Connection: x'\n      - a\n      - 'X: {{external.y}}'\n      - {name: Tapgate-User, value: x}\n      \
+     - {name: X-A}\n      - 'X B: c'",
+    &["7: `jwt_claims` can't be `all` (use roles, none)",
+      "9: the header `connection` is the gate's own (remove it)",
+      "10: a header in rewrite is not `Name: value`",
+      "11: the value of `x` has an unknown template (use {{internal.jwt}} or {{internal.user}})",
+      "12: the header `tapgate-user` is the gate's own (remove it)",
+      "13: `value` is missing in a header in rewrite (add `value: production`)",
+      "14: `x b` is no header's name (use letters, digits and -)",]
+)]
+#[case(
     "kind: kube_cluster\nversion: v3\nmetadata: {name: d}\nspec:\n  kubeconfig: '!!'",
     &["5: `kubeconfig` is not base64 of a text (use `base64 < kubeconfig`)"]
 )]
