@@ -20,6 +20,16 @@ pub enum DbProtocol {
     MySql,
 }
 
+impl DbProtocol {
+    /// The name that resources use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::MySql => "mysql",
+        }
+    }
+}
+
 /// A database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DbResource {
@@ -29,6 +39,8 @@ pub struct DbResource {
     pub uid: TargetUid,
     /// Its labels.
     pub labels: Labels,
+    /// What people read of it in lists.
+    pub description: Option<String>,
     /// What it speaks.
     pub protocol: DbProtocol,
     /// Where it is, as `host:port`.
@@ -60,7 +72,8 @@ impl DbResource {
         spec.finish();
         let name: TargetName = metadata.name()?;
         let uid = metadata.uid(Kind::Db, &name);
-        Some(Self { uid, labels: metadata.labels(), protocol: protocol?, addr: addr?, ca_cert, server_name, name })
+        let (labels, description) = (metadata.labels(), metadata.description());
+        Some(Self { uid, labels, description, protocol: protocol?, addr: addr?, ca_cert, server_name, name })
     }
 }
 

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, anyhow};
 use ssh_key::PublicKey;
 use tapgate_api::{Assertion, Requirement, SessionBegin, SessionCertificates, SessionTarget, path};
-use tapgate_client::ceremony::{Checked, Deed, Wish, origin};
+use tapgate_client::ceremony::{Checked, Deed, Goal, Wish, origin};
 use tapgate_client::gate_addr::{CaPin, GateAddr};
 use tapgate_client::http::Http;
 use tapgate_client::keys::{LoginFiles, sha256, to_base64};
 use tapgate_client::solver::SoftwareKey;
 use tapgate_client::tls::{Tls, install_provider};
 use tapgate_lab::{Client, KeyPair, Sshd};
-use tapgate_model::{Clock as _, Kind, SystemClock, TargetName, UserName};
+use tapgate_model::{Clock as _, Kind, Login, SystemClock, UserName};
 
 use super::World;
 
@@ -47,8 +47,8 @@ impl Tapper {
         let begin = SessionBegin { targets: vec![wanted], public_key: to_base64(&spki) };
         let asked: Requirement = self.wait(self.http.post(path::SESSION_BEGIN, &begin))?;
         let Requirement::Tap { ceremony, reusable } = asked else { return Err(anyhow!("no tap is due")) };
-        let name: TargetName = target.parse()?;
-        let deed = Deed::Session { kind: Kind::Node, target: &name, login: &login, key: sha256(&spki), reusable };
+        let goal = Goal { kind: Kind::Node, target: target.parse()?, login: Login::parse(Kind::Node, &login)? };
+        let deed = Deed::Session { goals: &[goal], key: sha256(&spki), reusable };
         let wish = Wish { gate: self.pin.digest(), user: &self.user, deed, now: SystemClock.now() };
         let find: tapgate_api::Find = self.wait(self.http.get(path::FIND, &[]))?;
         let origin = origin(&self.gate, &find.auth).map_err(|e| anyhow!("{e}"))?;
