@@ -22,10 +22,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::{self, Edge, Handshakes, Port};
-use crate::admin;
 use crate::limits::{CONNECTIONS_MAX, DRAIN_MAX, SWEEP_EVERY};
 use crate::tls::{Tls, TlsParts};
 use crate::web::{App, Web};
+use crate::{admin, doors};
 
 /// The parts that have a state on the disk.
 pub(crate) struct Opened {
@@ -126,7 +126,7 @@ fn authority(
         cluster: config.cluster_name.clone(),
         relying_party: relying_party(config),
         pins: config.first_admins.clone(),
-        host_names: names(config),
+        host_names: [names(config), doors::kube::hosts(&names(config))].concat(),
         resource_dir: config.resources.clone(),
     })
     .context("can't load the certificate authorities")
@@ -203,10 +203,11 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         gate_name: config.cluster_name.clone(),
     })
     .context("the SSH door can't be opened")?;
-    let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(ssh)];
+    let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(ssh), doors::kube::open(gate, clock, &names(config))];
     let (chain, key) = authority.host_tls().context("can't issue the gate's TLS certificate")?;
     let parts = TlsParts {
         names: names(config),
+        pages_host: pages_host(config),
         chain,
         key: Arc::new(key),
         trust,

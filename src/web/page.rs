@@ -54,7 +54,7 @@ pub(super) fn router(app: &Arc<App>, site: Router) -> Router {
         .route("/web/icon.svg", get(async || file("image/svg+xml", ICON)))
         .with_state(Arc::clone(app))
         .merge(site)
-        .layer(middleware::from_fn_with_state(Arc::clone(app), at_home))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), at_home))
         .layer(middleware::from_fn(protect))
 }
 

@@ -37,7 +37,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(&of("/devices/change"), post(device::change_begin))
         .route(&of("/devices/change/finish"), post(device::change_finish))
         .route(&of("/devices/otp"), post(device::otp))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), known));
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), known));
     Router::new()
         .route(&of("/sign-in"), post(sign_in_begin))
         .route(&of("/sign-in/finish"), post(sign_in_finish))
@@ -49,7 +49,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(&of("/enrol"), post(api::enrol_begin))
         .route(&of("/enrol/finish"), post(api::enrol_finish))
         .merge(signed_in)
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), from_our_page))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), from_our_page))
         .with_state(app)
 }
 

@@ -137,7 +137,7 @@ impl Gate {
             login: challenge.login.clone(),
         };
         let mut place = self.0.waiting.join(key)?;
-        let no_tap = |why: String| Refusal { message: format!("{challenge} ({why})"), reason: why };
+        let no_tap = |why: String| Refusal { message: format!("{challenge} ({why})"), reason: why, needs_tap: true };
         if place.first {
             let invitation = self.0.taps.invite(challenge, ask).await.map_err(|e| no_tap(e.to_string()))?;
             prompt.show(challenge, &invitation).await.map_err(|e| no_tap(e.to_string()))?;

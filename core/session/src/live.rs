@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -184,7 +184,12 @@ impl Registry {
             return None;
         }
         all.insert(entry.id, Arc::clone(entry));
-        Some(Live { gate: gate.clone(), entry: Arc::clone(entry), ended: false, pace: Pace::default() })
+        Some(Live {
+            gate: gate.clone(),
+            entry: Arc::clone(entry),
+            ended: AtomicBool::new(false),
+            pace: Mutex::default(),
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -223,9 +228,9 @@ impl Registry {
 pub struct Live {
     pub(crate) gate: Gate,
     entry: Arc<Entry>,
-    ended: bool,
+    ended: AtomicBool,
     /// How fast its deeds come.
-    pub(crate) pace: Pace,
+    pub(crate) pace: Mutex<Pace>,
 }
 
 impl Live {
@@ -308,19 +313,21 @@ impl Live {
     }
 
     /// The target is connected: the session counts from now.
-    pub(crate) fn begun(&mut self, counts: Arc<Counts>) {
+    pub(crate) fn begun(&self, counts: Arc<Counts>) {
         if self.entry.begun.set((self.gate.clock().now(), counts)).is_ok() {
             report::started(self.gate.sink(), &self.entry);
         }
     }
 
     /// Ends the session and says why.
-    pub fn finish(mut self, reason: &EndReason) {
+    pub fn finish(self, reason: &EndReason) {
         self.end(reason);
     }
 
-    fn end(&mut self, reason: &EndReason) {
-        if std::mem::replace(&mut self.ended, true) {
+    /// Ends a session that several tasks hold, and says why; what it moves afterwards is not counted. Only the first
+    /// reason is told.
+    pub fn end(&self, reason: &EndReason) {
+        if self.ended.swap(true, Ordering::SeqCst) {
             return;
         }
         self.gate.live().all().remove(&self.entry.id);

@@ -6,7 +6,7 @@
 //! wise: the store holds its hash alone.
 
 mod passkey;
-mod sign_in;
+pub(crate) mod sign_in;
 mod tap;
 
 use std::net::{IpAddr, SocketAddr};
