@@ -14,6 +14,7 @@ use tapgate_model::{Clock, SystemClock};
 use tapgate_proof::RelyingParty;
 use tapgate_relay::Protocol;
 use tapgate_session::{Gate, GateParts, NoTaps};
+use tapgate_sql::Classifier;
 use tapgate_ssh::{Ssh, SshParts};
 use tapgate_store::{SqliteStore, Store};
 use tokio::net::TcpListener;
@@ -202,7 +203,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         clock: Arc::clone(clock),
         gate: authority.gate_fingerprint(),
     };
-    let postgres = doors::postgres::make(config, authority, gate, clock, &parts)?;
+    let postgres = doors::postgres::make(config, authority, gate, clock, &parts, &Classifier::new())?;
     let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(ssh), Arc::new(postgres)];
     let tls = Tls::new(parts, &protocols).context("the gate's TLS certificate can't be used")?;
     let app = App {

@@ -8,6 +8,7 @@ use tapgate_config::Config;
 use tapgate_model::{Clock, tunnel};
 use tapgate_postgres::{Postgres, PostgresParts};
 use tapgate_session::Gate;
+use tapgate_sql::Classifier;
 
 use crate::tls::{TlsParts, Upgrade};
 
@@ -18,6 +19,7 @@ pub(crate) fn make(
     gate: &Gate,
     clock: &Arc<dyn Clock>,
     tls: &TlsParts,
+    classifier: &Classifier,
 ) -> Result<Postgres> {
     let under = under(config);
     let upgrade = Upgrade::new(tls.clone(), &[tunnel::POSTGRES_DIRECT], under.clone());
@@ -27,6 +29,7 @@ pub(crate) fn make(
         target_ca: authority.target_tls_ca(),
         clock: Arc::clone(clock),
         under,
+        classifier: classifier.clone(),
     }))
 }
 

@@ -12,6 +12,7 @@ mod admin;
 mod at;
 mod compile;
 mod connector;
+mod db;
 mod db_auth;
 mod decide;
 mod duration;
@@ -46,6 +47,7 @@ mod yaml;
 
 pub use admin::Verb;
 pub use connector::{ClaimRule, OidcResource};
+pub use db::{AuditText, DbTerms, StatementVerdict};
 pub use db_auth::DbAuth;
 pub use decide::{Decision, DenyReason, Query};
 pub use duration::duration;

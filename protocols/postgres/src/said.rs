@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tapgate_audit::{Deed, Statement};
-
 /// The longest text that is kept, in bytes. A log shows less; but what it does is told from all of it.
 const KEPT_MAX: usize = 16 * 1024;
 
@@ -60,17 +58,4 @@ pub(crate) struct Told {
     pub(crate) rows: Option<u64>,
     /// What became of it.
     pub(crate) outcome: Outcome,
-}
-
-impl Told {
-    /// The deed that the log is told.
-    pub(crate) fn deed(&self, _class: Option<()>) -> Deed {
-        Deed::Statement(Statement {
-            classes: Vec::new(),
-            tables: Vec::new(),
-            text: self.said.as_ref().map(|said| (&*said.text).into()),
-            rows: self.rows,
-            outcome: self.outcome.to_string().into(),
-        })
-    }
 }

@@ -7,7 +7,8 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tapgate_identity::{Identity, X509Ca};
 use tapgate_model::{Clock, Kind, tunnel};
 use tapgate_relay::{Accepted, DoorName, Protocol, Sniff, StartTls, TlsDoor};
-use tapgate_session::{Ask, ConnectionFacts, DialError, Door, EndReason, Gate, Live, NoPrompt, ProtocolName};
+use tapgate_session::{Ask, ConnectionFacts, DbTerms, DialError, Door, EndReason, Gate, Live, NoPrompt, ProtocolName};
+use tapgate_sql::Classifier;
 use tokio::time::timeout;
 
 use crate::entrance::{Arrival, Entrance, Guest};
@@ -15,7 +16,7 @@ use crate::judge::Judge;
 use crate::keys::Keys;
 use crate::limits::{CANCEL_MAX, FAREWELL_MAX, HANDSHAKE_MAX};
 use crate::session::Session;
-use crate::startup::CancelKey;
+use crate::startup::{CancelKey, Startup};
 use crate::target::{Passport, Target, Wanted};
 
 /// What the PostgreSQL protocol is made of.
@@ -30,6 +31,8 @@ pub struct PostgresParts {
     pub clock: Arc<dyn Clock>,
     /// The name below which each target has a name of its own, as in `orders.db.gate.example`; where there is one.
     pub under: Option<String>,
+    /// Who tells what statements do.
+    pub classifier: Classifier,
 }
 
 /// The PostgreSQL protocol at the gate.
@@ -39,6 +42,7 @@ pub struct Postgres {
     passport: Passport,
     under: String,
     keys: Arc<Keys>,
+    classifier: Classifier,
 }
 
 impl Postgres {
@@ -50,6 +54,7 @@ impl Postgres {
             passport: Passport { ca: parts.target_ca, clock: parts.clock },
             under: parts.under.unwrap_or_default(),
             keys: Arc::default(),
+            classifier: parts.classifier,
         }
     }
 }
@@ -142,7 +147,7 @@ impl Postgres {
             Ok((target, live)) => {
                 let process = target.canceller.key.as_ref().map_or(0, |key| key.process);
                 let key = self.keys.register(process, guest.startup.takes_long_keys(), live.user());
-                let judge = Judge::new();
+                let judge = Judge::new(self.classifier.clone(), terms_of(&guest.startup, live.terms().db));
                 Box::pin(Session { client: entrance.into_io(), target, live, key, judge }.run()).await;
             }
             Err(Refused { code, message }) => {
@@ -162,7 +167,7 @@ impl Postgres {
                 "Refused a session");
             Refused::new("28000", refusal.message())
         })?;
-        let own = own_settings(startup)?;
+        let own = own_settings(startup, &grant.terms().db)?;
         let (upstream, live) = grant.dial().await.map_err(|error| {
             tracing::warn!(target = %destination.target, %error, "Could not dial a target");
             let code = match &error {
@@ -197,11 +202,33 @@ impl Postgres {
     }
 }
 
+/// Which kind of replication a client asks for.
+fn replication(startup: &Startup) -> Option<&str> {
+    startup.text("replication").filter(|value| !["false", "off", "no", "0"].contains(value))
+}
+
 /// What the gate itself says in the startup packet.
-fn own_settings(startup: &crate::startup::Startup) -> Result<Vec<(&'static [u8], &[u8])>, Refused> {
-    match startup.text("replication") {
-        None | Some("false" | "off" | "no" | "0") => Ok(Vec::new()),
-        Some(_) => Err(Refused::new("42501", "replication is not allowed here (ask for a role with db_replication)")),
+fn own_settings<'a>(startup: &'a Startup, terms: &DbTerms) -> Result<Vec<(&'static [u8], &'a [u8])>, Refused> {
+    let mut own: Vec<(&'static [u8], &'a [u8])> = Vec::new();
+    if let Some(kind) = replication(startup) {
+        if !terms.replication {
+            let why = "replication is not allowed here (ask for a role with db_replication)";
+            return Err(Refused::new("42501", why));
+        }
+        own.push((b"replication", kind.as_bytes()));
+    }
+    if terms.is_read_only() {
+        own.push((b"default_transaction_read_only", b"on"));
+    }
+    Ok(own)
+}
+
+/// What holds for the texts of a session. One that replicates all databases knows no statements, only commands of its
+/// own.
+fn terms_of(startup: &Startup, terms: DbTerms) -> DbTerms {
+    match replication(startup) {
+        Some(kind) if kind != "database" => DbTerms { audit_text: terms.audit_text, ..DbTerms::DEFAULT },
+        _ => terms,
     }
 }
 

@@ -94,10 +94,10 @@ impl Shared<'_> {
     fn tell(&self, watch: &mut Watch) {
         for told in watch.over() {
             if !self.live.has_room() {
-                self.live.did_with(|| told.deed(None));
+                self.live.did_with(|| self.judge.deed(&told, None));
             } else if let Err(full) = self.told.try_send(told) {
                 let told = full.into_inner();
-                self.live.did_with(|| told.deed(None));
+                self.live.did_with(|| self.judge.deed(&told, None));
             }
         }
     }
@@ -108,7 +108,7 @@ impl Shared<'_> {
         let mut watch = self.watch();
         watch.finish();
         for told in watch.over() {
-            self.live.did_with(|| told.deed(self.judge.known(&told)));
+            self.live.did_with(|| self.judge.deed(&told, self.judge.known(&told)));
         }
         (watch.has_left(), watch.was_dismissed())
     }
@@ -194,7 +194,8 @@ impl Session {
     /// Runs the session to its end.
     pub(crate) async fn run(self) {
         let Self { mut client, target, live, mut key, judge } = self;
-        let Target { stream, greeting, canceller, .. } = target;
+        let Target { stream, greeting, settings, canceller } = target;
+        settings.iter().for_each(|(name, value)| judge.setting(name, value));
         // AuthenticationOk, what the target said, the gate's own key, and that the session waits for statements.
         let own_key = canceller.key.as_ref().map(|_| key.key().message()).unwrap_or_default();
         let welcome =
@@ -319,6 +320,6 @@ async fn cancels(orders: &mut mpsc::Receiver<Order>, canceller: &Canceller, live
 async fn scribe(mut telling: mpsc::Receiver<Told>, judge: &Judge, live: &Live) {
     while let Some(told) = telling.recv().await {
         let class = judge.class_of(&told).await;
-        live.did_with(|| told.deed(class));
+        live.did_with(|| judge.deed(&told, class));
     }
 }

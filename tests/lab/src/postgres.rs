@@ -1,5 +1,6 @@
 //! A real PostgreSQL server on loopback, with TLS, as an ordinary user of the system.
 
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -88,10 +89,10 @@ impl Postgres {
 
     /// Gives a file to whoever runs the server.
     fn give(&self, lab: &Path, file: &Path, mode: u32) -> Result<()> {
-        std::fs::set_permissions(file, PermissionsExt::from_mode(mode))?;
+        std::fs::set_permissions(file, Permissions::from_mode(mode))?;
         if let Some(owner) = &self.owner {
             // The way there must be open to that user.
-            std::fs::set_permissions(lab, PermissionsExt::from_mode(0o711))?;
+            std::fs::set_permissions(lab, Permissions::from_mode(0o711))?;
             chown(file, Some(owner.uid), Some(owner.gid)).context("cannot give a file to the server's user")?;
         }
         Ok(())
