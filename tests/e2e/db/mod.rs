@@ -1,0 +1,9 @@
+//! Database sessions through the gate: stock clients and real servers.
+
+mod postgres;
+mod postgres_ends;
+mod postgres_hostile;
+mod postgres_load;
+mod postgres_logins;
+mod postgres_policy;
+mod scene;
