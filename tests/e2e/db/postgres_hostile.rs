@@ -1,7 +1,8 @@
 //! Clients and targets that do not keep to the protocol.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -17,7 +18,7 @@ fn say(world: &World, bytes: &[u8]) -> Result<Vec<u8>> {
     let mut stream = TcpStream::connect(world.gate().address())?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     stream.write_all(bytes)?;
-    stream.shutdown(std::net::Shutdown::Write)?;
+    stream.shutdown(Shutdown::Write)?;
     let mut answer = Vec::new();
     // A reset is an answer too.
     stream.read_to_end(&mut answer).unwrap_or_default();
@@ -49,22 +50,20 @@ fn clients_that_do_not_keep_to_the_protocol() -> Result<()> {
     Ok(())
 }
 
-/// A target that answers a request for TLS in its own way, and says nothing else.
-fn impostor(answer: &'static [u8]) -> Result<u16> {
+/// A target that answers a request for TLS in its own way, and says nothing else; and what it hears after that.
+fn impostor(answer: &'static [u8]) -> Result<(u16, Receiver<Vec<u8>>)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let port = listener.local_addr()?.port();
+    let (heard, hears) = channel();
     std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let mut request = [0; 8];
-            let said = stream.read_exact(&mut request).and_then(|()| stream.write_all(answer));
-            // Whatever comes now must not be a password or a name.
-            let mut rest = Vec::new();
-            said.and_then(|()| stream.read_to_end(&mut rest).map(drop)).unwrap_or_default();
-            assert!(!String::from_utf8_lossy(&rest).contains("app"), "the gate said something in clear");
-        }
+        let Ok((mut stream, _)) = listener.accept() else { return };
+        let (mut request, mut rest) = ([0; 8], Vec::new());
+        let said = stream.read_exact(&mut request).and_then(|()| stream.write_all(answer));
+        said.and_then(|()| stream.shutdown(Shutdown::Write)).unwrap_or_default();
+        stream.read_to_end(&mut rest).map(drop).unwrap_or_default();
+        heard.send(rest).unwrap_or_default();
     });
-    Ok(port)
+    Ok((port, hears))
 }
 
 #[test]
@@ -79,10 +78,12 @@ fn targets_that_do_not_keep_to_the_protocol() -> Result<()> {
         (b"SR\0\0\0\x08\0\0\0\0Z\0\0\0\x05I", "TLS with it failed"),
         (b"", "can't be entered"),
     ] {
-        let port = impostor(answer)?;
+        let (port, heard) = impostor(answer)?;
         scene.world.put(&yaml.replace(&own, &format!("localhost:{port}")))?;
         let ran = scene.psql(Some(&pass), "", "select 1")?.failure(2)?;
         assert!(ran.stderr.contains(words), "{answer:?}: {ran}");
+        let heard = heard.recv_timeout(Duration::from_secs(60))?;
+        assert!(!holds(&heard, "app") && !holds(&heard, "shop"), "something was said in clear: {heard:?}");
     }
     Ok(())
 }

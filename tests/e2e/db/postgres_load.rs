@@ -16,7 +16,7 @@ fn pgbench_in_every_mode() -> Result<()> {
     }
     let pipeline = "\\startpipeline\nselect 1;\nselect 2;\nselect 3;\n\\endpipeline\n";
     let file = scene.world.lab.write("pipeline.sql", pipeline)?.display().to_string();
-    let ran = scene.pgbench(&pass, &["-n", "-M", "prepared", "-c", "2", "-t", "20", "-f", &file])?.success()?;
+    let ran = scene.pgbench(&pass, &["-n", "-M", "extended", "-c", "2", "-t", "20", "-f", &file])?.success()?;
     assert!(ran.stdout.contains("processed: 40/40"), "{ran}");
     Ok(())
 }
