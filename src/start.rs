@@ -14,6 +14,7 @@ use tapgate_model::{Clock, SystemClock};
 use tapgate_proof::RelyingParty;
 use tapgate_relay::Protocol;
 use tapgate_session::{Gate, GateParts, NoTaps};
+use tapgate_sql::Classifier;
 use tapgate_ssh::{Ssh, SshParts};
 use tapgate_store::{SqliteStore, Store};
 use tokio::net::TcpListener;
@@ -54,6 +55,11 @@ fn names(config: &Config) -> Vec<String> {
         }
     }
     names
+}
+
+/// The names that the gate's TLS certificate has beside those: targets that clients reach by a name of their own.
+fn further_names(config: &Config) -> Vec<String> {
+    doors::postgres::under(config).map(|under| format!("*.{under}")).into_iter().collect()
 }
 
 /// The host of an origin.
@@ -203,8 +209,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         gate_name: config.cluster_name.clone(),
     })
     .context("the SSH door can't be opened")?;
-    let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(ssh), doors::kube::open(gate, clock, &names(config))];
-    let (chain, key) = authority.host_tls().context("can't issue the gate's TLS certificate")?;
+    let (chain, key) = authority.host_tls(&further_names(config)).context("can't issue the gate's TLS certificate")?;
     let parts = TlsParts {
         names: names(config),
         pages_host: pages_host(config),
@@ -214,6 +219,9 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         clock: Arc::clone(clock),
         gate: authority.gate_fingerprint(),
     };
+    let postgres = doors::postgres::make(config, authority, gate, clock, &parts, &Classifier::new())?;
+    let protocols: Vec<Arc<dyn Protocol>> =
+        vec![Arc::new(ssh), Arc::new(postgres), doors::kube::open(gate, clock, &names(config))];
     let tls = Tls::new(parts, &protocols).context("the gate's TLS certificate can't be used")?;
     let app = App {
         authority: Arc::clone(authority),

@@ -1,3 +1,4 @@
 //! The doors of the protocols: each made of what the edge has.
 
 pub(crate) mod kube;
+pub(crate) mod postgres;

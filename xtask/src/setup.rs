@@ -14,7 +14,7 @@ struct Part {
     purpose: &'static str,
 }
 
-const PARTS: [Part; 14] = [
+const PARTS: [Part; 17] = [
     Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
     Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
     Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
@@ -28,6 +28,9 @@ const PARTS: [Part; 14] = [
     Part { program: "chromedriver", package: "chromium-driver", purpose: "the tests of the pages (driving it)" },
     Part { program: "git", package: "git", purpose: "the SSH tests (git over SSH)" },
     Part { program: "rsync", package: "rsync", purpose: "the SSH tests (rsync over SSH)" },
+    Part { program: "psql", package: "postgresql-client", purpose: "the database tests (a stock client)" },
+    Part { program: "pg_ctlcluster", package: "postgresql", purpose: "the database tests (a real server)" },
+    Part { program: "setpriv", package: "util-linux", purpose: "the database tests (the server is not run by root)" },
     Part { program: "script", package: "bsdutils", purpose: "the tests that need a terminal" },
 ];
 

@@ -25,6 +25,7 @@ pub struct Exec {
     /// The statement, as psql -c or mariadb -e take it
     #[arg(value_name = "STATEMENT")]
     pub statement: String,
+    /// By label and word
     #[command(flatten)]
     pub selection: Selection,
     /// These databases, in this order

@@ -1,0 +1,12 @@
+//! Database sessions through the gate: stock clients and real servers.
+
+mod client;
+mod client_exec;
+mod client_proxy;
+mod postgres;
+mod postgres_ends;
+mod postgres_hostile;
+mod postgres_load;
+mod postgres_logins;
+mod postgres_policy;
+pub(crate) mod scene;
