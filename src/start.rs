@@ -14,6 +14,7 @@ use tapgate_model::{Clock, SystemClock};
 use tapgate_proof::RelyingParty;
 use tapgate_relay::Protocol;
 use tapgate_session::{Gate, GateParts, NoTaps};
+use tapgate_sql::Classifier;
 use tapgate_ssh::{Ssh, SshParts};
 use tapgate_store::{SqliteStore, Store};
 use tokio::net::TcpListener;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accept::{self, Edge, Handshakes, Port};
 use crate::admin;
+use crate::doors;
 use crate::limits::{CONNECTIONS_MAX, DRAIN_MAX, SWEEP_EVERY};
 use crate::tls::{Tls, TlsParts};
 use crate::web::{App, Web};
@@ -49,6 +51,11 @@ fn names(config: &Config) -> Vec<String> {
     let mut names = vec![config.public_addr.host.clone(), config.cluster_name.clone()];
     names.dedup();
     names
+}
+
+/// The names that the gate's TLS certificate has beside those: targets that clients reach by a name of their own.
+fn further_names(config: &Config) -> Vec<String> {
+    doors::postgres::under(config).map(|under| format!("*.{under}")).into_iter().collect()
 }
 
 /// Opens the store and the audit log, and loads or makes the certificate authorities.
@@ -186,8 +193,8 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         gate_name: config.cluster_name.clone(),
     })
     .context("the SSH door can't be opened")?;
-    let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(ssh)];
-    let (chain, key) = authority.host_tls().context("can't issue the gate's TLS certificate")?;
+    let (chain, key) =
+        authority.host_tls(&further_names(config)).context("can't issue the gate's TLS certificate")?;
     let parts = TlsParts {
         names: names(config),
         chain,
@@ -196,6 +203,8 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         clock: Arc::clone(clock),
         gate: authority.gate_fingerprint(),
     };
+    let postgres = doors::postgres::make(config, authority, gate, clock, &parts, &Classifier::new())?;
+    let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(ssh), Arc::new(postgres)];
     let tls = Tls::new(parts, &protocols).context("the gate's TLS certificate can't be used")?;
     let app = App {
         authority: Arc::clone(authority),

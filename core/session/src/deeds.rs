@@ -1,5 +1,7 @@
 //! What was done in a session, on its way to the audit log, at a pace that leaves room for others.
 
+use std::sync::{MutexGuard, PoisonError};
+
 use tapgate_audit::{Deed, DeedFacts, Event};
 use tapgate_model::UnixTime;
 
@@ -26,6 +28,11 @@ impl Pace {
         admits
     }
 
+    /// Whether a deed at this time would be logged.
+    const fn has_room(&self, now: UnixTime) -> bool {
+        now.as_secs() != self.second || self.told < DEEDS_PER_SECOND_MAX
+    }
+
     /// How many were not logged since this was asked last.
     fn settle(&mut self) -> Option<Deed> {
         let count = std::mem::take(&mut self.untold);
@@ -35,18 +42,36 @@ impl Pace {
 
 impl Live {
     /// Tells the audit log what was done in this session. Never waits.
-    pub fn did(&mut self, deed: Deed) {
-        if self.pace.admits(self.gate.clock().now()) {
+    pub fn did(&self, deed: Deed) {
+        self.did_with(|| deed);
+    }
+
+    /// The same, where the deed is made only if there is room for it: a fast session does not pay for what is not
+    /// logged.
+    pub fn did_with(&self, deed: impl FnOnce() -> Deed) {
+        let admits = self.pace().admits(self.gate.clock().now());
+        if admits {
             self.settle_deeds();
-            self.tell(deed);
+            self.tell(deed());
         }
     }
 
+    /// Whether a deed of this moment would be logged: where making one takes effort, it is asked first.
+    pub fn has_room(&self) -> bool {
+        let now = self.gate.clock().now();
+        self.pace().has_room(now)
+    }
+
     /// Says how many deeds were not logged, if any.
-    pub(crate) fn settle_deeds(&mut self) {
-        if let Some(untold) = self.pace.settle() {
+    pub(crate) fn settle_deeds(&self) {
+        let untold = self.pace().settle();
+        if let Some(untold) = untold {
             self.tell(untold);
         }
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, deed: Deed) {

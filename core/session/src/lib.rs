@@ -65,4 +65,5 @@ pub use live::{CutReason, CutWatch, EndReason, Live};
 pub use prompt::{Invitation, NoPrompt, NoTaps, Prompt, PromptError, SpendError, Spender, Taps};
 pub use report::tap_record;
 pub use snapshot::{NodeTrust, Snapshot};
+pub use tapgate_policy::{AuditText, DbAuth, DbProtocol, DbResource, DbTerms, StatementVerdict};
 pub use verdict::{Challenge, Denial, DenialReason, Refusal, Verdict};

@@ -173,7 +173,7 @@ impl Registry {
             return None;
         }
         all.insert(entry.id, Arc::clone(entry));
-        Some(Live { gate: gate.clone(), entry: Arc::clone(entry), ended: false, pace: Pace::default() })
+        Some(Live { gate: gate.clone(), entry: Arc::clone(entry), ended: false, pace: Mutex::default() })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -202,7 +202,7 @@ pub struct Live {
     entry: Arc<Entry>,
     ended: bool,
     /// How fast its deeds come.
-    pub(crate) pace: Pace,
+    pub(crate) pace: Mutex<Pace>,
 }
 
 impl Live {

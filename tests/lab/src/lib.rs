@@ -4,20 +4,24 @@
 //! and what the process had said until then. A part that is not installed fails the test and says how to get it.
 
 mod browser;
+mod certificates;
 mod client;
 mod gate;
 mod keys;
 mod lab;
 mod limits;
 mod missing;
+mod postgres;
 mod process;
 mod sshd;
 
 pub use browser::Browser;
+pub use certificates::{CertAuthority, Certificate};
 pub use client::{Client, Ran};
 pub use gate::Gate;
 pub use keys::KeyPair;
 pub use lab::Lab;
 pub use missing::{own_binary, program};
+pub use postgres::{Postgres, PostgresOptions};
 pub use process::Process;
 pub use sshd::{Sshd, SshdOptions};

@@ -1,0 +1,3 @@
+//! The protocols that the edge offers, each made of the gate's parts.
+
+pub(crate) mod postgres;
