@@ -60,6 +60,9 @@ enum Command {
         /// Print the host authority's certificate instead, for browsers to trust
         #[arg(long)]
         browsers: bool,
+        /// Print the authority of the gate's TLS client certificates instead, for databases to trust
+        #[arg(long, conflicts_with = "browsers")]
+        databases: bool,
     },
     /// Run a gate with demo users and targets on this machine.
     #[command(after_help = "Examples:\n  tapgate demo\n  tapgate demo --script")]

@@ -22,7 +22,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
             let config = load(&config)?;
             runtime()?.block_on(start::serve(config))?;
         }
-        Command::Ca { config, browsers } => ca(&config, browsers)?,
+        Command::Ca { config, browsers, databases } => ca(&config, browsers, databases)?,
         Command::Demo(options) => return runtime()?.block_on(demo::run(options)),
     }
     Ok(ExitCode::SUCCESS)
@@ -93,11 +93,15 @@ fn init(path: &Path, admin: &tapgate_model::UserName) -> Result<()> {
 }
 
 /// Prints the authority that the gate logs in to targets with, and the pin that clients know it by.
-fn ca(path: &Path, browsers: bool) -> Result<()> {
+fn ca(path: &Path, browsers: bool, databases: bool) -> Result<()> {
     let config = load(path)?;
     let authority = start::authority_at_rest(&config)?;
     if browsers {
         print!("{}", authority.host_ca_pem());
+        return Ok(());
+    }
+    if databases {
+        print!("{}", authority.target_tls_ca_pem());
         return Ok(());
     }
     println!("# TrustedUserCAKeys of the targets behind {}", config.cluster_name);

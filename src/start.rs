@@ -13,7 +13,7 @@ use tapgate_identity::TrustSource;
 use tapgate_model::{Clock, SystemClock};
 use tapgate_proof::RelyingParty;
 use tapgate_relay::Protocol;
-use tapgate_session::{Gate, GateParts, NoTaps};
+use tapgate_session::{Gate, GateParts, NoTaps, ProtocolName};
 use tapgate_sql::Classifier;
 use tapgate_ssh::{Ssh, SshParts};
 use tapgate_store::{SqliteStore, Store};
@@ -159,6 +159,11 @@ pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
     let stop = CancellationToken::new();
     let port = Port { listener, only: None };
     let mut tasks = vec![tokio::spawn(accept::accept(port, Arc::clone(&edge), stop.clone()))];
+    if let Some(address) = config.mysql_listen {
+        let only = edge.protocols.iter().find(|protocol| protocol.name() == ProtocolName::Mysql).cloned();
+        let port = Port { listener: bind(address).await?, only };
+        tasks.push(tokio::spawn(accept::accept(port, Arc::clone(&edge), stop.clone())));
+    }
     if let Some(address) = config.admin_listen {
         tasks.push(tokio::spawn(admin::serve(bind(address).await?, gate.clone(), stop.clone())));
     }
@@ -193,8 +198,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         gate_name: config.cluster_name.clone(),
     })
     .context("the SSH door can't be opened")?;
-    let (chain, key) =
-        authority.host_tls(&further_names(config)).context("can't issue the gate's TLS certificate")?;
+    let (chain, key) = authority.host_tls(&further_names(config)).context("can't issue the gate's TLS certificate")?;
     let parts = TlsParts {
         names: names(config),
         chain,
@@ -203,8 +207,10 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         clock: Arc::clone(clock),
         gate: authority.gate_fingerprint(),
     };
-    let postgres = doors::postgres::make(config, authority, gate, clock, &parts, &Classifier::new())?;
-    let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(ssh), Arc::new(postgres)];
+    let classifier = Classifier::new();
+    let postgres = doors::postgres::make(config, authority, gate, clock, &parts, &classifier)?;
+    let mysql = doors::mysql::make(authority, gate, clock, &parts, &classifier)?;
+    let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(ssh), Arc::new(postgres), Arc::new(mysql)];
     let tls = Tls::new(parts, &protocols).context("the gate's TLS certificate can't be used")?;
     let app = App {
         authority: Arc::clone(authority),

@@ -35,7 +35,7 @@ pub struct SshSessionSubject<'a> {
     pub user: &'a UserName,
     /// The session key: Ed25519 or P-256.
     pub public_key: &'a PublicKey,
-    /// Where it leads; the principals are `login@target`.
+    /// Where it leads; the principals are `login@target`. Empty where it leads to no SSH server.
     pub logins: &'a [(LoginName, TargetName)],
     /// The tap. Its statement's address becomes the certificate's.
     pub proof: &'a Proof,
@@ -148,7 +148,12 @@ impl SshCa {
         let end = span::session_end(now, subject.not_after, subject.login_expires)?;
         let payload = Payload::session(*gate, subject.user, subject.login_expires, subject.proof)?;
         let mut draft = draft(subject.public_key, CertType::User, subject.user.as_str(), now, end)?;
-        names::countable(subject.logins.len())?;
+        if subject.logins.is_empty() {
+            // Of a session without SSH: no principal at all would mean every one, and nobody's login begins so.
+            draft.valid_principal("-").map_err(refused)?;
+        } else {
+            names::countable(subject.logins.len())?;
+        }
         for (login, target) in subject.logins {
             draft.valid_principal(format!("{login}@{target}")).map_err(refused)?;
         }
