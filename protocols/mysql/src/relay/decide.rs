@@ -90,9 +90,10 @@ impl<'a> Rules<'a> {
             Command::Reset => {
                 waiting.forget_all();
                 *last = None;
-                match self.live.terms().db.is_read_only() {
-                    true => Decision::Reset,
-                    false => Decision::Pass(Some(Form::Status), None),
+                if self.live.terms().db.is_read_only() {
+                    Decision::Reset
+                } else {
+                    Decision::Pass(Some(Form::Status), None)
                 }
             }
             Command::Plain(form) => Decision::Pass(Some(form), None),
@@ -206,10 +207,10 @@ impl<'a> Rules<'a> {
         let Login::Db { database: asked, .. } = self.live.login() else { return refused("it is no database") };
         let Some(login) = login_for(&self.standing.user, name) else { return refused("its name can't be read") };
         if let Some(asked) = asked {
-            return match asked.as_bytes() == name {
-                true => Ok(()),
-                false => refused("this session was asked for another one (connect again with it)"),
-            };
+            if asked.as_bytes() == name {
+                return Ok(());
+            }
+            return refused("this session was asked for another one (connect again with it)");
         }
         let wishes = [(Kind::Db, self.live.target().name.clone(), login)];
         match self.standing.gate.requirement(self.live.user(), &wishes) {

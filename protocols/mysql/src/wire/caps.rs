@@ -52,7 +52,7 @@ const NEEDED: Flags = Flags::from_bits_truncate(
 /// What the gate tells the target that its client can: what the client said, as far as the target has it. `None`
 /// where the target is too old for what the client was promised.
 pub(crate) fn towards(target: Flags, client: Flags, local_files: bool) -> Option<Flags> {
-    let mut said = client & OFFERED - OF_THE_LEG;
+    let mut said = client & (OFFERED - OF_THE_LEG);
     if !target.contains(NEEDED) || !target.contains(said & OF_THE_FORM) {
         return None;
     }
@@ -60,7 +60,7 @@ pub(crate) fn towards(target: Flags, client: Flags, local_files: bool) -> Option
         said.remove(Flags::CLIENT_LOCAL_FILES);
     }
     let own = Flags::CLIENT_PLUGIN_AUTH | Flags::CLIENT_SECURE_CONNECTION | Flags::CLIENT_SSL;
-    let if_there = Flags::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA | Flags::CLIENT_CONNECT_ATTRS & client;
+    let if_there = Flags::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA | (Flags::CLIENT_CONNECT_ATTRS & client);
     Some((said & target) | own | (if_there & target))
 }
 

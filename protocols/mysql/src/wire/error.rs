@@ -15,63 +15,63 @@ impl ServerError {
         Self { code, state, message }
     }
 
-    /// Who comes may not come in: ER_ACCESS_DENIED_ERROR.
+    /// Who comes may not come in: `ER_ACCESS_DENIED_ERROR`.
     pub(crate) const fn access(message: String) -> Self {
         Self::of(1045, *b"28000", message)
     }
 
-    /// A session without TLS is not for here: ER_SECURE_TRANSPORT_REQUIRED.
+    /// A session without TLS is not for here: `ER_SECURE_TRANSPORT_REQUIRED`.
     pub(crate) const fn insecure(message: String) -> Self {
         Self::of(3159, *b"HY000", message)
     }
 
-    /// The login can't be read: ER_HANDSHAKE_ERROR.
+    /// The login can't be read: `ER_HANDSHAKE_ERROR`.
     pub(crate) const fn handshake(message: String) -> Self {
         Self::of(1043, *b"08S01", message)
     }
 
-    /// The target can't be reached or entered: ER_CONNECT_TO_FOREIGN_DATA_SOURCE. Clients take their own numbers (2003)
+    /// The target can't be reached or entered: `ER_CONNECT_TO_FOREIGN_DATA_SOURCE`. Clients take their own numbers (2003)
     /// from no server.
     pub(crate) const fn target(message: String) -> Self {
         Self::of(1429, *b"HY000", message)
     }
 
-    /// A statement may not be said: ER_TABLEACCESS_DENIED_ERROR.
+    /// A statement may not be said: `ER_TABLEACCESS_DENIED_ERROR`.
     pub(crate) const fn denied(message: String) -> Self {
         Self::of(1142, *b"42000", message)
     }
 
-    /// Another database than the session's: ER_DBACCESS_DENIED_ERROR.
+    /// Another database than the session's: `ER_DBACCESS_DENIED_ERROR`.
     pub(crate) const fn database(message: String) -> Self {
         Self::of(1044, *b"42000", message)
     }
 
-    /// A command that does not exist here: ER_UNKNOWN_COM_ERROR.
+    /// A command that does not exist here: `ER_UNKNOWN_COM_ERROR`.
     pub(crate) const fn command(message: String) -> Self {
         Self::of(1047, *b"08S01", message)
     }
 
-    /// A prepared statement that does not exist: ER_UNKNOWN_STMT_HANDLER.
+    /// A prepared statement that does not exist: `ER_UNKNOWN_STMT_HANDLER`.
     pub(crate) const fn unprepared(message: String) -> Self {
         Self::of(1243, *b"HY000", message)
     }
 
-    /// A thread that does not exist, or is somebody else's: ER_NO_SUCH_THREAD.
+    /// A thread that does not exist, or is somebody else's: `ER_NO_SUCH_THREAD`.
     pub(crate) const fn thread(message: String) -> Self {
         Self::of(1094, *b"HY000", message)
     }
 
-    /// Packets out of order: ER_NET_PACKETS_OUT_OF_ORDER.
+    /// Packets out of order: `ER_NET_PACKETS_OUT_OF_ORDER`.
     pub(crate) const fn out_of_order(message: String) -> Self {
         Self::of(1156, *b"08S01", message)
     }
 
-    /// The session is over: ER_QUERY_INTERRUPTED's class, with the number of a killed connection.
+    /// The session is over: `ER_QUERY_INTERRUPTED`'s class, with the number of a killed connection.
     pub(crate) const fn ended(message: String) -> Self {
         Self::of(1927, *b"70100", message)
     }
 
-    /// The session was idle: ER_CLIENT_INTERACTION_TIMEOUT.
+    /// The session was idle: `ER_CLIENT_INTERACTION_TIMEOUT`.
     pub(crate) const fn idle(message: String) -> Self {
         Self::of(4031, *b"HY000", message)
     }

@@ -59,14 +59,12 @@ impl<'a> Reader<'a> {
 
 /// Writes a number that tells its own length, as far as lengths go here.
 pub(crate) fn put_number(to: &mut Vec<u8>, number: usize) {
-    match u8::try_from(number) {
-        Ok(small @ 0..=0xfa) => to.push(small),
-        _ => {
-            let bytes = u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
-            to.push(0xfd);
-            to.extend_from_slice(bytes.get(..3).unwrap_or_default());
-        }
+    if let Ok(small @ 0..=0xfa) = u8::try_from(number) {
+        return to.push(small);
     }
+    let bytes = u32::try_from(number).unwrap_or(u32::MAX).to_le_bytes();
+    to.push(0xfd);
+    to.extend_from_slice(bytes.get(..3).unwrap_or_default());
 }
 
 #[cfg(test)]
