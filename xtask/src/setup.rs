@@ -18,7 +18,7 @@ struct Part {
 const CONNECTOR_J: &str = "/usr/share/java/mariadb-java-client.jar";
 const PYMYSQL: &str = "/usr/lib/python3/dist-packages/pymysql/__init__.py";
 
-const PARTS: [Part; 19] = [
+const PARTS: [Part; 22] = [
     Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
     Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
     Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
@@ -37,6 +37,9 @@ const PARTS: [Part; 19] = [
     Part { program: "java", package: "openjdk-17-jdk-headless", purpose: "the database tests (JDBC)" },
     Part { program: CONNECTOR_J, package: "libmariadb-java", purpose: "the database tests (JDBC)" },
     Part { program: PYMYSQL, package: "python3-pymysql", purpose: "the database tests (PyMySQL)" },
+    Part { program: "psql", package: "postgresql-client", purpose: "the database tests (a stock client)" },
+    Part { program: "pg_ctlcluster", package: "postgresql", purpose: "the database tests (a real server)" },
+    Part { program: "setpriv", package: "util-linux", purpose: "the database tests (the server is not run by root)" },
     Part { program: "script", package: "bsdutils", purpose: "the tests that need a terminal" },
 ];
 

@@ -33,6 +33,19 @@ pub enum Deed {
     },
     /// A text of statements that was said to a database.
     Statement(Statement),
+    /// A request to a Kubernetes API server that was answered.
+    Kube {
+        /// What was asked, as the API server reads it: `get`, `list`, `delete` and so on.
+        verb: Text,
+        /// The path, or the resource with its subresource.
+        resource: Text,
+        /// The namespace; empty where there is none.
+        namespace: Text,
+        /// The object's name; empty for a collection.
+        name: Text,
+        /// The HTTP status of the answer.
+        status: u16,
+    },
     /// Something that is not told in detail, and why.
     Untold(Text),
 }
@@ -86,6 +99,9 @@ impl Event {
             }
             Deed::Statement(Statement { classes, tables, text, rows, outcome }) => {
                 Self::DbQuery { of, classes, tables, text, rows, outcome }
+            }
+            Deed::Kube { verb, resource, namespace, name, status } => {
+                Self::KubeRequest { of, verb, resource, namespace, name, status }
             }
             Deed::Untold(what) => Self::SessionUntold { of, what },
         }

@@ -38,6 +38,7 @@ mod tap;
 mod tests;
 mod token;
 mod uid;
+mod web_session;
 mod webauthn;
 
 pub use authority::{Authority, AuthorityParts};
@@ -45,3 +46,4 @@ pub use browser::Asker;
 pub use documents::resource_files;
 pub use error::AuthorityError;
 pub use fault::Fault;
+pub use web_session::{Method, SignedIn, WebSession};

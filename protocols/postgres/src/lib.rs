@@ -6,6 +6,8 @@
 
 mod binding;
 mod entrance;
+#[doc(hidden)]
+pub mod fuzz;
 mod judge;
 mod keys;
 mod limits;

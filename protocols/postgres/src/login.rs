@@ -179,3 +179,7 @@ pub(crate) fn setting(body: &[u8]) -> (&[u8], &[u8]) {
     let (name, rest) = text(body);
     (name, text(rest).0)
 }
+
+#[cfg(test)]
+#[path = "login_tests.rs"]
+mod tests;

@@ -19,8 +19,8 @@ pub(crate) struct Watch {
     left: bool,
     /// Whether the target has, in words of its own.
     dismissed: bool,
-    /// Whether all that was asked is answered.
-    resting: bool,
+    /// Whether something was said that is not answered.
+    busy: bool,
     over: Vec<Told>,
 }
 
@@ -74,7 +74,7 @@ impl Watch {
 
     /// The client has sent something.
     pub(crate) const fn stir(&mut self) {
-        self.resting = false;
+        self.busy = true;
     }
 
     /// A frame of the client goes to the target, or in its stead one that the target refuses, for these words.
@@ -190,7 +190,7 @@ impl Watch {
     /// Everything up to the end of an exchange is over.
     fn ready(&mut self) {
         self.copying = false;
-        self.resting = true;
+        self.busy = false;
         while let Some(item) = self.unanswered.pop_front() {
             match item {
                 Item::Query(running) => {
@@ -250,7 +250,7 @@ impl Watch {
 
     /// Whether nothing is asked that is not answered.
     pub(crate) const fn rests(&self) -> bool {
-        self.resting
+        !self.busy
     }
 }
 

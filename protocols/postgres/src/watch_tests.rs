@@ -46,6 +46,7 @@ const OURS: &[u8] = b"SERROR\0VERROR\0C42601\0Msyntax error at or near \"OURS\"\
 fn a_simple_query_is_told_once_with_all_its_rows() {
     let mut talk = Talk::default();
     talk.client(b'Q', b"insert x; select y\0");
+    talk.0.stir();
     assert!(!talk.0.rests());
     talk.target(b'C', b"INSERT 0 5\0");
     talk.target(b'C', b"SELECT 3\0");

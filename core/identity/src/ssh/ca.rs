@@ -79,6 +79,9 @@ pub struct SshCa {
     key: PrivateKey,
 }
 
+/// The principal of a session that leads to no node: no user and no login has such a name.
+const NOBODY: &str = "-";
+
 impl SshCa {
     /// A new Ed25519 authority.
     pub fn generate(kind: CaKind, cluster_name: &str, now: UnixTime) -> Result<Self, IssueError> {
@@ -137,7 +140,8 @@ impl SshCa {
         self.sign(draft)
     }
 
-    /// A session certificate. It ends with the window or with the login, whichever is first.
+    /// A session certificate. It ends with the window or with the login, whichever is first. A session that leads to
+    /// no node has one too, which opens nothing.
     pub fn issue_session(
         &self,
         subject: &SshSessionSubject<'_>,
@@ -149,8 +153,9 @@ impl SshCa {
         let payload = Payload::session(*gate, subject.user, subject.login_expires, subject.proof)?;
         let mut draft = draft(subject.public_key, CertType::User, subject.user.as_str(), now, end)?;
         if subject.logins.is_empty() {
-            // Of a session without SSH: no principal at all would mean every one, and nobody's login begins so.
-            draft.valid_principal("-").map_err(refused)?;
+            // A certificate without any principal would be good for every name in some servers' eyes; nobody has
+            // this one.
+            draft.valid_principal(NOBODY).map_err(refused)?;
         } else {
             names::countable(subject.logins.len())?;
         }
