@@ -13,7 +13,7 @@ use tapgate_identity::TrustSource;
 use tapgate_model::{Clock, SystemClock};
 use tapgate_proof::RelyingParty;
 use tapgate_relay::Protocol;
-use tapgate_session::{Gate, GateParts, NoTaps};
+use tapgate_session::{Gate, GateParts, NoTaps, ProtocolName};
 use tapgate_sql::Classifier;
 use tapgate_ssh::{Ssh, SshParts};
 use tapgate_store::{SqliteStore, Store};
@@ -175,6 +175,11 @@ pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
     let stop = CancellationToken::new();
     let port = Port { listener, only: None };
     let mut tasks = vec![tokio::spawn(accept::accept(port, Arc::clone(&edge), stop.clone()))];
+    if let Some(address) = config.mysql_listen {
+        let only = edge.protocols.iter().find(|protocol| protocol.name() == ProtocolName::Mysql).cloned();
+        let port = Port { listener: bind(address).await?, only };
+        tasks.push(tokio::spawn(accept::accept(port, Arc::clone(&edge), stop.clone())));
+    }
     if let Some(address) = config.admin_listen {
         tasks.push(tokio::spawn(admin::serve(bind(address).await?, gate.clone(), stop.clone())));
     }
@@ -219,9 +224,13 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         clock: Arc::clone(clock),
         gate: authority.gate_fingerprint(),
     };
-    let postgres = doors::postgres::make(config, authority, gate, clock, &parts, &Classifier::new())?;
-    let protocols: Vec<Arc<dyn Protocol>> =
-        vec![Arc::new(ssh), Arc::new(postgres), doors::kube::open(gate, clock, &names(config))];
+    let classifier = Classifier::new();
+    let protocols: Vec<Arc<dyn Protocol>> = vec![
+        Arc::new(ssh),
+        Arc::new(doors::postgres::make(config, authority, gate, clock, &parts, &classifier)?),
+        Arc::new(doors::mysql::make(authority, gate, clock, &parts, &classifier)?),
+        doors::kube::open(gate, clock, &names(config)),
+    ];
     let tls = Tls::new(parts, &protocols).context("the gate's TLS certificate can't be used")?;
     let app = App {
         authority: Arc::clone(authority),

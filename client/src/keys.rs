@@ -19,6 +19,10 @@ use crate::files;
 /// What stands before the 32 bytes of an Ed25519 key in its `SubjectPublicKeyInfo` (RFC 8410).
 const ED25519_SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
+/// What stands before the 32 bytes of an Ed25519 key's secret half in its `PrivateKeyInfo` (RFC 8410).
+const ED25519_PKCS8_PREFIX: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+
 /// The SHA-256 of some bytes.
 pub fn sha256(bytes: &[u8]) -> Digest {
     let mut out = [0; 32];
@@ -103,8 +107,12 @@ impl LoginKeys {
     /// Two fresh Ed25519 keys, one for TLS and one for SSH.
     pub fn generate() -> Result<Self> {
         let act = || "the login keys cannot be made".to_owned();
-        let tls = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).act(act)?;
         let mut seed = Zeroizing::new([0; 32]);
+        aws_lc_rs::rand::fill(seed.as_mut_slice()).act(act)?;
+        // Without the public half, which OpenSSL before 3.5 does not read: database clients take this file.
+        let der = Zeroizing::new([ED25519_PKCS8_PREFIX.as_slice(), seed.as_slice()].concat());
+        let tls =
+            rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&der.as_slice().into(), &rcgen::PKCS_ED25519).act(act)?;
         aws_lc_rs::rand::fill(seed.as_mut_slice()).act(act)?;
         let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&seed));
         Ok(Self { tls, ssh: ssh_key::PrivateKey::new(pair, "tapgate login").act(act)? })

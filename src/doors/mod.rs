@@ -1,4 +1,5 @@
 //! The doors of the protocols: each made of what the edge has.
 
 pub(crate) mod kube;
+pub(crate) mod mysql;
 pub(crate) mod postgres;

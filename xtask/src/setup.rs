@@ -14,7 +14,11 @@ struct Part {
     purpose: &'static str,
 }
 
-const PARTS: [Part; 17] = [
+/// Libraries lie where Debian puts them.
+const CONNECTOR_J: &str = "/usr/share/java/mariadb-java-client.jar";
+const PYMYSQL: &str = "/usr/lib/python3/dist-packages/pymysql/__init__.py";
+
+const PARTS: [Part; 22] = [
     Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
     Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
     Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
@@ -28,6 +32,11 @@ const PARTS: [Part; 17] = [
     Part { program: "chromedriver", package: "chromium-driver", purpose: "the tests of the pages (driving it)" },
     Part { program: "git", package: "git", purpose: "the SSH tests (git over SSH)" },
     Part { program: "rsync", package: "rsync", purpose: "the SSH tests (rsync over SSH)" },
+    Part { program: "mariadbd", package: "mariadb-server", purpose: "the database tests (a real server)" },
+    Part { program: "mariadb", package: "mariadb-client", purpose: "the database tests (a stock client)" },
+    Part { program: "java", package: "openjdk-17-jdk-headless", purpose: "the database tests (JDBC)" },
+    Part { program: CONNECTOR_J, package: "libmariadb-java", purpose: "the database tests (JDBC)" },
+    Part { program: PYMYSQL, package: "python3-pymysql", purpose: "the database tests (PyMySQL)" },
     Part { program: "psql", package: "postgresql-client", purpose: "the database tests (a stock client)" },
     Part { program: "pg_ctlcluster", package: "postgresql", purpose: "the database tests (a real server)" },
     Part { program: "setpriv", package: "util-linux", purpose: "the database tests (the server is not run by root)" },

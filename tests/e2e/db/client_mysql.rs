@@ -78,7 +78,10 @@ fn a_port_demands_the_password_of_its_run() -> Result<()> {
         let ran = mariadb(&scene, &own(password), "select database()")?.success()?;
         assert_eq!(ran.stdout, "shop\n", "{plugin}");
         let refused = mariadb(&scene, &own("wrong"), "select 1")?.failure(1)?;
-        assert!(refused.stderr.contains("ERROR 1045 (28000)") && refused.stderr.contains("the password is wrong"), "{refused}");
+        assert!(
+            refused.stderr.contains("ERROR 1045 (28000)") && refused.stderr.contains("the password is wrong"),
+            "{refused}"
+        );
     }
     let empty = mariadb(&scene, &words(&["--skip-password".to_owned()]), "select 1")?.failure(1)?;
     assert!(empty.stderr.contains("the password is wrong"), "{empty}");

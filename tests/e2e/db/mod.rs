@@ -2,7 +2,14 @@
 
 mod client;
 mod client_exec;
+mod client_mysql;
 mod client_proxy;
+mod my_scene;
+mod mysql;
+mod mysql_ends;
+mod mysql_hostile;
+mod mysql_load;
+mod mysql_policy;
 mod postgres;
 mod postgres_ends;
 mod postgres_hostile;

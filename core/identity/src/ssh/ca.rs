@@ -35,7 +35,7 @@ pub struct SshSessionSubject<'a> {
     pub user: &'a UserName,
     /// The session key: Ed25519 or P-256.
     pub public_key: &'a PublicKey,
-    /// Where it leads; the principals are `login@target`.
+    /// Where it leads; the principals are `login@target`. Empty where it leads to no SSH server.
     pub logins: &'a [(LoginName, TargetName)],
     /// The tap. Its statement's address becomes the certificate's.
     pub proof: &'a Proof,
