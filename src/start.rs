@@ -14,7 +14,8 @@ use tapgate_identity::TrustSource;
 use tapgate_model::{Clock, SystemClock};
 use tapgate_proof::RelyingParty;
 use tapgate_relay::Protocol;
-use tapgate_session::{Gate, GateParts, NoTaps};
+use tapgate_session::{Gate, GateParts, NoTaps, ProtocolName};
+use tapgate_sql::Classifier;
 use tapgate_ssh::{KeySource, Ssh, SshParts};
 use tapgate_store::{SqliteStore, Store};
 use tokio::net::TcpListener;
@@ -55,6 +56,11 @@ fn names(config: &Config) -> Vec<String> {
         }
     }
     names
+}
+
+/// The names that the gate's TLS certificate has beside those: targets that clients reach by a name of their own.
+fn further_names(config: &Config) -> Vec<String> {
+    doors::postgres::under(config).map(|under| format!("*.{under}")).into_iter().collect()
 }
 
 /// The host of an origin.
@@ -170,6 +176,11 @@ pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
     let stop = CancellationToken::new();
     let port = Port { listener, only: None };
     let mut tasks = vec![tokio::spawn(accept::accept(port, Arc::clone(&edge), stop.clone()))];
+    if let Some(address) = config.mysql_listen {
+        let only = edge.protocols.iter().find(|protocol| protocol.name() == ProtocolName::Mysql).cloned();
+        let port = Port { listener: bind(address).await?, only };
+        tasks.push(tokio::spawn(accept::accept(port, Arc::clone(&edge), stop.clone())));
+    }
     if let Some(address) = config.admin_listen {
         tasks.push(tokio::spawn(admin::serve(bind(address).await?, gate.clone(), stop.clone())));
     }
@@ -207,13 +218,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
     .context("the SSH door can't be opened")?;
     let signer = doors::http::signer(config, authority)?;
     let apps = Arc::new(doors::http::make(config, opened, gate, &signer));
-    let protocols: Vec<Arc<dyn Protocol>> = vec![
-        Arc::new(ssh),
-        Arc::clone(&apps) as Arc<dyn Protocol>,
-        Arc::new(Tcp::new(gate.clone())),
-        doors::kube::open(gate, clock, &names(config)),
-    ];
-    let (chain, key) = authority.host_tls().context("can't issue the gate's TLS certificate")?;
+    let (chain, key) = authority.host_tls(&further_names(config)).context("can't issue the gate's TLS certificate")?;
     let issuer = Arc::clone(authority);
     let parts = TlsParts {
         names: names(config),
@@ -228,6 +233,15 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         clock: Arc::clone(clock),
         gate: authority.gate_fingerprint(),
     };
+    let classifier = Classifier::new();
+    let protocols: Vec<Arc<dyn Protocol>> = vec![
+        Arc::new(ssh),
+        Arc::clone(&apps) as Arc<dyn Protocol>,
+        Arc::new(Tcp::new(gate.clone())),
+        Arc::new(doors::postgres::make(config, authority, gate, clock, &parts, &classifier)?),
+        Arc::new(doors::mysql::make(authority, gate, clock, &parts, &classifier)?),
+        doors::kube::open(gate, clock, &names(config)),
+    ];
     let tls = Tls::new(parts, &protocols).context("the gate's TLS certificate can't be used")?;
     let app = App {
         authority: Arc::clone(authority),

@@ -1,7 +1,7 @@
 //! The tap: what is about to be signed is read and compared first, and only then is a key asked.
 
 use tapgate_api::{Assertion, Ceremony, FindAuth, InviteTerms};
-use tapgate_model::{Digest, Kind, TargetName, UnixTime, UserName};
+use tapgate_model::{Digest, Kind, Login, TargetName, UnixTime, UserName};
 use tapgate_proof::{Holder, Invite, Purpose, Statement, StatementParts, Uses, challenge};
 use url::Url;
 use webauthn_rs_proto::RequestChallengeResponse;
@@ -31,14 +31,10 @@ pub struct Wish<'a> {
 pub enum Deed<'a> {
     /// A login with keys whose digest is this.
     Login(Digest),
-    /// A session of one target.
+    /// Sessions of these targets.
     Session {
-        /// The target's kind.
-        kind: Kind,
-        /// Its name.
-        target: &'a TargetName,
-        /// The login there, in its text form.
-        login: &'a str,
+        /// The targets, each with the login there; all of them and no others.
+        goals: &'a [Goal],
         /// The SHA-256 of the session key's `SubjectPublicKeyInfo`.
         key: Digest,
         /// Whether the gate says that the window may be used again.
@@ -56,6 +52,24 @@ pub enum Deed<'a> {
         /// The request's SHA-256.
         request: Digest,
     },
+}
+
+/// A target and the login that is wanted there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Goal {
+    /// The target's kind.
+    pub kind: Kind,
+    /// Its name.
+    pub target: TargetName,
+    /// The login there.
+    pub login: Login,
+}
+
+/// As a person reads it: `Node "prod3"`.
+impl std::fmt::Display for Goal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} \"{}\"", self.kind.title(), self.target)
+    }
 }
 
 /// A ceremony that signs exactly what was wished for. Only [`Checked::new`] makes one, and only
@@ -120,7 +134,7 @@ fn compare(parts: &StatementParts, wish: &Wish<'_>, terms: Option<&InviteTerms>)
                 terms.and_then(|terms| invite(user, *request, terms)).ok_or_else(|| lie("an invite without terms"))?;
             action_only(parts, Purpose::Admin, Some(invite.digest()))
         }
-        Deed::Session { kind, target, login, key, reusable } => session(parts, *kind, target, login, *key, *reusable),
+        Deed::Session { goals, key, reusable } => session(parts, goals, *key, *reusable),
     }
 }
 
@@ -141,26 +155,26 @@ fn action_only(parts: &StatementParts, purpose: Purpose, action: Option<Digest>)
     Ok(())
 }
 
-fn session(
-    parts: &StatementParts,
-    kind: Kind,
-    target: &TargetName,
-    login: &str,
-    key: Digest,
-    reusable: bool,
-) -> Result<()> {
+/// The statement's targets are those that were asked for, each of them once, all by this key.
+fn session(parts: &StatementParts, goals: &[Goal], key: Digest, reusable: bool) -> Result<()> {
     if parts.purpose != Purpose::Session || parts.action.is_some() {
         return Err(lie("another purpose"));
     }
-    let [entry] = parts.targets.as_slice() else { return Err(lie("more than the one target")) };
-    if entry.target.kind != kind || entry.target.name != *target {
-        return Err(lie("another target"));
+    let mut left: Vec<&Goal> = goals.iter().collect();
+    for entry in &parts.targets {
+        let named = |goal: &&Goal| entry.target.kind == goal.kind && entry.target.name == goal.target;
+        match left.iter().position(|goal| named(goal) && entry.login == goal.login) {
+            Some(at) => drop(left.swap_remove(at)),
+            None if left.iter().any(named) => return Err(lie("another login")),
+            None if left.is_empty() => return Err(lie("more than was asked for")),
+            None => return Err(lie("another target")),
+        }
+        if entry.holder != Holder::SessionKey(key) {
+            return Err(lie("another key"));
+        }
     }
-    if entry.login.to_string() != login {
-        return Err(lie("another login"));
-    }
-    if entry.holder != Holder::SessionKey(key) {
-        return Err(lie("another key"));
+    if !left.is_empty() {
+        return Err(lie("less than was asked for"));
     }
     if parts.uses != (if reusable { Uses::Window } else { Uses::Once }) {
         return Err(lie("another number of uses"));
@@ -188,7 +202,7 @@ pub fn origin(gate: &GateAddr, auth: &FindAuth) -> Result<Url> {
 
 #[cfg(test)]
 mod tests {
-    use tapgate_model::{Login, TargetRef, TargetUid};
+    use tapgate_model::{TargetRef, TargetUid};
     use tapgate_proof::StatementTarget;
 
     use super::*;
@@ -242,8 +256,19 @@ mod tests {
         }
     }
 
-    fn session_deed(target: &TargetName) -> Deed<'_> {
-        Deed::Session { kind: Kind::Node, target, login: "jerry", key: KEY, reusable: true }
+    fn goal(target: &str) -> Goal {
+        Goal { kind: Kind::Node, target: target.parse().unwrap(), login: Login::Unix("jerry".parse().unwrap()) }
+    }
+
+    fn session_deed(goals: &[Goal]) -> Deed<'_> {
+        Deed::Session { goals, key: KEY, reusable: true }
+    }
+
+    fn named(target: &str, uid: u8) -> StatementTarget {
+        let mut entry = session_parts().targets.remove(0);
+        entry.target.name = target.parse().unwrap();
+        entry.target.uid = TargetUid::from_bytes([uid; 16]);
+        entry
     }
 
     fn refusal(parts: StatementParts, deed: Deed<'_>) -> Option<String> {
@@ -253,7 +278,7 @@ mod tests {
 
     #[test]
     fn what_was_asked_for_may_be_tapped() {
-        let prod3 = "prod3".parse().unwrap();
+        let prod3 = [goal("prod3")];
         assert_eq!(refusal(session_parts(), session_deed(&prod3)), None);
         assert_eq!(refusal(admin_parts(), Deed::Admin(ACTION)), None);
         let login = StatementParts { purpose: Purpose::Login, ..admin_parts() };
@@ -262,7 +287,7 @@ mod tests {
 
     /// One change to an honest statement, and what it is refused as.
     fn check(change: impl FnOnce(&mut StatementParts), expect: &str) {
-        let prod3 = "prod3".parse().unwrap();
+        let prod3 = [goal("prod3")];
         let mut parts = session_parts();
         change(&mut parts);
         let refusal = refusal(parts, session_deed(&prod3)).unwrap_or_default();
@@ -279,20 +304,35 @@ mod tests {
         check(|p| p.targets[0].holder = Holder::WebSession(KEY), "another key");
         check(|p| p.uses = Uses::Once, "another number of uses");
         check(|p| p.created = UnixTime::from_secs(1_000_200), "another time");
-        check(
-            |p| {
-                let mut second = p.targets[0].clone();
-                second.target.name = "prod4".parse().unwrap();
-                second.target.uid = TargetUid::from_bytes([6; 16]);
-                p.targets.push(second);
-            },
-            "more than the one target",
-        );
+        check(|p| p.targets.push(named("prod4", 6)), "more than was asked for");
+    }
+
+    #[test]
+    fn one_tap_for_several_targets_names_exactly_those() {
+        let goals = [goal("prod3"), goal("prod4"), goal("prod5")];
+        let refused = |targets: Vec<StatementTarget>| {
+            refusal(StatementParts { targets, ..session_parts() }, session_deed(&goals)).unwrap_or_default()
+        };
+        let [three, four, five, six] =
+            [("prod3", 4), ("prod4", 5), ("prod5", 6), ("prod6", 7)].map(|(n, u)| named(n, u));
+        let all = vec![four.clone(), five.clone(), three.clone()];
+        assert_eq!(refused(all.clone()), "");
+        assert!(refused(vec![three.clone(), four.clone()]).contains("less than was asked for"));
+        assert!(refused(vec![three.clone(), four.clone(), six.clone()]).contains("another target"));
+        assert!(refused([all.clone(), vec![six]].concat()).contains("more than was asked for"));
+        let mut root = all.clone();
+        root[1].login = Login::Unix("root".parse().unwrap());
+        assert!(refused(root).contains("another login"));
+        let mut stolen = all;
+        stolen[2].holder = Holder::SessionKey(ACTION);
+        assert!(refused(stolen).contains("another key"));
+        // The same name under two uids is the same target twice to whoever reads it.
+        assert!(refused(vec![three, named("prod3", 9), four, five]).contains("another target"));
     }
 
     #[test]
     fn a_tap_for_one_purpose_is_none_for_another() {
-        let prod3 = "prod3".parse().unwrap();
+        let prod3 = [goal("prod3")];
         assert!(refusal(admin_parts(), session_deed(&prod3)).is_some());
         assert!(refusal(session_parts(), Deed::Admin(ACTION)).is_some());
         assert!(refusal(admin_parts(), Deed::Login(ACTION)).is_some());
@@ -324,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_challenge_that_is_not_over_the_statement_is_refused() {
-        let prod3 = "prod3".parse().unwrap();
+        let prod3 = [goal("prod3")];
         let wish = Wish { gate: &GATE, user: &"jerry".parse().unwrap(), deed: session_deed(&prod3), now: NOW };
         let mut other = ceremony(session_parts());
         other.random = to_base64(&[6; 32]);

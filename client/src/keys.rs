@@ -124,8 +124,12 @@ impl LoginKeys {
     /// Two fresh Ed25519 keys, one for TLS and one for SSH.
     pub fn generate() -> Result<Self> {
         let act = || "the login keys cannot be made".to_owned();
-        let tls = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).act(act)?;
         let mut seed = Zeroizing::new([0; 32]);
+        aws_lc_rs::rand::fill(seed.as_mut_slice()).act(act)?;
+        // Without the public half, which OpenSSL before 3.5 does not read: database clients take this file.
+        let der = Zeroizing::new([ED25519_PKCS8_PREFIX.as_slice(), seed.as_slice()].concat());
+        let tls =
+            rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&der.as_slice().into(), &rcgen::PKCS_ED25519).act(act)?;
         aws_lc_rs::rand::fill(seed.as_mut_slice()).act(act)?;
         let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&seed));
         Ok(Self { tls, ssh: ssh_key::PrivateKey::new(pair, "tapgate login").act(act)? })

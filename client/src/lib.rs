@@ -3,7 +3,9 @@
 pub mod agent;
 pub mod browser;
 pub mod ceremony;
+pub mod child;
 pub mod cli;
+pub mod db;
 pub mod error;
 pub mod files;
 pub mod gate_addr;

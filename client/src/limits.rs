@@ -76,3 +76,30 @@ pub const TURN_WAIT: Duration = Duration::from_mins(1);
 
 /// Between two looks at whether it is.
 pub const TURN_LOOK: Duration = Duration::from_millis(20);
+
+/// How long a database client of this machine may take until it has said who it is: a person types the password.
+pub const DB_GREETING_WAIT: Duration = Duration::from_mins(1);
+
+/// The first packet of a PostgreSQL client, in bytes; the server's own limit (`MAX_STARTUP_PACKET_LENGTH`).
+pub const PG_STARTUP_BYTES_MAX: usize = 10_000;
+
+/// A message of a PostgreSQL client's login, in bytes: those of SCRAM have a few hundred.
+pub const PG_LOGIN_BYTES_MAX: usize = 4096;
+
+/// The rounds of the password's hash in SCRAM. RFC 7677 asks for 4096; a secret of 256 random bits needs no more.
+pub const SCRAM_ROUNDS: u32 = 4096;
+
+/// A packet of a MySQL client's login, or of the gate's answer to it, in bytes: connection attributes may have 64 KiB.
+pub const MYSQL_LOGIN_BYTES_MAX: usize = 128 << 10;
+
+/// The buffer of each direction of a database connection: four TLS records.
+pub const DB_BUFFER_BYTES: usize = 64 << 10;
+
+/// How many logins one local database proxy opens: each database name that a client asks for is one, with its own tap.
+pub const DB_LOGINS_MAX: usize = 64;
+
+/// How many databases one `tap db exec` may reach: the gate has no more in one tap.
+pub const DB_EXEC_MAX: usize = 32;
+
+/// How many of them `tap db exec` reaches at once where nothing else is said.
+pub const DB_EXEC_CONNECTIONS: u8 = 10;

@@ -6,7 +6,7 @@ use tapgate_model::{Clock as _, Kind, Login, SystemClock, TargetName};
 use crate::agent::client::AgentClient;
 use crate::agent::wire::Window;
 use crate::browser::Handover;
-use crate::ceremony::{Checked, Deed, Wish};
+use crate::ceremony::{Checked, Deed, Goal, Wish};
 use crate::cli::Context;
 use crate::error::{Act as _, Failure, Result};
 use crate::keys::{SessionKey, sha256, to_base64};
@@ -76,40 +76,63 @@ pub async fn open(context: &Context, kind: Kind, target: &TargetName, login: &Lo
         }
     }
     let key = SessionKey::generate()?;
-    match ask(context, kind, target, login, &key).await? {
-        None => Ok(Access::Login),
-        Some(certificates) => Ok(keep(agent, window, certificates, key).await),
+    let goal = Goal { kind, target: target.clone(), login: login.clone() };
+    match ask(context, std::slice::from_ref(&goal), &key).await? {
+        Asked::Tapped(certificates) => Ok(keep(agent, window, certificates, key).await),
+        Asked::NotDue | Asked::OneByOne => Ok(Access::Login),
     }
 }
 
-/// Asks the gate what is due, and taps. `None`: nothing is.
-async fn ask(
-    context: &Context,
-    kind: Kind,
-    target: &TargetName,
-    login: &Login,
-    key: &SessionKey,
-) -> Result<Option<SessionCertificates>> {
+/// The same for several targets by one tap that names exactly those. Its key stays in this process: the agent keeps
+/// windows of one target each. `None`: a role wants a tap for every single session.
+pub async fn open_all(context: &Context, goals: &[Goal]) -> Result<Option<Access>> {
+    let key = SessionKey::generate()?;
+    Ok(match ask(context, goals, &key).await? {
+        Asked::NotDue => Some(Access::Login),
+        Asked::Tapped(certificates) => Some(Access::Window { certificates, signer: Signer::Here(key) }),
+        Asked::OneByOne => None,
+    })
+}
+
+/// What came of asking the gate.
+enum Asked {
+    /// No tap is due.
+    NotDue,
+    /// What the tap has yielded.
+    Tapped(SessionCertificates),
+    /// One tap opens one session alone, and several were asked for; nobody was asked to tap.
+    OneByOne,
+}
+
+/// Asks the gate what is due, and taps.
+async fn ask(context: &Context, goals: &[Goal], key: &SessionKey) -> Result<Asked> {
     let http = context.with_login()?;
     let spki = key.spki();
-    let login = login.to_string();
-    let wanted = SessionTarget { kind: kind.to_string(), name: target.to_string(), login: login.clone() };
-    let begin = SessionBegin { targets: vec![wanted], public_key: to_base64(&spki) };
-    let Requirement::Tap { ceremony, reusable } = http.post(path::SESSION_BEGIN, &begin).await? else {
-        return Ok(None);
+    let wanted = |goal: &Goal| SessionTarget {
+        kind: goal.kind.to_string(),
+        name: goal.target.to_string(),
+        login: goal.login.to_string(),
     };
-    let deed = Deed::Session { kind, target, login: &login, key: sha256(&spki), reusable };
+    let begin = SessionBegin { targets: goals.iter().map(wanted).collect(), public_key: to_base64(&spki) };
+    let Requirement::Tap { ceremony, reusable } = http.post(path::SESSION_BEGIN, &begin).await? else {
+        return Ok(Asked::NotDue);
+    };
+    if !reusable && goals.len() > 1 {
+        return Ok(Asked::OneByOne);
+    }
+    let deed = Deed::Session { goals, key: sha256(&spki), reusable };
     let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
     let checked = Checked::new(*ceremony, &wish)?;
     let origin = context.origin().await?;
     let means = context.means();
     // Said even where no key can be asked: it is why the session does not open.
-    eprintln!("MFA is required to access {} \"{target}\"", kind.title());
+    let named: Vec<String> = goals.iter().map(ToString::to_string).collect();
+    eprintln!("MFA is required to access {}", named.join(" and "));
     let handover = Handover { http: &http, path: path::SESSION_BROWSER, origin: &origin };
     let assertion = checked.answer(&mut means?, &handover).await?;
     let certificates: SessionCertificates = http.post(path::SESSION_FINISH, &assertion).await?;
     fit(&certificates, key)?;
-    Ok(Some(certificates))
+    Ok(Asked::Tapped(certificates))
 }
 
 fn fit(certificates: &SessionCertificates, key: &SessionKey) -> Result<()> {

@@ -1,5 +1,6 @@
 //! `tapgate demo`: a whole gate with users and targets on this machine, without a server to install.
 
+mod database;
 mod narrate;
 mod script;
 mod setup;

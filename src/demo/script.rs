@@ -106,10 +106,27 @@ pub(super) async fn play(demo: &Demo) -> Result<()> {
     story
         .step(jerry, "Without the agent every session is asked for", &alone, &good(ASKED, "", "session.start"))
         .await?;
+    database(demo, &mut story).await?;
     thief(demo, &mut story).await?;
     administrator(demo, &mut story).await?;
     println!();
     println!("All {} steps went as they should.", story.steps);
+    Ok(())
+}
+
+/// jerry opens the database, where this machine has the programs for one.
+async fn database(demo: &Demo, story: &mut Story<'_>) -> Result<()> {
+    if let Err(why) = &demo.database {
+        println!();
+        println!("# No database in this demo: {why}");
+        return Ok(());
+    }
+    let asked = "MFA is required to access Database \"orders\"";
+    let good = |says, never| Expect { code: 0, says, never, event: "session.start" };
+    let connect = ["tap", "db", "connect", "orders", "--", "-c", "select 1"];
+    story.step(&demo.jerry, "A database in production: a tap, and then psql", &connect, &good(asked, "")).await?;
+    let exec = ["tap", "db", "connect", "orders", "--", "-c", "select current_user"];
+    story.step(&demo.jerry, "Inside its window nothing is asked", &exec, &good("(1 row)", asked)).await?;
     Ok(())
 }
 

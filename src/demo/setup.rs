@@ -10,6 +10,7 @@ use tapgate_config::{Config, HostPort};
 use tapgate_model::Digest;
 use tapgate_ssh::demo_target::DemoTarget;
 
+use super::database::{self, Database};
 use super::tools::User;
 use crate::start::{self, Opened, Running};
 
@@ -23,6 +24,8 @@ pub(super) struct Demo {
     pub(super) jerry: User,
     pub(super) olga: User,
     pub(super) audit_log: PathBuf,
+    /// The database, or why there is none.
+    pub(super) database: Result<Database, &'static str>,
     running: Running,
     _targets: Vec<DemoTarget>,
     _temporary: Option<tempfile::TempDir>,
@@ -52,6 +55,10 @@ impl Demo {
             opened.authority.put_resources_trusted(&node).map_err(|e| anyhow::anyhow!("{e}"))?;
             targets.push(target);
         }
+        let database = database::start(&dir, free_port()?, &opened.authority.target_tls_ca_pem()).await?;
+        if let Ok(database) = &database {
+            opened.authority.put_resources_trusted(&database.yaml()).map_err(|e| anyhow::anyhow!("{e}"))?;
+        }
         opened.authority.put_resources_trusted(ROLES).map_err(|e| anyhow::anyhow!("{e}"))?;
         let running = start::listen(&config, opened).await?;
         let gate = config.public_addr.to_string();
@@ -62,6 +69,7 @@ impl Demo {
             jerry,
             olga,
             audit_log: config.audit_log,
+            database,
             running,
             _targets: targets,
             _temporary: temporary,
@@ -84,6 +92,10 @@ impl Demo {
         println!("  tap ls");
         println!("  tap ssh jerry@dev1          # no prompt");
         println!("  tap ssh jerry@prod3         # asks for a tap");
+        match &self.database {
+            Ok(_) => println!("  tap db connect orders       # the same for a database, with psql"),
+            Err(why) => println!("  # there is no database: {why}"),
+        }
         println!();
         println!("As the administrator: the same exports with olga's directories, then");
         println!("  tap login --gate {} --user olga && tapctl status && tapctl get roles", self.gate);
@@ -99,6 +111,9 @@ impl Demo {
             }
         }
         self.running.stop().await;
+        if let Ok(database) = self.database {
+            database.stop().await;
+        }
     }
 }
 

@@ -2,3 +2,5 @@
 
 pub(crate) mod http;
 pub(crate) mod kube;
+pub(crate) mod mysql;
+pub(crate) mod postgres;

@@ -126,6 +126,8 @@ pub(super) async fn targets(State(app): Shared, Extension(caller): Extension<Cal
             labels: seen.labels,
             logins: seen.logins,
             mfa_required: seen.mfa,
+            protocol: seen.about.db().map(|db| db.protocol.as_str().to_owned()),
+            description: seen.about.db().and_then(|db| db.description.clone()),
         };
         Targets { targets: app.gate.visible(identity.user()).into_iter().map(entry).collect() }
     });

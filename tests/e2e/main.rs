@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod app;
+mod db;
 mod edge;
 mod kube;
 mod mfa;

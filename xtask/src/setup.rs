@@ -14,7 +14,11 @@ struct Part {
     purpose: &'static str,
 }
 
-const PARTS: [Part; 21] = [
+/// Libraries lie where Debian puts them.
+const CONNECTOR_J: &str = "/usr/share/java/mariadb-java-client.jar";
+const PYMYSQL: &str = "/usr/lib/python3/dist-packages/pymysql/__init__.py";
+
+const PARTS: [Part; 29] = [
     Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
     Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
     Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
@@ -39,6 +43,14 @@ const PARTS: [Part; 21] = [
     Part { program: "rsync", package: "rsync", purpose: "the SSH tests (rsync over SSH)" },
     Part { program: "go", package: "golang-go", purpose: "the Kubernetes tests (building the API server)" },
     Part { program: "etcd", package: "etcd-server", purpose: "the Kubernetes tests (the API server's store)" },
+    Part { program: "mariadbd", package: "mariadb-server", purpose: "the database tests (a real server)" },
+    Part { program: "mariadb", package: "mariadb-client", purpose: "the database tests (a stock client)" },
+    Part { program: "java", package: "openjdk-17-jdk-headless", purpose: "the database tests (JDBC)" },
+    Part { program: CONNECTOR_J, package: "libmariadb-java", purpose: "the database tests (JDBC)" },
+    Part { program: PYMYSQL, package: "python3-pymysql", purpose: "the database tests (PyMySQL)" },
+    Part { program: "psql", package: "postgresql-client", purpose: "the database tests (a stock client)" },
+    Part { program: "pg_ctlcluster", package: "postgresql", purpose: "the database tests (a real server)" },
+    Part { program: "setpriv", package: "util-linux", purpose: "the database tests (the server is not run by root)" },
     Part { program: "script", package: "bsdutils", purpose: "the tests that need a terminal" },
 ];
 

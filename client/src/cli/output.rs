@@ -58,6 +58,22 @@ pub fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
+/// Columns under headings and dashes, one space apart.
+pub fn headed(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let cells = |n: usize| rows.iter().filter_map(move |row| row.get(n)).map(|cell| cell.chars().count());
+    let width = |(n, heading): (usize, &&str)| cells(n).max().unwrap_or(0).max(heading.chars().count());
+    let widths: Vec<usize> = headings.iter().enumerate().map(width).collect();
+    let dashes = widths.iter().map(|width| "-".repeat(*width)).collect();
+    let first = headings.iter().map(|&heading| heading.to_owned()).collect();
+    let mut text = String::new();
+    for row in [first, dashes].iter().chain(rows) {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$} "));
+        text.push_str(cells.collect::<String>().trim_end());
+        text.push('\n');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +84,6 @@ mod tests {
         let rows = [row(&["Cluster", "demo"]), row(&["Version", "0.1.0"]), row(&["CA pin", "sha256:ab"])];
         assert_eq!(table(&rows), "Cluster  demo\nVersion  0.1.0\nCA pin   sha256:ab\n");
         assert_eq!(table(&[]), "");
+        assert_eq!(headed(&["Name", "Of"], &[row(&["a", "b"])]), "Name Of\n---- --\na    b\n");
     }
 }

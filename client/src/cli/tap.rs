@@ -7,9 +7,12 @@ use tapgate_api::{EnrolBegin, TargetEntry, Targets, path};
 use tapgate_model::{Clock as _, SystemClock, UnixTime, UserName};
 use zeroize::Zeroize as _;
 
+use super::db::Db;
 use super::kube::{self, Kube};
 use super::mfa::{self, Mfa};
 use super::{Context, Global, otp, output, password};
+use crate::db::config::ConfigDb;
+use crate::db::proxy::ProxyDb;
 use crate::error::{Failure, Result};
 use crate::gate_addr::CaPin;
 use crate::login;
@@ -19,7 +22,7 @@ use crate::solver::MfaMode;
 use crate::ssh::copy::Copy;
 use crate::ssh::destination::{Destination, Tail};
 use crate::ssh::options::Job;
-use crate::{agent, ssh};
+use crate::{agent, db, ssh};
 
 /// Reach what is behind a Tapgate. A session that requires it asks for a tap of your security key.
 #[derive(Debug, Parser)]
@@ -99,6 +102,9 @@ enum Command {
     /// Manage your security keys, and one-time codes for login
     #[command(subcommand, after_help = "Example:\n  tap mfa ls")]
     Mfa(Mfa),
+    /// List, open and query databases
+    #[command(subcommand, after_help = "Example:\n  tap db connect orders --db-user app --db-name shop")]
+    Db(Db),
     /// Copy files with the system's scp
     #[command(
         override_usage = "tap scp [OPTIONS] [SCP-OPTIONS] FILE... [LOGIN@]TARGET:PATH",
@@ -116,7 +122,10 @@ enum Command {
     #[command(subcommand, after_help = "Example:\n  tap config ssh >> ~/.ssh/config")]
     Config(Config),
     /// Carry a protocol's bytes to the gate
-    #[command(subcommand, after_help = "Example:\n  ssh -o ProxyCommand='tap proxy ssh %r' jerry@prod3@localhost")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ssh -o ProxyCommand='tap proxy ssh %r' jerry@prod3@localhost\n  tap proxy db orders --port 0"
+    )]
     Proxy(Proxy),
     /// Keep the windows of this user
     #[command(hide = true)]
@@ -143,6 +152,9 @@ enum Config {
         #[arg(long)]
         known_hosts: bool,
     },
+    /// What psql, mariadb and JDBC must be told to reach a database
+    #[command(after_help = "Example:\n  tap config db orders --db-user app --db-name shop")]
+    Db(ConfigDb),
 }
 
 #[derive(Debug, Subcommand)]
@@ -169,6 +181,11 @@ enum Proxy {
         #[arg(long, value_name = "LOGIN@TARGET", conflicts_with = "destination", allow_hyphen_values = true)]
         window: Option<String>,
     },
+    /// A database on this machine, for programs that know nothing of the gate
+    #[command(
+        after_help = "Examples:\n  tap proxy db orders --db-user app --db-name shop\n  tap proxy db orders --db-user app --db-name shop --port 0"
+    )]
+    Db(ProxyDb),
 }
 
 /// Runs the command.
@@ -212,6 +229,9 @@ pub async fn run(args: Tap) -> Result<u8> {
         Command::Kube(command) => kube::run(&Context::new(&global, user.as_ref())?, command).await,
         Command::Proxy(Proxy::App(flags)) => app::run(Context::new(&global, user.as_ref())?, flags).await,
         Command::App(App::Ls) => app::list(&Context::new(&global, user.as_ref())?).await,
+        Command::Proxy(Proxy::Db(serve)) => db::proxy::run(Context::new(&global, user.as_ref())?, serve).await,
+        Command::Config(Config::Db(config)) => db::config::run(&Context::new(&global, user.as_ref())?, &config).await,
+        Command::Db(command) => return super::db::run(Context::new(&global, user.as_ref())?, command).await,
         Command::Mfa(command) => mfa::run(&Context::new(&global, user.as_ref())?, command).await,
         Command::Agent { socket } => agent::server::run(&socket).await,
         Command::Completions { shell } => super::completions(Tap::command(), shell),
@@ -345,6 +365,13 @@ mod tests {
             "tap mfa rm blue",
             "tap mfa rename blue green",
             "tap login --mfa-mode=otp",
+            "tap db ls --labels env=prod --format json",
+            "tap db connect orders --db-user app --db-name shop -- -c select",
+            "tap db exec select --labels env=prod --db-user teleport-user --output-dir=logs",
+            "tap db exec select --dbs a,b --max-connections 10 --yes",
+            "tap proxy db orders --port 0",
+            "tap proxy db orders --socket /tmp/x",
+            "tap config db orders --db-user app --port 15432",
             "tap login --proxy=localhost:3080 --user=jerry",
         ] {
             assert!(Tap::try_parse_from(line.split(' ')).is_ok(), "{line}");
@@ -372,6 +399,8 @@ mod tests {
             labels: [("env".to_owned(), env.to_owned())].into(),
             logins: vec!["jerry".into()],
             mfa_required,
+            protocol: None,
+            description: None,
         };
         let text = rows(&[entry("dev1", "dev", false), entry("prod3", "prod", true)]);
         assert_eq!(text, "dev1 (env=dev)    jerry\nprod3 (env=prod)  jerry  MFA\n");

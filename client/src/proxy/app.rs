@@ -112,7 +112,7 @@ pub async fn run(context: Context, flags: Flags) -> Result<()> {
     let alpn = if app.tcp { tunnel::TCP } else { tunnel::APP };
     let format = context.format();
     let run_dir = context.home.run()?.to_owned();
-    let way = Way::new(context, Kind::App, flags.name.clone(), Login::App, alpn);
+    let way = Way::new(Arc::new(context), Kind::App, flags.name.clone(), Login::App, alpn);
     way.prepare().await?;
     let target = Arc::new(Target { way, hail: Hail { target: flags.name, port: flags.target_port } });
     let listener = Listener::bind(&place).await?;

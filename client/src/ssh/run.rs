@@ -1,15 +1,11 @@
 //! One `tap ssh` or `tap scp`: certificates first, then OpenSSH as a child whose exit status is passed on.
 
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::ExitStatus;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use tapgate_model::Kind;
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 
+use crate::child::wait;
 use crate::cli::Context;
 use crate::error::{Act as _, Failure, Result};
 use crate::session::{Access, open};
@@ -58,51 +54,9 @@ pub async fn run(context: &Context, destination: &Destination, job: &Job, forwar
     }
 }
 
-/// Waits for `ssh`. A key on the terminal reaches both of us, and is for `ssh` to answer; what
-/// was sent to us alone is passed on.
-async fn wait(mut child: Child) -> Result<u8> {
-    let act = || "signals cannot be awaited".to_owned();
-    let mut terminate = signal(SignalKind::terminate()).act(act)?;
-    let mut hangup = signal(SignalKind::hangup()).act(act)?;
-    let mut interrupt = signal(SignalKind::interrupt()).act(act)?;
-    let mut quit = signal(SignalKind::quit()).act(act)?;
-    loop {
-        let pass = tokio::select! {
-            status = child.wait() => return Ok(code(status.act(|| "ssh cannot be awaited".to_owned())?)),
-            _ = terminate.recv() => Some(Signal::SIGTERM),
-            _ = hangup.recv() => Some(Signal::SIGHUP),
-            _ = interrupt.recv() => None,
-            _ = quit.recv() => None,
-        };
-        if let (Some(pass), Some(pid)) = (pass, child.id().and_then(|id| i32::try_from(id).ok())) {
-            // It may have ended already, which the next turn sees.
-            kill(Pid::from_raw(pid), pass).ok();
-        }
-    }
-}
-
-/// What a shell says of a child: its code, or 128 and the signal.
-fn code(status: ExitStatus) -> u8 {
-    let shell = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
-    shell.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
-}
-
 /// The user's own agent, for `-A`.
 fn own_agent() -> Result<PathBuf> {
     let own = std::env::var_os("SSH_AUTH_SOCK").filter(|path| !path.is_empty()).map(PathBuf::from);
     own.filter(|path| path.is_absolute())
         .ok_or_else(|| Failure::new("there is no agent to forward").advise("start ssh-agent, or leave out -A"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exit_codes() {
-        assert_eq!(code(ExitStatus::from_raw(7 << 8)), 7);
-        assert_eq!(code(ExitStatus::from_raw(255 << 8)), 255);
-        assert_eq!(code(ExitStatus::from_raw(15)), 143);
-        assert_eq!(code(ExitStatus::from_raw(0)), 0);
-    }
 }

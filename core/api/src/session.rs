@@ -24,6 +24,12 @@ pub struct TargetEntry {
     pub logins: Vec<String>,
     /// Whether a session there needs a tap.
     pub mfa_required: bool,
+    /// What it speaks, where that differs among the targets of its kind: `postgres` or `mysql`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// What its resource says of it, in a person's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// A target and the login that is wanted there.

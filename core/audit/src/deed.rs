@@ -1,6 +1,6 @@
 //! What somebody did within a session, as far as the gate understands its protocol.
 
-use crate::{DeedFacts, Event, Text};
+use crate::{DeedFacts, Event, StatementText, Text};
 
 /// One thing that was done in a session. It was asked of the target, which may have refused it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub enum Deed {
         /// The status of the answer; none where there was no answer.
         status: Option<u16>,
     },
+    /// A text of statements that was said to a database.
+    Statement(Statement),
     /// A request to a Kubernetes API server that was answered.
     Kube {
         /// What was asked, as the API server reads it: `get`, `list`, `delete` and so on.
@@ -55,6 +57,21 @@ pub enum Deed {
     },
     /// Something that is not told in detail, and why.
     Untold(Text),
+}
+
+/// A text of statements that was said to a database, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// What it does, as far as its text tells: `read`, `write`, `ddl`; none where there is no statement in it.
+    pub classes: Vec<Text>,
+    /// The tables that it names.
+    pub tables: Vec<Text>,
+    /// The text, as much of it as the role has recorded.
+    pub text: Option<StatementText>,
+    /// How many rows it read or changed, where the target said so.
+    pub rows: Option<u64>,
+    /// What became of it: `done`, `refused: …`, `failed: …`, `unanswered`.
+    pub outcome: Text,
 }
 
 /// Which way a forwarded connection goes.
@@ -90,6 +107,9 @@ impl Event {
                 Self::SessionForward { of, way: way.as_str().into(), destination, origin, bytes_up, bytes_down }
             }
             Deed::Request { method, path, status } => Self::SessionRequest { of, method, path, status },
+            Deed::Statement(Statement { classes, tables, text, rows, outcome }) => {
+                Self::DbQuery { of, classes, tables, text, rows, outcome }
+            }
             Deed::Kube { verb, resource, namespace, name, status } => {
                 Self::KubeRequest { of, verb, resource, namespace, name, status }
             }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 use tapgate_model::{Digest, Kind, SessionId, TargetName, TargetUid, UserName};
 
-use crate::Text;
+use crate::{StatementText, Text};
 
 /// One thing that happened. In the log its name stands in the field `event`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +115,23 @@ pub enum Event {
         path: Text,
         /// The status of the answer; none where there was no answer.
         status: Option<u16>,
+    },
+    /// A text of statements was said to a database.
+    #[serde(rename = "db.session.query")]
+    DbQuery {
+        /// Whose session it is.
+        #[serde(flatten)]
+        of: DeedFacts,
+        /// What it does, as far as its text tells.
+        classes: Vec<Text>,
+        /// The tables that it names.
+        tables: Vec<Text>,
+        /// The text, as much of it as the role has recorded.
+        text: Option<StatementText>,
+        /// How many rows it read or changed, where the target said so.
+        rows: Option<u64>,
+        /// What became of it.
+        outcome: Text,
     },
     /// A Kubernetes API server answered a request.
     #[serde(rename = "kube.request")]

@@ -14,12 +14,12 @@ mod verify;
 
 use std::sync::Arc;
 
-pub use deed::{Deed, Way};
+pub use deed::{Deed, Statement, Way};
 pub use event::{BrowserStep, Change, DeedFacts, Event, SessionFacts, TapRecord};
 pub use file::{AuditError, FileSink};
 pub use memory::MemorySink;
 pub use record::{GENESIS, Record, Summary};
-pub use text::Text;
+pub use text::{Capped, StatementText, Text};
 pub use verify::{Break, ChainBroken, read_file, verify_file};
 
 /// Where events go. Recording never waits for a disk, so that it never holds a session up.

@@ -6,6 +6,9 @@ use std::time::Duration;
 /// a peer that wants to fill the disk.
 pub const TEXT_LEN_MAX: usize = 1024;
 
+/// The longest text of a database statement, in bytes: what a person still reads.
+pub const STATEMENT_LEN_MAX: usize = 4 * 1024;
+
 /// The longest line, in bytes: a proof and its statement at their largest, in base64, with room.
 pub const LINE_LEN_MAX: usize = 128 * 1024;
 

@@ -4,51 +4,57 @@ use std::fmt;
 
 use crate::limits;
 
-/// A text of at most [`limits::TEXT_LEN_MAX`] bytes, in which characters that could move a cursor, start
-/// a line or turn the reading direction are spelled out, as in `\n` or `\u{1b}`.
+/// A text of at most [`limits::TEXT_LEN_MAX`] bytes.
+pub type Text = Capped<{ limits::TEXT_LEN_MAX }>;
+
+/// What was said to a database: a text of at most [`limits::STATEMENT_LEN_MAX`] bytes.
+pub type StatementText = Capped<{ limits::STATEMENT_LEN_MAX }>;
+
+/// A text of at most `MAX` bytes, in which characters that could move a cursor, start a line or turn the
+/// reading direction are spelled out, as in `\n` or `\u{1b}`.
 #[derive(Clone, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(from = "String", into = "String")]
-pub struct Text(Box<str>);
+pub struct Capped<const MAX: usize>(Box<str>);
 
-impl Text {
+impl<const MAX: usize> Capped<MAX> {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl From<&str> for Text {
+impl<const MAX: usize> From<&str> for Capped<MAX> {
     fn from(text: &str) -> Self {
-        let fits = text.len() <= limits::TEXT_LEN_MAX;
-        if fits && !text.contains(is_harmful) { Self(text.into()) } else { Self(clean(text).into()) }
+        let fits = text.len() <= MAX;
+        if fits && !text.contains(is_harmful) { Self(text.into()) } else { Self(clean(text, MAX).into()) }
     }
 }
 
-impl From<String> for Text {
+impl<const MAX: usize> From<String> for Capped<MAX> {
     fn from(text: String) -> Self {
         Self::from(text.as_str())
     }
 }
 
-impl From<Text> for String {
-    fn from(text: Text) -> Self {
+impl<const MAX: usize> From<Capped<MAX>> for String {
+    fn from(text: Capped<MAX>) -> Self {
         text.0.into()
     }
 }
 
-impl AsRef<str> for Text {
+impl<const MAX: usize> AsRef<str> for Capped<MAX> {
     fn as_ref(&self) -> &str {
         self.as_str()
     }
 }
 
-impl fmt::Display for Text {
+impl<const MAX: usize> fmt::Display for Capped<MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
     }
 }
 
-impl fmt::Debug for Text {
+impl<const MAX: usize> fmt::Debug for Capped<MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
     }
@@ -60,12 +66,12 @@ fn is_harmful(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
 }
 
-fn clean(text: &str) -> String {
+fn clean(text: &str, max: usize) -> String {
     const MARK: &str = "…";
     let mut clean = String::new();
     for c in text.chars() {
         let spelled = if is_harmful(c) { c.escape_default().to_string() } else { c.to_string() };
-        if clean.len() + spelled.len() + MARK.len() > limits::TEXT_LEN_MAX {
+        if clean.len() + spelled.len() + MARK.len() > max {
             clean.push_str(MARK);
             break;
         }

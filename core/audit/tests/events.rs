@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tapgate_audit::{BrowserStep, Change, Deed, DeedFacts, Event, SessionFacts, TapRecord, Way};
+use tapgate_audit::{BrowserStep, Change, Deed, DeedFacts, Event, SessionFacts, Statement, TapRecord, Way};
 use tapgate_model::{Digest, Kind, SessionId, TargetUid};
 
 fn tap() -> TapRecord {
@@ -38,6 +38,12 @@ fn forward() -> Deed {
     Deed::Forward { way: Way::Local, destination, origin, bytes_up: 1, bytes_down: 2 }
 }
 
+fn statement() -> Deed {
+    let (classes, tables) = (vec!["write".into()], vec!["orders".into()]);
+    let text = Some("delete from orders where id = 1".into());
+    Deed::Statement(Statement { classes, tables, text, rows: Some(1), outcome: "done".into() })
+}
+
 fn all() -> Vec<(&'static str, Event)> {
     let (ann, bob) = (|| "ann".parse().unwrap(), || "bob".parse().unwrap());
     let peer = "192.0.2.7:5022".parse().unwrap();
@@ -56,6 +62,7 @@ fn all() -> Vec<(&'static str, Event)> {
         ("session.sftp", deed(Deed::Sftp { operation: "rename", path: "/a".into(), to: Some("/b".into()) })),
         ("session.forward", deed(forward())),
         ("session.request", deed(Deed::Request { method: "GET".into(), path: "/d/1".into(), status: Some(200) })),
+        ("db.session.query", deed(statement())),
         ("session.untold", deed(Deed::Untold("3 deeds came too fast".into()))),
         ("mfa.begin", Event::mfa_begin(ann(), "session", "c1", targets())),
         ("mfa.succeeded", Event::mfa_succeeded(ann(), "session", "c1", targets(), tap())),

@@ -20,6 +20,7 @@ const UNSUPPORTED: &[(&str, &str)] = &[
 pub(crate) struct Metadata<'a> {
     name: Option<At<'a>>,
     labels: Labels,
+    description: Option<String>,
     uid: Option<TargetUid>,
 }
 
@@ -29,11 +30,11 @@ impl<'a> Metadata<'a> {
         let section = section.without(UNSUPPORTED);
         let name = section.need("name", "...");
         let labels = section.take("labels").map_or_else(Labels::new, |at| labels(&at));
-        drop(section.text("description"));
+        let description = section.text("description");
         let _ = section.take("namespace").and_then(|at| at.choice(&[("default", ())]));
         let uid = kind.target().and_then(|_| section.take("uid")).and_then(|at| uid(&at));
         section.finish();
-        Self { name, labels, uid }
+        Self { name, labels, description, uid }
     }
 
     /// The name, as the kind's own type; `None` where it is missing or bad, which is reported.
@@ -56,6 +57,11 @@ impl<'a> Metadata<'a> {
     /// A target's labels.
     pub(crate) fn labels(&self) -> Labels {
         self.labels.clone()
+    }
+
+    /// What the resource says of itself.
+    pub(crate) fn description(&self) -> Option<String> {
+        self.description.clone().filter(|text| !text.is_empty())
     }
 
     /// A target's uid. Where the text names none it is derived, so that it is the same at every start.

@@ -8,6 +8,7 @@ use tapgate_model::{Kind, Labels, TargetName, TargetUid};
 
 use crate::address;
 use crate::at::At;
+use crate::db_auth::DbAuth;
 use crate::metadata::Metadata;
 use crate::section::Section;
 
@@ -20,6 +21,16 @@ pub enum DbProtocol {
     MySql,
 }
 
+impl DbProtocol {
+    /// The name that resources use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::MySql => "mysql",
+        }
+    }
+}
+
 /// A database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DbResource {
@@ -29,6 +40,8 @@ pub struct DbResource {
     pub uid: TargetUid,
     /// Its labels.
     pub labels: Labels,
+    /// What people read of it in lists.
+    pub description: Option<String>,
     /// What it speaks.
     pub protocol: DbProtocol,
     /// Where it is, as `host:port`.
@@ -37,9 +50,17 @@ pub struct DbResource {
     pub ca_cert: Option<String>,
     /// The name in its certificate, where it differs from the address.
     pub server_name: Option<String>,
+    /// How the gate logs in there.
+    pub auth: DbAuth,
 }
 
 impl DbResource {
+    /// The name that its certificate must have.
+    pub fn certificate_name(&self) -> &str {
+        let host = self.addr.rsplit_once(':').map_or(self.addr.as_str(), |(host, _)| host);
+        self.server_name.as_deref().unwrap_or_else(|| host.trim_matches(['[', ']']))
+    }
+
     /// Reads a database's `spec`.
     pub(crate) fn read(metadata: &Metadata<'_>, spec: Section<'_>) -> Option<Self> {
         const PROTOCOLS: &[(&str, DbProtocol)] = &[("postgres", DbProtocol::Postgres), ("mysql", DbProtocol::MySql)];
@@ -57,10 +78,13 @@ impl DbResource {
         let protocol = spec.need("protocol", "postgres").and_then(|at| at.choice(PROTOCOLS));
         let addr = spec.need("uri", "\"host:5432\"").and_then(|at| address::read(&at));
         let (ca_cert, server_name) = spec.section("tls", "tls").map_or((None, None), tls);
+        let auth = spec.section("auth", "auth").map_or_else(DbAuth::default, DbAuth::read);
         spec.finish();
         let name: TargetName = metadata.name()?;
         let uid = metadata.uid(Kind::Db, &name);
-        Some(Self { uid, labels: metadata.labels(), protocol: protocol?, addr: addr?, ca_cert, server_name, name })
+        let (labels, description) = (metadata.labels(), metadata.description());
+        let (protocol, addr) = (protocol?, addr?);
+        Some(Self { uid, labels, description, protocol, addr, ca_cert, server_name, auth, name })
     }
 }
 

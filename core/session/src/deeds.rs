@@ -1,6 +1,6 @@
 //! What was done in a session, on its way to the audit log, at a pace that leaves room for others.
 
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 use tapgate_audit::{Deed, DeedFacts, Event};
 use tapgate_model::UnixTime;
@@ -28,6 +28,11 @@ impl Pace {
         admits
     }
 
+    /// Whether a deed at this time would be logged.
+    const fn has_room(&self, now: UnixTime) -> bool {
+        now.as_secs() != self.second || self.told < DEEDS_PER_SECOND_MAX
+    }
+
     /// How many were not logged since this was asked last.
     fn settle(&mut self) -> Option<Deed> {
         let count = std::mem::take(&mut self.untold);
@@ -38,23 +43,40 @@ impl Pace {
 impl Live {
     /// Tells the audit log what was done in this session. Never waits.
     pub fn did(&self, deed: Deed) {
-        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        if pace.admits(self.gate.clock().now()) {
-            self.tell_all(pace.settle().into_iter().chain([deed]));
+        self.did_with(|| deed);
+    }
+
+    /// The same, where the deed is made only if there is room for it: a fast session does not pay for what is not
+    /// logged.
+    pub fn did_with(&self, deed: impl FnOnce() -> Deed) {
+        let admits = self.pace().admits(self.gate.clock().now());
+        if admits {
+            self.settle_deeds();
+            self.tell(deed());
         }
+    }
+
+    /// Whether a deed of this moment would be logged: where making one takes effort, it is asked first.
+    pub fn has_room(&self) -> bool {
+        let now = self.gate.clock().now();
+        self.pace().has_room(now)
     }
 
     /// Says how many deeds were not logged, if any.
     pub(crate) fn settle_deeds(&self) {
-        let untold = self.pace.lock().unwrap_or_else(PoisonError::into_inner).settle();
-        self.tell_all(untold.into_iter());
+        let untold = self.pace().settle();
+        if let Some(untold) = untold {
+            self.tell(untold);
+        }
     }
 
-    fn tell_all(&self, deeds: impl Iterator<Item = Deed>) {
-        for deed in deeds {
-            let of = DeedFacts { session: self.id(), user: self.user().clone(), target: self.target().name.clone() };
-            self.gate.sink().record(Event::deed(of, deed));
-        }
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, deed: Deed) {
+        let of = DeedFacts { session: self.id(), user: self.user().clone(), target: self.target().name.clone() };
+        self.gate.sink().record(Event::deed(of, deed));
     }
 }
 

@@ -15,7 +15,7 @@ use crate::evidence::{Cached, Tap};
 use crate::limits::HOLD_MAX;
 use crate::live::Registry;
 use crate::waiting::{WaitKey, Waiting};
-use crate::{Ask, Challenge, Denial, Grant, Prompt, Refusal, Snapshot, Spender, Taps, Verdict, check, report};
+use crate::{About, Ask, Challenge, Denial, Grant, Prompt, Refusal, Snapshot, Spender, Taps, Verdict, check, report};
 
 /// What a gate is made of.
 pub struct GateParts {
@@ -86,6 +86,8 @@ pub struct Visible {
     pub logins: Vec<String>,
     /// Whether a session there needs a tap.
     pub mfa: bool,
+    /// Its record.
+    pub about: About,
 }
 
 impl Gate {
@@ -205,7 +207,8 @@ impl Gate {
                     matches!(snapshot.policy.decide(&query), Decision::Allow(t) if t.session_mfa != SessionMfa::Off)
                 });
                 let target = record.target.clone();
-                (!logins.is_empty()).then(|| Visible { target, labels: record.labels.clone(), logins, mfa })
+                let (labels, about) = (record.labels.clone(), record.about.clone());
+                (!logins.is_empty()).then_some(Visible { target, labels, logins, mfa, about })
             })
             .collect();
         seen.sort_by(|a, b| (a.target.kind, &a.target.name).cmp(&(b.target.kind, &b.target.name)));

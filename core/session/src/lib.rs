@@ -60,7 +60,6 @@ mod verdict;
 mod waiting;
 
 pub use about::About;
-// What a protocol must know of an application; the policy itself is not a protocol's.
 pub use ask::{Ask, ConnectionFacts, Door, ProtocolName};
 pub use dial::{DialError, Meter, Upstream};
 pub use evidence::Tap;
@@ -72,5 +71,6 @@ pub use own::LiveSession;
 pub use prompt::{Invitation, NoPrompt, NoTaps, Prompt, PromptError, SpendError, Spender, Taps};
 pub use report::tap_record;
 pub use snapshot::Snapshot;
-pub use tapgate_policy::{AppResource, NodeSsh};
+// What a protocol must know of its targets; the policy itself is not a protocol's.
+pub use tapgate_policy::{AppResource, AuditText, DbAuth, DbProtocol, DbResource, DbTerms, NodeSsh, StatementVerdict};
 pub use verdict::{Challenge, Denial, DenialReason, Refusal, Verdict};

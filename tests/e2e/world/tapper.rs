@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, anyhow};
 use ssh_key::PublicKey;
 use tapgate_api::{Assertion, Requirement, SessionBegin, SessionCertificates, SessionTarget, path};
-use tapgate_client::ceremony::{Checked, Deed, Wish, origin};
+use tapgate_client::ceremony::{Checked, Deed, Goal, Wish, origin};
 use tapgate_client::gate_addr::{CaPin, GateAddr};
 use tapgate_client::http::Http;
 use tapgate_client::keys::{LoginFiles, sha256, to_base64};
 use tapgate_client::solver::SoftwareKey;
 use tapgate_client::tls::{Tls, install_provider};
 use tapgate_lab::{Client, KeyPair, Sshd};
-use tapgate_model::{Clock as _, Kind, SystemClock, TargetName, UserName};
+use tapgate_model::{Clock as _, Kind, Login, SystemClock, UserName};
 
 use super::World;
 
@@ -39,16 +39,26 @@ impl Tapper {
         Ok(Self { http, gate, pin, user: user.parse()?, software_key, runtime })
     }
 
-    /// Asks for a session of this target and answers the assertion, not sent yet.
+    /// Asks for a session of this node and answers the assertion, not sent yet.
     pub(crate) fn assertion(&self, key: &KeyPair, target: &str) -> Result<(Assertion, bool)> {
         let spki = tapgate_identity::ssh_key_spki(&PublicKey::from_openssh(key.public())?).context("no Ed25519 key")?;
-        let login = Sshd::login()?;
-        let wanted = SessionTarget { kind: "node".to_owned(), name: target.to_owned(), login: login.clone() };
-        let begin = SessionBegin { targets: vec![wanted], public_key: to_base64(&spki) };
+        self.assertion_for(&spki, Kind::Node, target, &Sshd::login()?)
+    }
+
+    /// The same for any target and any key.
+    pub(crate) fn assertion_for(
+        &self,
+        spki: &[u8],
+        kind: Kind,
+        target: &str,
+        login: &str,
+    ) -> Result<(Assertion, bool)> {
+        let wanted = SessionTarget { kind: kind.to_string(), name: target.to_owned(), login: login.to_owned() };
+        let begin = SessionBegin { targets: vec![wanted], public_key: to_base64(spki) };
         let asked: Requirement = self.wait(self.http.post(path::SESSION_BEGIN, &begin))?;
         let Requirement::Tap { ceremony, reusable } = asked else { return Err(anyhow!("no tap is due")) };
-        let name: TargetName = target.parse()?;
-        let deed = Deed::Session { kind: Kind::Node, target: &name, login: &login, key: sha256(&spki), reusable };
+        let goal = Goal { kind, target: target.parse()?, login: Login::parse(kind, login)? };
+        let deed = Deed::Session { goals: &[goal], key: sha256(spki), reusable };
         let wish = Wish { gate: self.pin.digest(), user: &self.user, deed, now: SystemClock.now() };
         let find: tapgate_api::Find = self.wait(self.http.get(path::FIND, &[]))?;
         let origin = origin(&self.gate, &find.auth).map_err(|e| anyhow!("{e}"))?;

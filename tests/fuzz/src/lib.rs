@@ -20,11 +20,17 @@ pub struct Body {
 }
 
 /// All of them.
-pub const BODIES: [Body; 12] = [
+pub const BODIES: [Body; 18] = [
     Body { name: "identity_payload", run: tapgate_identity::fuzz::payload },
     Body { name: "identity_ssh", run: tapgate_identity::fuzz::ssh },
     Body { name: "identity_x509", run: tapgate_identity::fuzz::x509 },
+    Body { name: "mysql_answer", run: tapgate_mysql::fuzz::answer },
+    Body { name: "mysql_command", run: tapgate_mysql::fuzz::command },
+    Body { name: "mysql_login", run: tapgate_mysql::fuzz::login },
     Body { name: "policy_parse", run: tapgate_policy::fuzz::parse },
+    Body { name: "postgres_conversation", run: tapgate_postgres::fuzz::conversation },
+    Body { name: "postgres_login", run: tapgate_postgres::fuzz::login },
+    Body { name: "postgres_startup", run: tapgate_postgres::fuzz::startup },
     Body { name: "proof_proof", run: tapgate_proof::fuzz::fuzz_proof },
     Body { name: "proof_statement", run: tapgate_proof::fuzz::fuzz_statement },
     Body { name: "sql_classify", run: tapgate_sql::fuzz::classify },

@@ -23,6 +23,9 @@ fn made(name: &str) -> Option<Vec<u8>> {
     match name {
         "proof_statement" => Some(statement()?.to_der().clone()),
         "proof_proof" | "identity_payload" => proof()?.to_der().ok(),
+        "postgres_conversation" => Some(statements()),
+        "postgres_login" => Some(b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0".to_vec()),
+        "postgres_startup" => Some(b"\0\x03\0\0user\0app@orders\0database\0shop\0\0".to_vec()),
         "ssh_conversation" => Some(conversation()),
         _ => None,
     }
@@ -60,6 +63,15 @@ fn proof() -> Option<Proof> {
     })
 }
 
+/// A simple query and a prepared one, and what a server answers: the first byte is how long the client's side is.
+fn statements() -> Vec<u8> {
+    let client =
+        b"Q\0\0\0\x0dselect 1\0P\0\0\0\x11\0select 2\0\0\0B\0\0\0\x0c\0\0\0\0\0\0\0\0E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04";
+    let target = b"C\0\0\0\x0dSELECT 1\0Z\0\0\0\x05I1\0\0\0\x042\0\0\0\x04E\0\0\0\x0eC42P01\0Mx\0Z\0\0\0\x05I";
+    let length = u8::try_from(client.len()).unwrap_or_default();
+    [&[length], &client[..], &target[..]].concat()
+}
+
 /// The client opens a session channel, the target confirms it, and both send data: each chunk is the sender,
 /// its length, and one packet.
 fn conversation() -> Vec<u8> {
@@ -82,7 +94,7 @@ mod tests {
 
     #[test]
     fn what_is_made_is_made() {
-        for name in ["proof_statement", "proof_proof", "ssh_conversation"] {
+        for name in ["proof_statement", "proof_proof", "ssh_conversation", "postgres_conversation", "postgres_login"] {
             assert!(made(name).is_some_and(|seed| seed.len() > 20), "{name}");
         }
         assert!(Statement::from_der(&made("proof_statement").unwrap()).is_ok());

@@ -94,5 +94,5 @@ fn the_authorities_are_the_same_after_a_restart() {
     let (first, second) = (lab.authority.host_ssh().unwrap(), reopened.host_ssh().unwrap());
     assert_eq!(first.0.public_key(), second.0.public_key());
     assert_eq!(first.1.valid_principals(), ["localhost", "127.0.0.1", "lab.example.com"]);
-    assert_eq!(lab.authority.host_tls().unwrap().0.len(), 2);
+    assert_eq!(lab.authority.host_tls(&[]).unwrap().0.len(), 2);
 }

@@ -35,7 +35,7 @@ pub struct SshSessionSubject<'a> {
     pub user: &'a UserName,
     /// The session key: Ed25519 or P-256.
     pub public_key: &'a PublicKey,
-    /// Where it leads; the principals are `login@target`.
+    /// Where it leads; the principals are `login@target`. Empty where it leads to no SSH server.
     pub logins: &'a [(LoginName, TargetName)],
     /// The tap. Its statement's address becomes the certificate's.
     pub proof: &'a Proof,
@@ -78,6 +78,9 @@ pub struct SshCa {
     kind: CaKind,
     key: PrivateKey,
 }
+
+/// The principal of a session that leads to no node: no user and no login has such a name.
+const NOBODY: &str = "-";
 
 impl SshCa {
     /// A new Ed25519 authority.
@@ -137,7 +140,8 @@ impl SshCa {
         self.sign(draft)
     }
 
-    /// A session certificate. It ends with the window or with the login, whichever is first.
+    /// A session certificate. It ends with the window or with the login, whichever is first. A session that leads to
+    /// no node has one too, which opens nothing.
     pub fn issue_session(
         &self,
         subject: &SshSessionSubject<'_>,
@@ -153,7 +157,7 @@ impl SshCa {
         }
         if subject.logins.is_empty() {
             // Without any principal it would be good for all; this one is no login.
-            draft.valid_principal("-").map_err(refused)?;
+            draft.valid_principal(NOBODY).map_err(refused)?;
         } else {
             names::countable(subject.logins.len())?;
         }

@@ -2,9 +2,11 @@
 
 mod client;
 mod pinned;
+mod target;
 
 pub use client::{ClientAuth, ClientVerifier, server_config};
 pub use pinned::PinnedGate;
+pub use target::{TargetTlsError, target_config};
 
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
 

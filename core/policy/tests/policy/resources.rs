@@ -40,6 +40,8 @@ spec:
       -----BEGIN CERTIFICATE-----
       AAAA
       -----END CERTIFICATE-----
+  auth:
+    password_files: {app: /etc/tapgate/shop-app}
 ---
 kind: kube_cluster
 version: v3
@@ -93,7 +95,10 @@ fn every_kind_of_target() {
 
     let db = policy.dbs().next().unwrap();
     assert_eq!((db.protocol, db.addr.as_str()), (DbProtocol::Postgres, "db.example.com:5432"));
-    assert_eq!(db.server_name.as_deref(), Some("shop.internal"));
+    assert_eq!((db.server_name.as_deref(), db.certificate_name()), (Some("shop.internal"), "shop.internal"));
+    let file = |user: &str| db.auth.password_file(&user.parse().unwrap()).map(|path| path.display().to_string());
+    assert_eq!((file("app").as_deref(), file("other")), (Some("/etc/tapgate/shop-app"), None));
+    assert!(!db.auth.clear_password);
     let kube = policy.kube_clusters().next().unwrap();
     assert!(kube.kubeconfig.starts_with("apiVersion: v1\n"));
     assert_eq!(kube.addr, "k.example.com:6443");

@@ -1,0 +1,19 @@
+//! Database sessions through the gate: stock clients and real servers.
+
+mod client;
+mod client_exec;
+mod client_mysql;
+mod client_proxy;
+mod my_scene;
+mod mysql;
+mod mysql_ends;
+mod mysql_hostile;
+mod mysql_load;
+mod mysql_policy;
+mod postgres;
+mod postgres_ends;
+mod postgres_hostile;
+mod postgres_load;
+mod postgres_logins;
+mod postgres_policy;
+pub(crate) mod scene;
