@@ -106,20 +106,20 @@ impl Up<'_> {
             Decision::Pass(Some(form), about) => {
                 // Before the command goes, so that its answer finds it. The number follows its last frame's.
                 let frames = u8::try_from(length / FRAME_MAX).unwrap_or_default();
-                waiting.expect(form, frames.wrapping_add(1), about);
+                waiting.due(form, frames.wrapping_add(1), about);
                 self.pass_packet(Way::ToTarget, length).await?;
                 self.flush().await
             }
             Decision::Instead(payload, form, about) => {
                 self.pass_packet(Way::Nowhere, length).await?;
-                self.course.waiting.expect(form, 1, about);
+                self.course.waiting.due(form, 1, about);
                 self.write(&payload).await?;
                 self.flush().await
             }
             Decision::Reset => {
-                waiting.expect(crate::answer::Form::Status, 1, None);
+                waiting.due(crate::answer::Form::Status, 1, None);
                 self.pass_packet(Way::ToTarget, length).await?;
-                self.course.waiting.expect_own();
+                self.course.waiting.due_own();
                 self.write(READ_ONLY).await?;
                 self.flush().await
             }

@@ -59,14 +59,14 @@ impl Waiting {
     }
 
     /// A command goes to the target; its answer's first packet has this number.
-    pub(super) fn expect(&self, form: Form, number: u8, about: Option<About>) {
+    pub(super) fn due(&self, form: Form, number: u8, about: Option<About>) {
         let mut state = self.lock();
         state.bytes += about.as_ref().map_or(0, About::weight);
         state.queue.push_back(Entry::Theirs { answer: Answer::new(form, self.no_eof), number, about });
     }
 
     /// A command of the gate's own goes to the target.
-    pub(super) fn expect_own(&self) {
+    pub(super) fn due_own(&self) {
         self.lock().queue.push_back(Entry::Ours(Answer::new(Form::Status, self.no_eof)));
     }
 
