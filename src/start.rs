@@ -209,8 +209,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         gate_name: config.cluster_name.clone(),
     })
     .context("the SSH door can't be opened")?;
-    let (chain, key) =
-        authority.host_tls(&further_names(config)).context("can't issue the gate's TLS certificate")?;
+    let (chain, key) = authority.host_tls(&further_names(config)).context("can't issue the gate's TLS certificate")?;
     let parts = TlsParts {
         names: names(config),
         pages_host: pages_host(config),
@@ -221,7 +220,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         gate: authority.gate_fingerprint(),
     };
     let postgres = doors::postgres::make(config, authority, gate, clock, &parts, &Classifier::new())?;
-    let protocols: Vec<Arc<dyn Protocol>> = 
+    let protocols: Vec<Arc<dyn Protocol>> =
         vec![Arc::new(ssh), Arc::new(postgres), doors::kube::open(gate, clock, &names(config))];
     let tls = Tls::new(parts, &protocols).context("the gate's TLS certificate can't be used")?;
     let app = App {

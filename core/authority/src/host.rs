@@ -13,7 +13,10 @@ impl Authority {
     /// The gate's TLS certificate with the host authority's behind it, and a new key. To be made
     /// at each start: clients know the host authority, so nothing of it needs keeping. It also has these
     /// further names, such as `*.db.gate.example`.
-    pub fn host_tls(&self, further: &[String]) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AuthorityError> {
+    pub fn host_tls(
+        &self,
+        further: &[String],
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AuthorityError> {
         let names = [self.names().as_slice(), further].concat();
         let (leaf, key) = self.cas.host.issue_host(&names, self.now())?;
         Ok((vec![leaf, self.cas.host.certificate().clone()], key.into()))

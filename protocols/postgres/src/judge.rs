@@ -162,8 +162,7 @@ mod tests {
     use crate::said::Outcome;
 
     fn judge(deny: &[StatementClass], fresh_tap: &[StatementClass]) -> Judge {
-        let terms =
-            DbTerms { deny: ClassSet::of(deny), fresh_tap: ClassSet::of(fresh_tap), ..DbTerms::DEFAULT };
+        let terms = DbTerms { deny: ClassSet::of(deny), fresh_tap: ClassSet::of(fresh_tap), ..DbTerms::DEFAULT };
         Judge::new(Classifier::new(), terms)
     }
 
@@ -216,14 +215,13 @@ mod tests {
 
     #[test]
     fn a_role_says_how_much_of_a_text_is_recorded() {
-        let told = Told {
-            said: Some(Arc::new(Said::new(b"select 'secret'", true))),
-            rows: Some(1),
-            outcome: Outcome::Done,
-        };
-        for (audit_text, expect) in
-            [(AuditText::Full, Some("select 'secret'")), (AuditText::Redacted, Some("select ?")), (AuditText::Off, None)]
-        {
+        let told =
+            Told { said: Some(Arc::new(Said::new(b"select 'secret'", true))), rows: Some(1), outcome: Outcome::Done };
+        for (audit_text, expect) in [
+            (AuditText::Full, Some("select 'secret'")),
+            (AuditText::Redacted, Some("select ?")),
+            (AuditText::Off, None),
+        ] {
             let judge = Judge::new(Classifier::new(), DbTerms { audit_text, ..DbTerms::DEFAULT });
             let Deed::Statement(statement) = judge.deed(&told, None) else { panic!("a statement") };
             assert_eq!(statement.text.as_ref().map(StatementText::as_str), expect);

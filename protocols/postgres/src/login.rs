@@ -26,7 +26,9 @@ pub(crate) enum LoginError {
     #[error("it does not speak PostgreSQL's protocol: {0}")]
     Protocol(&'static str),
     /// It wants a password, and there is none.
-    #[error("it asks for a password, and the gate has none for this database user (name its file in `auth.password_files`)")]
+    #[error(
+        "it asks for a password, and the gate has none for this database user (name its file in `auth.password_files`)"
+    )]
     NoPassword,
     /// It wants to read the password.
     #[error("it asks for the password in clear text, which its resource does not allow")]
@@ -75,7 +77,8 @@ pub(crate) async fn log_in(
 ) -> Result<(), LoginError> {
     loop {
         let body = request(io).await?;
-        let (code, rest) = body.split_first_chunk::<4>().ok_or(LoginError::Protocol("an authentication without a kind"))?;
+        let (code, rest) =
+            body.split_first_chunk::<4>().ok_or(LoginError::Protocol("an authentication without a kind"))?;
         match u32::from_be_bytes(*code) {
             0 => return Ok(()),
             3 if with.password.is_some() && !with.clear => return Err(LoginError::Clear),

@@ -73,7 +73,9 @@ mod tests {
             set_permissions(&path, Permissions::from_mode(mode)).unwrap();
             Password::read(&path).map(|password| String::from_utf8(password.as_bytes().to_vec()).unwrap())
         };
-        for (text, expect) in [("secret", "secret"), ("secret\n", "secret"), ("secret\r\n", "secret"), (" a \n\n", " a \n")] {
+        for (text, expect) in
+            [("secret", "secret"), ("secret\n", "secret"), ("secret\r\n", "secret"), (" a \n\n", " a \n")]
+        {
             assert_eq!(read(text, 0o600).unwrap(), expect);
         }
         assert_eq!(read("secret", 0o640).unwrap(), "secret");

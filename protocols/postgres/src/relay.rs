@@ -246,7 +246,8 @@ mod tests {
 
     #[tokio::test]
     async fn frames_pass_as_they_are_and_some_are_replaced() {
-        let input = [of(b'D', 10), of(b'R', 3), of(b'd', 200_000), of(b'R', 300_000), of(b'L', 0), of(b'Z', 1)].concat();
+        let input =
+            [of(b'D', 10), of(b'R', 3), of(b'd', 200_000), of(b'R', 300_000), of(b'L', 0), of(b'Z', 1)].concat();
         let due = [of(b'D', 10), of(b'X', 0), of(b'd', 200_000), of(b'X', 0), of(b'L', 0), of(b'Z', 1)].concat();
         for pieces in [1, 7, 5000, 1 << 20] {
             let (output, eye, end, within) = run(&input, pieces).await;

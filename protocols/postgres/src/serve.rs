@@ -88,9 +88,8 @@ impl Protocol for Postgres {
 /// Whether a connection begins as a PostgreSQL client's does: a length below 64 KiB, then protocol 3 or one of the
 /// request codes.
 pub fn sniff(head: &[u8]) -> Sniff {
-    let begins = |due: &[u8], from: usize| {
-        head.get(from..).unwrap_or_default().iter().zip(due).all(|(byte, due)| byte == due)
-    };
+    let begins =
+        |due: &[u8], from: usize| head.get(from..).unwrap_or_default().iter().zip(due).all(|(byte, due)| byte == due);
     let is_likely = begins(&[0, 0], 0) && (begins(&[0, 3], 4) || begins(&[0x04, 0xd2, 0x16], 4));
     match head.get(7) {
         _ if !is_likely => Sniff::No,
@@ -160,8 +159,13 @@ impl Postgres {
     async fn open(&self, guest: &Guest, peer: SocketAddr) -> Result<(Target, Live), Refused> {
         let Guest { identity, startup, destination } = guest;
         let facts = ConnectionFacts { peer, door: Door::Certificate, protocol: ProtocolName::Postgres, holder: None };
-        let ask =
-            Ask { identity, kind: Kind::Db, target: &destination.target, login: &destination.login, connection: &facts };
+        let ask = Ask {
+            identity,
+            kind: Kind::Db,
+            target: &destination.target,
+            login: &destination.login,
+            connection: &facts,
+        };
         let grant = self.gate.open(&ask, &mut NoPrompt).await.map_err(|refusal| {
             tracing::info!(%peer, user = %identity.user(), target = %destination.target, reason = refusal.reason(),
                 "Refused a session");

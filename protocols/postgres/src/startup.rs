@@ -166,9 +166,10 @@ impl Startup {
     /// The parameters that are settings of the session: all but those that say who comes and how.
     pub(crate) fn settings(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let own: [&[u8]; 3] = [b"user", b"database", b"replication"];
-        let settings = self.parameters.iter().filter(move |(name, _)| {
-            !own.contains(&name.as_slice()) && !name.starts_with(b"_pq_.")
-        });
+        let settings = self
+            .parameters
+            .iter()
+            .filter(move |(name, _)| !own.contains(&name.as_slice()) && !name.starts_with(b"_pq_."));
         settings.map(|(name, value)| (name.as_slice(), value.as_slice()))
     }
 

@@ -45,18 +45,21 @@ fn errors_transactions_prepared_statements_and_notifications() -> Result<()> {
     let mark = scene.world.mark();
     let mut psql = scene.start_psql(Some(&pass), "", &["-f", "-"])?;
     psql.write(b"select 1 as one;\nselect nonsense;\nprepare p(int) as select $1 * 2;\nexecute p(21);\n")?;
-    psql.write(b"begin;\ncreate table gone (n int);\nrollback;\nselect count(*) from pg_tables where tablename = 'gone';\n")?;
+    psql.write(
+        b"begin;\ncreate table gone (n int);\nrollback;\nselect count(*) from pg_tables where tablename = 'gone';\n",
+    )?;
     psql.write(b"select 7 as n \\gdesc\n")?;
     psql.wait_for_error("column \"nonsense\" does not exist")?;
     psql.wait_for("42\n")?;
     psql.wait_for("integer")?;
     psql.write(b"listen news;\nnotify news, 'read all about it';\nselect 'last';\n")?;
-    psql.wait_for("Asynchronous notification \"news\" with payload \"read all about it\" received from server process")?;
+    psql.wait_for(
+        "Asynchronous notification \"news\" with payload \"read all about it\" received from server process",
+    )?;
     psql.wait_for("last")?;
     psql.finish(SOON)?.success()?;
-    let failed = scene.world.await_record(mark, "db.session.query", |record| {
-        text(record, "outcome").starts_with("failed: ")
-    })?;
+    let failed =
+        scene.world.await_record(mark, "db.session.query", |record| text(record, "outcome").starts_with("failed: "))?;
     assert_eq!(text(&failed, "outcome"), "failed: 42703");
     Ok(())
 }
@@ -67,7 +70,8 @@ fn ctrl_c_cancels_what_runs_and_nothing_else() -> Result<()> {
     let pass = scene.tap("app/shop")?;
     let started = |scene: &Scene, n: usize| {
         until("the statements to run", SOON, || {
-            let count = "select count(*) from pg_stat_activity where state = 'active' and query like 'select pg_sleep%'";
+            let count =
+                "select count(*) from pg_stat_activity where state = 'active' and query like 'select pg_sleep%'";
             Ok(scene.orders.sql(count)? == n.to_string())
         })
     };
@@ -99,9 +103,9 @@ fn rows_are_copied_in_and_out() -> Result<()> {
     let bytes = (MEGABYTES * 1024 * 1024).to_string();
     assert!(ran.stdout.contains(&bytes), "{ran}");
     assert!(ran.stdout.contains(&(MEGABYTES * 1024).to_string()), "{ran}");
-    let copied = scene.world.await_record(0, "db.session.query", |record| {
-        text(record, "text").starts_with("COPY  big FROM STDIN")
-    })?;
+    let copied = scene
+        .world
+        .await_record(0, "db.session.query", |record| text(record, "text").starts_with("COPY  big FROM STDIN"))?;
     assert_eq!(copied["rows"].as_u64(), Some(262_144));
     Ok(())
 }

@@ -97,7 +97,11 @@ fn a_target_that_is_down_or_goes_down_is_told_in_words() -> Result<()> {
     assert!(ran.stderr.contains("Database \"orders\" cannot be reached: connection refused"), "{ran}");
     scene.orders.start_again()?;
     scene.psql(Some(&pass), "", "select 1")?.success()?;
-    let ran = scene.psql(Some(&scene.tap("app/postgres")?), "dbname=postgres", "select pg_terminate_backend(pg_backend_pid())")?;
+    let ran = scene.psql(
+        Some(&scene.tap("app/postgres")?),
+        "dbname=postgres",
+        "select pg_terminate_backend(pg_backend_pid())",
+    )?;
     assert!(ran.failure(2)?.stderr.contains("terminating connection due to administrator command"));
     scene.orders.hang(true);
     let began = std::time::Instant::now();

@@ -20,7 +20,7 @@ fn nobody_comes_in_without_certificate_tap_or_tls() -> Result<()> {
     };
     refused(None, "", "no client certificate was shown (connect with `tap db connect`")?;
     refused(Some(&pass), "sslmode=disable", "this gate speaks TLS only (add sslmode=verify-full")?;
-    let login = scene.login_pass();
+    let login = scene.login_pass()?;
     refused(Some(&login), "", "MFA is required to access Database \"orders\"")?;
     refused(Some(&pass), "user=app", "names no database target (use DBUSER@TARGET")?;
     refused(Some(&pass), "user=root@orders", NOT_YOURS)?;

@@ -100,10 +100,15 @@ impl Scene {
         Ok(Pass { certificate, key })
     }
 
-    /// jerry's login certificate as a pass: it brings no tap.
-    pub(crate) fn login_pass(&self) -> Pass {
+    /// jerry's login certificate as a pass: it brings no tap. libpq takes a colon in a key's path for an engine's, so
+    /// the files are copied.
+    pub(crate) fn login_pass(&self) -> Result<Pass> {
         let files = login_files(&self.world, &self.world.jerry);
-        Pass { certificate: files.tls_certificate, key: files.tls_key }
+        let folder = self.world.lab.dir("pass-login")?;
+        let pass = Pass { certificate: folder.join("certificate.pem"), key: folder.join("key.pem") };
+        std::fs::copy(files.tls_certificate, &pass.certificate)?;
+        std::fs::copy(files.tls_key, &pass.key)?;
+        Ok(pass)
     }
 
     /// libpq's words for a connection through the gate; later words win.

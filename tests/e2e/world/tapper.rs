@@ -53,8 +53,7 @@ impl Tapper {
         target: &str,
         login: &str,
     ) -> Result<(Assertion, bool)> {
-        let wanted =
-            SessionTarget { kind: kind.to_string(), name: target.to_owned(), login: login.to_owned() };
+        let wanted = SessionTarget { kind: kind.to_string(), name: target.to_owned(), login: login.to_owned() };
         let begin = SessionBegin { targets: vec![wanted], public_key: to_base64(spki) };
         let asked: Requirement = self.wait(self.http.post(path::SESSION_BEGIN, &begin))?;
         let Requirement::Tap { ceremony, reusable } = asked else { return Err(anyhow!("no tap is due")) };

@@ -65,7 +65,8 @@ fn proof() -> Option<Proof> {
 
 /// A simple query and a prepared one, and what a server answers: the first byte is how long the client's side is.
 fn statements() -> Vec<u8> {
-    let client = b"Q\0\0\0\x0dselect 1\0P\0\0\0\x11\0select 2\0\0\0B\0\0\0\x0c\0\0\0\0\0\0\0\0E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04";
+    let client =
+        b"Q\0\0\0\x0dselect 1\0P\0\0\0\x11\0select 2\0\0\0B\0\0\0\x0c\0\0\0\0\0\0\0\0E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04";
     let target = b"C\0\0\0\x0dSELECT 1\0Z\0\0\0\x05I1\0\0\0\x042\0\0\0\x04E\0\0\0\x0eC42P01\0Mx\0Z\0\0\0\x05I";
     let length = u8::try_from(client.len()).unwrap_or_default();
     [&[length], &client[..], &target[..]].concat()

@@ -190,7 +190,8 @@ fn owner() -> Result<Option<User>> {
         return Ok(None);
     }
     let user = User::from_name("postgres").context("cannot look up the user postgres")?;
-    let user = user.context("there is no user postgres (install the package postgresql, or run `cargo xtask setup`)")?;
+    let user =
+        user.context("there is no user postgres (install the package postgresql, or run `cargo xtask setup`)")?;
     ensure!(user.uid != Uid::from_raw(0) && user.gid != Gid::from_raw(0), "the user postgres is root");
     Ok(Some(user))
 }
@@ -202,7 +203,8 @@ fn programs() -> Result<PathBuf> {
         .filter(|(_, path)| path.join("postgres").is_file())
         .collect();
     found.sort();
-    let (_, newest) =
-        found.pop().context("no PostgreSQL server was found (install the package postgresql, or run `cargo xtask setup`)")?;
+    let (_, newest) = found
+        .pop()
+        .context("no PostgreSQL server was found (install the package postgresql, or run `cargo xtask setup`)")?;
     Ok(newest)
 }
