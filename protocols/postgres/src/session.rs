@@ -193,7 +193,9 @@ impl Session {
     pub(crate) async fn run(self) {
         let Self { mut client, target, live, mut key, judge } = self;
         let Target { stream, greeting, settings, canceller } = target;
-        settings.iter().for_each(|(name, value)| judge.setting(name, value));
+        for (name, value) in &settings {
+            judge.setting(name, value);
+        }
         // AuthenticationOk, what the target said, the gate's own key, and that the session waits for statements.
         let own_key = canceller.key.as_ref().map(|_| key.key().message()).unwrap_or_default();
         let welcome =
