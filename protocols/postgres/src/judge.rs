@@ -74,15 +74,18 @@ impl Judge {
         match self.terms.statement(classes) {
             StatementVerdict::Allow => None,
             StatementVerdict::Deny(class) => Some(denied(class).into()),
-            StatementVerdict::FreshTap => self.fresh_tap(classes),
+            StatementVerdict::FreshTap => self.fresh_tap(classes).await.err(),
         }
     }
 
     /// Asks for a tap for one statement. This protocol can't ask yet, and so the answer is always no; the answer to an
     /// ask in-band belongs here, while the direction from the client waits.
-    fn fresh_tap(&self, classes: ClassSet) -> Option<Arc<str>> {
+    async fn fresh_tap(&self, classes: ClassSet) -> Result<(), Arc<str>> {
         let classes = classes.and(self.terms.fresh_tap);
-        Some(format!("MFA is required for this statement ({classes}): tap anew with `tap db exec`").into())
+        std::future::ready(Err(
+            format!("MFA is required for this statement ({classes}): tap anew with `tap db exec`").into()
+        ))
+        .await
     }
 
     /// What goes to the target instead of this frame.
@@ -109,13 +112,11 @@ impl Judge {
 
     /// What a text does.
     pub(crate) async fn class_of(&self, told: &Told) -> Option<Arc<Classified>> {
-        match self.known(told) {
-            Some(known) => Some(known),
-            None => {
-                let said = told.said.as_deref().filter(|said| said.whole)?;
-                Some(self.classifier.classify(Dialect::PostgreSql, (*said.text).into()).await)
-            }
+        if let Some(known) = self.known(told) {
+            return Some(known);
         }
+        let said = told.said.as_deref().filter(|said| said.whole)?;
+        Some(self.classifier.classify(Dialect::PostgreSql, (*said.text).into()).await)
     }
 
     /// What the log is told of a text; one that nobody has read counts as not understood.

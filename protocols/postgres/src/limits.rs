@@ -51,6 +51,10 @@ pub(crate) const UNANSWERED_MAX: usize = 64 * 1024;
 /// Statements that wait for the log in one session. Beyond it they are counted, and not told in detail.
 pub(crate) const TOLD_WAITING_MAX: usize = 256;
 
+/// How long it may take at a session's end to find out what its last statements do. What is not found out by then is
+/// told without.
+pub(crate) const TOLD_END_MAX: Duration = Duration::from_secs(5);
+
 /// A file with a password, in bytes.
 pub(crate) const PASSWORD_FILE_MAX: u64 = 4 * 1024;
 

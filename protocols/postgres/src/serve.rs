@@ -17,7 +17,7 @@ use crate::keys::Keys;
 use crate::limits::{CANCEL_MAX, FAREWELL_MAX, HANDSHAKE_MAX};
 use crate::session::Session;
 use crate::startup::{CancelKey, Startup};
-use crate::target::{Passport, Target, Wanted};
+use crate::target::{OwnSetting, Passport, Target, Wanted};
 
 /// What the PostgreSQL protocol is made of.
 pub struct PostgresParts {
@@ -133,12 +133,10 @@ impl Postgres {
 
     /// Passes a cancel request on to its session. The client waits for the connection's end and learns nothing else.
     async fn cancel(&self, key: &CancelKey, peer: SocketAddr, identity: Option<&Identity>) {
-        match self.keys.order(key, peer.ip(), identity) {
-            Some(passed_on) => {
-                let _ = timeout(CANCEL_MAX, passed_on).await;
-            }
-            None => tracing::info!(%peer, "Did nothing for a cancel request without a valid key"),
-        }
+        let Some(passed_on) = self.keys.order(key, peer.ip(), identity) else {
+            return tracing::info!(%peer, "Did nothing for a cancel request without a valid key");
+        };
+        let _ = timeout(CANCEL_MAX, passed_on).await;
     }
 
     async fn session(&self, mut entrance: Entrance, guest: Guest) {
@@ -171,7 +169,7 @@ impl Postgres {
                 "Refused a session");
             Refused::new("28000", refusal.message())
         })?;
-        let own = own_settings(startup, &grant.terms().db)?;
+        let own = own_settings(startup, grant.terms().db)?;
         let (upstream, live) = grant.dial().await.map_err(|error| {
             tracing::warn!(target = %destination.target, %error, "Could not dial a target");
             let code = match &error {
@@ -212,8 +210,8 @@ fn replication(startup: &Startup) -> Option<&str> {
 }
 
 /// What the gate itself says in the startup packet.
-fn own_settings<'a>(startup: &'a Startup, terms: &DbTerms) -> Result<Vec<(&'static [u8], &'a [u8])>, Refused> {
-    let mut own: Vec<(&'static [u8], &'a [u8])> = Vec::new();
+fn own_settings(startup: &Startup, terms: DbTerms) -> Result<Vec<OwnSetting<'_>>, Refused> {
+    let mut own: Vec<OwnSetting<'_>> = Vec::new();
     if let Some(kind) = replication(startup) {
         if !terms.replication {
             let why = "replication is not allowed here (ask for a role with db_replication)";

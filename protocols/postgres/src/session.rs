@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::judge::Judge;
 use crate::keys::{Order, Registered};
-use crate::limits::{CANCELS_MAX, FAREWELL_MAX, JUDGED_MAX, TOLD_WAITING_MAX, WHOLE_MAX};
+use crate::limits::{CANCELS_MAX, FAREWELL_MAX, JUDGED_MAX, TOLD_END_MAX, TOLD_WAITING_MAX, WHOLE_MAX};
 use crate::relay::{self, End, Eye, Step};
 use crate::said::{Said, Told};
 use crate::target::{Canceller, Target, TargetStream};
@@ -107,9 +107,7 @@ impl Shared<'_> {
     fn finish(&self) -> (bool, bool) {
         let mut watch = self.watch();
         watch.finish();
-        for told in watch.over() {
-            self.live.did_with(|| self.judge.deed(&told, self.judge.known(&told)));
-        }
+        self.tell(&mut watch);
         (watch.has_left(), watch.was_dismissed())
     }
 
@@ -195,7 +193,9 @@ impl Session {
     pub(crate) async fn run(self) {
         let Self { mut client, target, live, mut key, judge } = self;
         let Target { stream, greeting, settings, canceller } = target;
-        settings.iter().for_each(|(name, value)| judge.setting(name, value));
+        for (name, value) in &settings {
+            judge.setting(name, value);
+        }
         // AuthenticationOk, what the target said, the gate's own key, and that the session waits for statements.
         let own_key = canceller.key.as_ref().map(|_| key.key().message()).unwrap_or_default();
         let welcome =
@@ -220,6 +220,7 @@ async fn relay(
     judge: &Judge,
 ) -> Over {
     let (told, telling) = mpsc::channel(TOLD_WAITING_MAX);
+    let mut scribe = Scribe { telling, current: None };
     let shared = Shared {
         watch: Mutex::default(),
         judge,
@@ -243,7 +244,7 @@ async fn relay(
             end = up => of_client(end),
             limit = shared.idleness(live.terms().client_idle_timeout) => Over::Idle(limit),
             () = cancels(&mut key.orders, canceller, live) => unreachable_end(),
-            () = scribe(telling, judge, live) => unreachable_end(),
+            () = scribe.write(judge, live) => unreachable_end(),
         }
     };
     let (left, dismissed) = shared.finish();
@@ -251,8 +252,14 @@ async fn relay(
     let words = over.message(live.target().name.as_str()).filter(|_| !dismissed);
     let words = words.filter(|_| !shared.within.load(Ordering::Relaxed));
     let farewell = timeout(FAREWELL_MAX, goodbye(client, words));
+    // Nothing more is told: what waits for the log is written to its end.
+    drop(shared);
+    let written = async {
+        let _ = timeout(TOLD_END_MAX, scribe.write(judge, live)).await;
+        scribe.rest(judge, live);
+    };
     // How the target's side closes is of no interest any more.
-    let (_, _) = tokio::join!(farewell, timeout(FAREWELL_MAX, target.shutdown()));
+    let (_, _, ()) = tokio::join!(farewell, timeout(FAREWELL_MAX, target.shutdown()), written);
     over
 }
 
@@ -317,9 +324,30 @@ async fn cancels(orders: &mut mpsc::Receiver<Order>, canceller: &Canceller, live
 }
 
 /// Tells the log what was said, with what it does: that is found out here, where no statement waits for it.
-async fn scribe(mut telling: mpsc::Receiver<Told>, judge: &Judge, live: &Live) {
-    while let Some(told) = telling.recv().await {
-        let class = judge.class_of(&told).await;
-        live.did_with(|| judge.deed(&told, class));
+struct Scribe {
+    telling: mpsc::Receiver<Told>,
+    /// What is being found out about.
+    current: Option<Told>,
+}
+
+impl Scribe {
+    /// Writes until nothing more can come. It may be dropped at any point and called again.
+    async fn write(&mut self, judge: &Judge, live: &Live) {
+        loop {
+            if self.current.is_none() {
+                self.current = self.telling.recv().await;
+            }
+            let Some(told) = &self.current else { return };
+            let class = judge.class_of(told).await;
+            live.did_with(|| judge.deed(told, class));
+            self.current = None;
+        }
+    }
+
+    /// Writes what is left without finding anything out.
+    fn rest(&mut self, judge: &Judge, live: &Live) {
+        while let Some(told) = self.current.take().or_else(|| self.telling.try_recv().ok()) {
+            live.did_with(|| judge.deed(&told, judge.known(&told)));
+        }
     }
 }

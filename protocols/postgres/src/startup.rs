@@ -55,13 +55,16 @@ impl CancelKey {
     }
 }
 
+/// A name and its value.
+type Parameter = (Vec<u8>, Vec<u8>);
+
 /// A request for a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Startup {
     /// The minor version that the client asks for.
     minor: u16,
     /// Names and values, in the client's order.
-    parameters: Vec<(Vec<u8>, Vec<u8>)>,
+    parameters: Vec<Parameter>,
 }
 
 /// Why a first packet is none.
@@ -132,8 +135,8 @@ fn cancel(rest: &[u8]) -> Result<Packet, StartupError> {
     Ok(Packet::Cancel(CancelKey { process: u32::from_be_bytes(*process), secret: secret.to_vec() }))
 }
 
-fn parameters(mut rest: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StartupError> {
-    let mut parameters: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+fn parameters(mut rest: &[u8]) -> Result<Vec<Parameter>, StartupError> {
+    let mut parameters: Vec<Parameter> = Vec::new();
     if rest.last() != Some(&0) {
         return Err(StartupError::Parameters("it does not end with a zero byte"));
     }
@@ -265,7 +268,7 @@ mod tests {
         assert_eq!(read(&mut bytes).await.unwrap(), Packet::Tls);
         assert_eq!(bytes, b"more");
         for length in [0_u32, 7, 10_001, u32::MAX] {
-            let mut bytes: &[u8] = &[&length.to_be_bytes()[..], &[0; 20_000]].concat();
+            let mut bytes: &[u8] = &[&length.to_be_bytes()[..], &vec![0; 20_000]].concat();
             assert!(matches!(read(&mut bytes).await, Err(StartupError::Length)), "{length}");
         }
         let mut cut: &[u8] = b"\0\0\0\x20\0\x03\0\0user\0";

@@ -90,12 +90,15 @@ impl EnterError {
     }
 }
 
+/// A name and a value that the gate itself puts into a startup packet.
+pub(crate) type OwnSetting<'a> = (&'static [u8], &'a [u8]);
+
 /// What a session wants of its target.
 pub(crate) struct Wanted<'a> {
     pub(crate) destination: &'a Destination,
     pub(crate) startup: &'a Startup,
     /// What the startup packet must say beside the client's settings, and in their stead.
-    pub(crate) own: Vec<(&'static [u8], &'a [u8])>,
+    pub(crate) own: Vec<OwnSetting<'a>>,
 }
 
 impl Target {

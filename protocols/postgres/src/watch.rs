@@ -8,6 +8,7 @@ use crate::said::{Outcome, Said, Told};
 use crate::wire::{Broken, Frame, field, text};
 
 /// Follows both directions of a session.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about a direction")]
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     prepared: HashMap<Box<[u8]>, Arc<Said>>,
@@ -179,7 +180,7 @@ impl Watch {
         }
     }
 
-    /// While the target takes rows it reads over every `Sync` ("CopyGetData" there), and drivers send one too many.
+    /// While the target takes rows it reads over every `Sync` (`CopyGetData` there), and drivers send one too many.
     fn copy_in(&mut self) {
         self.copying = true;
         if matches!(self.unanswered.front(), Some(Item::Execute(..))) {

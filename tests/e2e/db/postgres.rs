@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::scene::{SOON, Scene};
 use crate::world::{text, until};
 
-fn query<'a>(said: &'a str) -> impl Fn(&Value) -> bool + 'a {
+fn query(said: &str) -> impl Fn(&Value) -> bool {
     move |record| text(record, "text") == said
 }
 

@@ -16,7 +16,7 @@ const TLS_REQUEST: &[u8] = b"\0\0\0\x08\x04\xd2\x16\x2f";
 fn say(world: &World, bytes: &[u8]) -> Result<Vec<u8>> {
     #[expect(clippy::disallowed_methods, reason = "the test is a client of the gate")]
     let mut stream = TcpStream::connect(world.gate().address())?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
     stream.write_all(bytes)?;
     stream.shutdown(Shutdown::Write)?;
     let mut answer = Vec::new();
@@ -54,7 +54,7 @@ fn clients_that_do_not_keep_to_the_protocol() -> Result<()> {
 fn impostor(answer: &'static [u8]) -> Result<(u16, Receiver<Vec<u8>>)> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let port = listener.local_addr()?.port();
-    let (heard, hears) = channel();
+    let (heard, receiver) = channel();
     std::thread::spawn(move || {
         let Ok((mut stream, _)) = listener.accept() else { return };
         let (mut request, mut rest) = ([0; 8], Vec::new());
@@ -63,7 +63,7 @@ fn impostor(answer: &'static [u8]) -> Result<(u16, Receiver<Vec<u8>>)> {
         stream.read_to_end(&mut rest).map(drop).unwrap_or_default();
         heard.send(rest).unwrap_or_default();
     });
-    Ok((port, hears))
+    Ok((port, receiver))
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn targets_that_do_not_keep_to_the_protocol() -> Result<()> {
         scene.world.put(&yaml.replace(&own, &format!("localhost:{port}")))?;
         let ran = scene.psql(Some(&pass), "", "select 1")?.failure(2)?;
         assert!(ran.stderr.contains(words), "{answer:?}: {ran}");
-        let heard = heard.recv_timeout(Duration::from_secs(60))?;
+        let heard = heard.recv_timeout(Duration::from_mins(1))?;
         assert!(!holds(&heard, "app") && !holds(&heard, "shop"), "something was said in clear: {heard:?}");
     }
     Ok(())

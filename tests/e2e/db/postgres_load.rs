@@ -24,12 +24,14 @@ fn pgbench_in_every_mode() -> Result<()> {
 #[test]
 fn two_hundred_connections_at_once_with_one_tap() -> Result<()> {
     let scene = Scene::new("")?;
+    let mark = scene.world.mark();
     let pass = scene.tap("app/shop")?;
     let file = scene.world.lab.write("one.sql", "select 1;\n")?.display().to_string();
     let ran = scene.pgbench(&pass, &["-n", "-c", "200", "-j", "4", "-t", "5", "-f", &file])?.success()?;
     assert!(ran.stdout.contains("processed: 1000/1000"), "{ran}");
+    // pgbench looks at the server over a connection of its own before it begins.
     let records = scene.world.records();
-    assert_eq!(records.iter().filter(|record| event(record) == "session.start").count(), 200);
-    assert_eq!(records.iter().filter(|record| event(record) == "mfa.succeeded").count(), 1);
+    assert_eq!(records.iter().filter(|record| event(record) == "session.start").count(), 201);
+    assert_eq!(records.iter().skip(mark).filter(|record| event(record) == "mfa.succeeded").count(), 1);
     Ok(())
 }

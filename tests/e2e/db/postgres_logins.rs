@@ -20,7 +20,7 @@ fn nobody_comes_in_without_certificate_tap_or_tls() -> Result<()> {
     };
     refused(None, "", "no client certificate was shown (connect with `tap db connect`")?;
     refused(Some(&pass), "sslmode=disable", "this gate speaks TLS only (add sslmode=verify-full")?;
-    let login = scene.login_pass();
+    let login = scene.login_pass()?;
     refused(Some(&login), "", "MFA is required to access Database \"orders\"")?;
     refused(Some(&pass), "user=app", "names no database target (use DBUSER@TARGET")?;
     refused(Some(&pass), "user=root@orders", NOT_YOURS)?;
@@ -56,8 +56,8 @@ fn passwords_from_files_by_scram_md5_and_in_clear() -> Result<()> {
         Ok(path.display().to_string())
     };
     let files = [("report", file("p1", "geheim\n")?), ("old", file("p2", "alt")?), ("clear", file("p3", "offen")?)];
-    let files: String = files.iter().map(|(user, path)| format!("      {user}: {path}\n")).collect();
-    let auth = format!("  auth:\n    password_files:\n{files}");
+    let files: Vec<String> = files.iter().map(|(user, path)| format!("      {user}: {path}\n")).collect();
+    let auth = format!("  auth:\n    password_files:\n{}", files.concat());
     scene.put_db(&auth)?;
     let connect = |user: &str| {
         let pass = scene.tap(&format!("{user}/shop"))?;

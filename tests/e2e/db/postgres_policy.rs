@@ -21,7 +21,7 @@ fn a_denied_statement_fails_and_the_session_goes_on() -> Result<()> {
     assert!(ran.stderr.contains("current transaction is aborted"), "{ran}");
     assert!(!ran.stderr.contains("tapgate_refused") && !ran.stderr.contains("syntax"), "{ran}");
     assert!(ran.stdout.contains("after") && ran.stdout.contains("later") && ran.stdout.contains("rows|1"), "{ran}");
-    let refused = scene.world.await_record(mark, "db.session.query", |r| text(r, "text") == "drop table t")?;
+    let refused = scene.world.await_record(mark, "db.session.query", |r| text(r, "text") == "drop table t;")?;
     assert!(text(&refused, "outcome").starts_with("refused: statements of the class ddl"), "{refused}");
     assert_eq!(scene.orders.sql("\\c shop\nselect count(*) from t")?, "1");
     Ok(())

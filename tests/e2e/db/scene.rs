@@ -5,6 +5,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tapgate_lab::{Postgres, PostgresOptions, Process, Ran, program};
 use tapgate_model::Kind;
 
@@ -27,6 +29,9 @@ pub(crate) struct Pass {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
 }
+
+/// What stands before the 32 bytes of an Ed25519 seed in the first version of PKCS #8 (RFC 8410 section 7).
+const ED25519_PKCS8: [u8; 16] = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 
 const SETUP: &str = "
     create role app login replication; create role report login password 'geheim';
@@ -92,10 +97,23 @@ impl Scene {
         Ok(Pass { certificate, key })
     }
 
-    /// jerry's login certificate as a pass: it brings no tap.
-    pub(crate) fn login_pass(&self) -> Pass {
+    /// jerry's login certificate as a pass: it brings no tap. libpq takes a colon in a key's path for an engine's, so
+    /// the files are copied.
+    pub(crate) fn login_pass(&self) -> Result<Pass> {
         let files = login_files(&self.world, &self.world.jerry);
-        Pass { certificate: files.tls_certificate, key: files.tls_key }
+        let folder = self.world.lab.dir("pass-login")?;
+        let pass = Pass { certificate: folder.join("certificate.pem"), key: folder.join("key.pem") };
+        std::fs::copy(files.tls_certificate, &pass.certificate)?;
+        // OpenSSL 3.0 reads Ed25519 keys in the first version of PKCS #8 alone: the seed without its public key.
+        let text = std::fs::read_to_string(files.tls_key)?;
+        let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
+        let whole = STANDARD.decode(body)?;
+        let seed = whole.get(16..48).context("no Ed25519 key")?;
+        let first = [ED25519_PKCS8.as_slice(), seed].concat();
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(first));
+        std::fs::write(&pass.key, pem)?;
+        std::fs::set_permissions(&pass.key, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        Ok(pass)
     }
 
     /// libpq's words for a connection through the gate; later words win.
