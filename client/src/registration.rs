@@ -2,20 +2,20 @@
 
 use serde_cbor_2::Value;
 use tapgate_model::{Digest, UnixTime, UserName};
-use tapgate_proof::{CredentialKey, Link, Registration};
+use tapgate_proof::{CredentialKey, Link, Registration, Traits};
 use webauthn_rs_proto::RegisterPublicKeyCredential;
 
 use crate::error::{Act as _, Failure, Result};
 
 /// The digest that a tap must vouch for, of the key that has just answered for this user.
-pub fn digest(user: &UserName, answer: &RegisterPublicKeyCredential) -> Result<Digest> {
+pub fn digest(user: &UserName, answer: &RegisterPublicKeyCredential, traits: &Traits) -> Result<Digest> {
     let (credential_id, key) = credential(&answer.response.attestation_object)?;
     if credential_id != answer.raw_id {
         return Err(unreadable("it names two credentials"));
     }
-    let (name, created, link) = (String::new(), UnixTime::from_secs(0), Link::Pinned);
+    let (name, created, link, traits) = (String::new(), UnixTime::from_secs(0), Link::Pinned, traits.clone());
     // Name, time and link are no part of the digest.
-    Ok(Registration { user: user.clone(), credential_id, key, name, created, link }.digest())
+    Ok(Registration { user: user.clone(), credential_id, key, name, created, link, traits }.digest())
 }
 
 /// The credential's id and public key, out of an attestation object (`WebAuthn` level 2, section 6.5).
@@ -90,21 +90,22 @@ mod tests {
         let digest_of = |id: &[u8]| {
             let (credential_id, key) = (id.to_vec(), CredentialKey::eddsa(&x).unwrap());
             let (name, created, link) = ("any".to_owned(), UnixTime::from_secs(9), Link::Pinned);
-            Registration { user: user.clone(), credential_id, key, name, created, link }.digest()
+            let traits = Traits::default();
+            Registration { user: user.clone(), credential_id, key, name, created, link, traits }.digest()
         };
         let answer = answer(&attestation(b"id", &ed25519(&x)), b"id");
-        assert_eq!(digest(&user, &answer).unwrap(), digest_of(b"id"));
-        assert_ne!(digest(&"ann".parse().unwrap(), &answer).unwrap(), digest_of(b"id"));
+        assert_eq!(digest(&user, &answer, &Traits::default()).unwrap(), digest_of(b"id"));
+        assert_ne!(digest(&"ann".parse().unwrap(), &answer, &Traits::default()).unwrap(), digest_of(b"id"));
     }
 
     #[test]
     fn answers_that_are_none_are_refused() {
         let user: UserName = "jerry".parse().unwrap();
         let whole = attestation(b"id", &ed25519(&[7; 32]));
-        assert!(digest(&user, &answer(&whole, b"other")).is_err(), "another id");
-        assert!(digest(&user, &answer(&attestation(b"id", &Value::Null), b"id")).is_err());
+        assert!(digest(&user, &answer(&whole, b"other"), &Traits::default()).is_err(), "another id");
+        assert!(digest(&user, &answer(&attestation(b"id", &Value::Null), b"id"), &Traits::default()).is_err());
         for length in 0..whole.len() - 1 {
-            assert!(digest(&user, &answer(&whole[..length], b"id")).is_err(), "{length}");
+            assert!(digest(&user, &answer(&whole[..length], b"id"), &Traits::default()).is_err(), "{length}");
         }
     }
 }

@@ -11,6 +11,8 @@ use tapgate_api::{
 use tapgate_model::{Clock as _, SystemClock, UnixTime};
 
 use super::{Context, otp, output};
+use tapgate_proof::Traits;
+
 use crate::ceremony::{Checked, Deed, Wish};
 use crate::error::{Act as _, Failure, Result, printable};
 use crate::keys::sha256;
@@ -25,14 +27,19 @@ pub enum Mfa {
     #[command(after_help = "Example:\n  tap mfa ls --format json")]
     Ls,
     /// Add a security key: tap the new one, then one that you have registered already
-    #[command(after_help = "Examples:\n  tap mfa add --name blue\n  tap mfa add --otp --name phone")]
+    #[command(
+        after_help = "Examples:\n  tap mfa add --name blue\n  tap mfa add --name bio --passwordless\n  tap mfa add --otp --name phone"
+    )]
     Add {
         /// What you call it
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
         /// Add one-time codes of an authenticator app instead; they are good for login alone
-        #[arg(long, conflicts_with = "new_software_key")]
+        #[arg(long, conflicts_with_all = ["new_software_key", "passwordless"])]
         otp: bool,
+        /// Let the key log in without a password; it asks for its PIN or finger then
+        #[arg(long, visible_alias = "allow-passwordless")]
+        passwordless: bool,
         /// A file that shall act as the new security key, for tests and demos only
         #[arg(long, value_name = "PATH")]
         new_software_key: Option<PathBuf>,
@@ -61,9 +68,9 @@ pub async fn run(context: &Context, command: Mfa) -> Result<()> {
             let name = name.unwrap_or_else(|| "authenticator app".to_owned());
             add_otp(context, name).await
         }
-        Mfa::Add { name, new_software_key, .. } => {
+        Mfa::Add { name, passwordless, new_software_key, .. } => {
             let name = name.unwrap_or_else(|| "another security key".to_owned());
-            add_key(context, name, new_software_key).await
+            add_key(context, DeviceBegin { name, passwordless }, new_software_key).await
         }
         Mfa::Rm { name } => {
             let outcome = change(context, &DeviceAction::RemoveDevice { name }).await?;
@@ -82,7 +89,11 @@ async fn list(context: &Context) -> Result<()> {
     let devices: Devices = context.with_login()?.get(path::DEVICES, &[]).await?;
     output::show(context.format(), &devices, |devices| {
         let row = |device: &tapgate_api::Device| {
-            let kind = if device.kind == "otp" { "one-time codes (login only)" } else { "security key" };
+            let kind = match (device.kind.as_str(), device.passwordless) {
+                ("otp", _) => "one-time codes (login only)",
+                (_, true) => "passkey (logs in without a password)",
+                (_, false) => "security key",
+            };
             let added = UnixTime::from_secs(device.added).to_string();
             vec![device.name.clone(), kind.to_owned(), added, format!("vouched for by {}", voucher(&device.vouched_by))]
         };
@@ -101,16 +112,17 @@ fn voucher(word: &str) -> &str {
 }
 
 /// The new key answers first; only then is it known what the tap of the other one must sign.
-async fn add_key(context: &Context, name: String, software_key: Option<PathBuf>) -> Result<()> {
+async fn add_key(context: &Context, begin: DeviceBegin, software_key: Option<PathBuf>) -> Result<()> {
     let user = context.user()?;
     let (mut new, mut old) = (context.new_key(software_key)?, context.old_key()?);
     let http = context.with_login()?;
-    let challenge: DeviceChallenge = http.post(path::DEVICES, &DeviceBegin { name: name.clone() }).await?;
+    let challenge: DeviceChallenge = http.post(path::DEVICES, &begin).await?;
     let origin = context.origin().await?;
     eprintln!("Tap the NEW security key");
     let webauthn = new.register(&origin, challenge.webauthn)?;
     eprintln!("Detected security key tap");
-    let action = registration::digest(user, &webauthn)?;
+    let traits = Traits { passwordless: begin.passwordless, attested: None };
+    let action = registration::digest(user, &webauthn, &traits)?;
     let answer = DeviceRegister { id: challenge.id, webauthn };
     let ceremony: Ceremony = http.post(path::DEVICE_REGISTER, &answer).await?;
     let deed = Deed::AddDevice(action);
@@ -118,7 +130,7 @@ async fn add_key(context: &Context, name: String, software_key: Option<PathBuf>)
     let checked = Checked::new(ceremony, &wish)?;
     eprintln!(
         "To add the security key \"{}\" (sha256:{action}) to {user} at {}, tap one that is registered ALREADY",
-        printable(&name),
+        printable(&begin.name),
         context.profile.gate
     );
     let assertion = checked.tap(&origin, old.as_mut())?;

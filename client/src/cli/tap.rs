@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use tapgate_api::{EnrolBegin, TargetEntry, Targets, path};
 use tapgate_model::{Clock as _, SystemClock, UnixTime, UserName};
 use zeroize::Zeroize as _;
@@ -44,13 +44,28 @@ struct Trust {
     password_stdin: bool,
 }
 
+/// How somebody logs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Way {
+    /// With name, password and a tap or code.
+    Local,
+    /// By a key alone, which says whose it is.
+    Passwordless,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Log in with password and security key
     #[command(
-        after_help = "Examples:\n  tap login --gate localhost:3080 --user jerry --ca-pin sha256:…\n  tap login --mfa-mode=browser"
+        after_help = "Examples:\n  tap login --gate localhost:3080 --user jerry --ca-pin sha256:…\n  tap login --mfa-mode=browser\n  tap login --auth=passwordless"
     )]
-    Login(Trust),
+    Login {
+        #[command(flatten)]
+        trust: Trust,
+        /// How to log in: with name and password (local), or by a key that was added for it alone (passwordless)
+        #[arg(long, value_enum, default_value = "local", value_name = "WAY")]
+        auth: Way,
+    },
     /// Spend an invite: choose a password and register a security key
     #[command(after_help = "Example:\n  tap enrol --gate localhost:3080 --ca-pin sha256:… --token …")]
     Enrol {
@@ -62,6 +77,9 @@ enum Command {
         /// What you call the key
         #[arg(long, default_value = "security key", value_name = "NAME")]
         device_name: String,
+        /// Let the key log in without a password; it asks for its PIN or finger then
+        #[arg(long, visible_alias = "allow-passwordless")]
+        passwordless: bool,
     },
     /// Show who is logged in, and until when
     #[command(after_help = "Example:\n  tap status")]
@@ -148,8 +166,11 @@ enum Proxy {
 pub async fn run(args: Tap) -> Result<u8> {
     let Tap { global, user, command } = args;
     match command {
-        Command::Login(trust) => log_in(&global, user, trust).await,
-        Command::Enrol { trust, token, device_name } => enrol(&global, trust, token, device_name).await,
+        Command::Login { trust, auth: Way::Passwordless } => log_in_passwordless(&global, user, trust).await,
+        Command::Login { trust, auth: Way::Local } => log_in(&global, user, trust).await,
+        Command::Enrol { trust, token, device_name, passwordless } => {
+            enrol(&global, trust, token, device_name, passwordless).await
+        }
         Command::Status => status(&Context::new(&global, user.as_ref())?),
         Command::Logout => log_out(&global).await,
         Command::Ls => list(&Context::new(&global, user.as_ref())?).await,
@@ -202,12 +223,25 @@ async fn log_in(global: &Global, user: Option<UserName>, trust: Trust) -> Result
     show_profile(global, &profile)
 }
 
-async fn enrol(global: &Global, trust: Trust, token: String, device_name: String) -> Result<()> {
+async fn log_in_passwordless(global: &Global, user: Option<UserName>, trust: Trust) -> Result<()> {
+    let home = Home::from_env()?;
+    let profile = login::first_trust(&home, global.gate.as_ref(), trust.ca_pin)?;
+    let mut means = global.means()?;
+    let profile = login::login_passwordless(&home, profile, &mut means).await?;
+    if let (Some(wanted), Some(found)) = (&user, &profile.user)
+        && wanted != found
+    {
+        eprintln!("The key is {found}'s, not {wanted}'s.");
+    }
+    show_profile(global, &profile)
+}
+
+async fn enrol(global: &Global, trust: Trust, token: String, device_name: String, passwordless: bool) -> Result<()> {
     let home = Home::from_env()?;
     let profile = login::first_trust(&home, global.gate.as_ref(), trust.ca_pin)?;
     let mut means = global.means()?;
     let password = password::choose(trust.password_stdin, "Choose a password: ")?;
-    let mut invite = EnrolBegin { token, password: password.as_str().to_owned(), device_name };
+    let mut invite = EnrolBegin { token, password: password.as_str().to_owned(), device_name, passwordless };
     let (profile, enrolled) = login::enrol(&home, profile, &invite, &mut means).await?;
     invite.password.zeroize();
     output::show(global.format, &enrolled, |enrolled| {
@@ -303,6 +337,8 @@ mod tests {
             "tap mfa rm blue",
             "tap mfa rename blue green",
             "tap login --mfa-mode=otp",
+            "tap login --proxy=localhost:3080 --auth=passwordless",
+            "tap mfa add --name blue --passwordless",
             "tap login --proxy=localhost:3080 --user=jerry",
         ] {
             assert!(Tap::try_parse_from(line.split(' ')).is_ok(), "{line}");

@@ -1,6 +1,7 @@
 //! What answers a tap: a security key on USB, the browser, or the software key for tests and demos.
 
 mod client_data;
+mod resident;
 mod software;
 #[cfg(feature = "fido-usb")]
 mod usb;

@@ -14,6 +14,7 @@ use webauthn_rs_proto::{
 
 use super::Solver;
 use super::client_data::WithClientData;
+use super::resident::Residents;
 use crate::error::{Act as _, Failure, Result};
 
 /// A security key in a file. Whoever can read the file can tap, which is why its choice is announced.
@@ -53,14 +54,35 @@ impl SoftwareKey {
 }
 
 impl Solver for SoftwareKey {
-    fn authenticate(&mut self, origin: &Url, request: RequestChallengeResponse) -> Result<PublicKeyCredential> {
-        WithClientData(&mut self.open(false)?)
-            .do_authentication(origin.clone(), request)
-            .map_err(|error| refused(&error))
+    fn authenticate(&mut self, origin: &Url, mut request: RequestChallengeResponse) -> Result<PublicKeyCredential> {
+        let mut key = self.open(false)?;
+        let nameless = request.public_key.allow_credentials.is_empty();
+        let residents = nameless.then(|| Residents::beside(&self.path)).transpose()?;
+        if let Some(residents) = &residents {
+            residents.offer(&mut request.public_key)?;
+        }
+        let answer = WithClientData(&mut key).do_authentication(origin.clone(), request);
+        let mut answer = answer.map_err(|error| refused(&error))?;
+        if let Some(residents) = &residents {
+            residents.sign(&mut answer)?;
+        }
+        Ok(answer)
     }
 
-    fn register(&mut self, origin: &Url, request: CreationChallengeResponse) -> Result<RegisterPublicKeyCredential> {
-        WithClientData(&mut self.open(true)?).do_registration(origin.clone(), request).map_err(|error| refused(&error))
+    fn register(
+        &mut self,
+        origin: &Url,
+        mut request: CreationChallengeResponse,
+    ) -> Result<RegisterPublicKeyCredential> {
+        let mut key = self.open(true)?;
+        let resident = Residents::wanted(&mut request);
+        let (rp_id, user) = (request.public_key.rp.id.clone(), request.public_key.user.id.clone());
+        let answer = WithClientData(&mut key).do_registration(origin.clone(), request);
+        let answer = answer.map_err(|error| refused(&error))?;
+        if resident {
+            Residents::beside(&self.path)?.keep(rp_id, &answer.raw_id, &user)?;
+        }
+        Ok(answer)
     }
 }
 

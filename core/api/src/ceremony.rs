@@ -100,6 +100,9 @@ pub struct EnrolBegin {
     pub password: String,
     /// What the user calls the key, such as `yubi`.
     pub device_name: String,
+    /// Whether it shall log in without a password: it is then kept within the key, and asks for its PIN or finger.
+    #[serde(default)]
+    pub passwordless: bool,
 }
 
 /// Never prints the invite or the password.

@@ -21,6 +21,9 @@ pub struct Device {
     pub added: u64,
     /// Why it counts: `pinned`, `invite` or `device`; for one-time codes `tap`.
     pub vouched_by: String,
+    /// Whether it logs in without a password.
+    #[serde(default)]
+    pub passwordless: bool,
 }
 
 /// Starts the registration of a further security key.
@@ -28,6 +31,9 @@ pub struct Device {
 pub struct DeviceBegin {
     /// What the user calls it.
     pub name: String,
+    /// Whether it shall log in without a password: it is then kept within the key, and asks for its PIN or finger.
+    #[serde(default)]
+    pub passwordless: bool,
 }
 
 /// What the new key is asked.

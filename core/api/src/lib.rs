@@ -7,6 +7,7 @@ mod browser;
 mod ceremony;
 mod device;
 mod discovery;
+mod passwordless;
 mod session;
 
 pub use admin::{
@@ -25,6 +26,7 @@ pub use device::{
     OtpConfirm, OtpLogin, OtpSecret,
 };
 pub use discovery::{Find, FindAuth, FindProxy, FindSsh};
+pub use passwordless::{PASSWORDLESS_USER, PasswordlessBegin};
 pub use session::{
     Requirement, SessionBegin, SessionCertificates, SessionTarget, TargetEntry, Targets,
 };
@@ -52,6 +54,8 @@ pub mod path {
     pub const LOGIN_BEGIN: &str = "/v1/login";
     /// `POST`, no certificate: [`crate::Assertion`] → [`crate::LoginCertificates`].
     pub const LOGIN_FINISH: &str = "/v1/login/finish";
+    /// `POST`, no certificate: [`crate::PasswordlessBegin`] → [`crate::Ceremony`].
+    pub const LOGIN_PASSWORDLESS: &str = "/v1/login/passwordless";
     /// `POST`, no certificate: [`crate::OtpLogin`] → [`crate::LoginCertificates`].
     pub const LOGIN_OTP: &str = "/v1/login/otp";
     /// `POST`, no certificate: [`crate::BrowserBegin`] → [`crate::BrowserRequest`].

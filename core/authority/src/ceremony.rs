@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tapgate_audit::TapRecord;
 use tapgate_model::{Digest, UnixTime, UserName};
-use tapgate_proof::Invite;
+use tapgate_proof::{Invite, Traits};
 use tapgate_store::Write;
 
 use crate::limits::CEREMONIES_MAX;
@@ -62,6 +62,8 @@ pub(crate) enum Work {
     AddDevice {
         name: String,
         key: Value,
+        #[serde(default)]
+        traits: Traits,
     },
     /// A change of the user's own devices.
     Device {
@@ -90,6 +92,8 @@ pub(crate) struct PendingEnrolment {
     pub(crate) invite: Digest,
     pub(crate) password_hash: String,
     pub(crate) device_name: String,
+    #[serde(default)]
+    pub(crate) passwordless: bool,
     pub(crate) state: Value,
     /// What went to the client for its authenticator, for a browser to read too.
     pub(crate) options: Value,
@@ -103,6 +107,8 @@ pub(crate) struct PendingDevice {
     /// The certificate with which it was begun.
     pub(crate) certificate: Digest,
     pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) passwordless: bool,
     pub(crate) state: Value,
 }
 

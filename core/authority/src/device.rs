@@ -7,7 +7,7 @@ use tapgate_api::{Assertion, Ceremony, Device, DeviceBegin, DeviceChallenge, Dev
 use tapgate_identity::Identity;
 use tapgate_model::{Digest, UserName};
 use tapgate_policy::SessionMfa;
-use tapgate_proof::{Link, Purpose, Registration, Statement, StatementParts, Uses};
+use tapgate_proof::{Link, Purpose, Registration, Statement, StatementParts, Traits, Uses};
 use tapgate_store::Write;
 use webauthn_rs::prelude::SecurityKey;
 
@@ -27,11 +27,13 @@ impl Authority {
             kind: "webauthn".to_owned(),
             added: registration.created.as_secs(),
             vouched_by: link(&registration.link).to_owned(),
+            passwordless: registration.traits.passwordless,
         };
         let mut devices: Vec<Device> = state.registrations.of(identity.user()).iter().map(device).collect();
         if let Some((otp, _)) = self.otp_of(identity.user())? {
             let (kind, vouched_by) = ("otp".to_owned(), "tap".to_owned());
-            devices.push(Device { name: otp.name, kind, added: otp.created.as_secs(), vouched_by });
+            let added = otp.created.as_secs();
+            devices.push(Device { name: otp.name, kind, added, vouched_by, passwordless: false });
         }
         devices.sort_by_key(|device| device.added);
         Ok(Devices { devices })
@@ -53,10 +55,12 @@ impl Authority {
         let name = device_name(&begin.name)?;
         self.must_be_new(user, &name)?;
         let registered = keys.iter().map(|key| key.cred_id().clone()).collect();
-        let (webauthn, state) = self.webauthn.begin_registration(user, self.user_handle(user), registered)?;
+        let passwordless = begin.passwordless;
+        let (webauthn, state) =
+            self.webauthn.begin_registration(user, self.user_handle(user), registered, passwordless)?;
         let expires = self.now().plus(CEREMONY_TTL).min(identity.login_expires());
         let (id, certificate) = (new_id(), *identity.fingerprint());
-        let pending = PendingDevice { user: user.clone(), expires, certificate, name, state };
+        let pending = PendingDevice { user: user.clone(), expires, certificate, name, passwordless, state };
         self.suspend(&id, &Pending::Device(Box::new(pending)))?;
         Ok(DeviceChallenge { id, webauthn })
     }
@@ -79,13 +83,14 @@ impl Authority {
             tracing::info!(user = %pending.user, %error, "A key was refused");
             unfit("the key was refused")
         })?;
-        let action = self.fresh(&pending.user, &key)?;
+        let traits = Traits { passwordless: pending.passwordless, attested: None };
+        let action = self.fresh(&pending.user, &key, &traits)?;
         let keys = self.keys_of(&pending.user)?;
         if keys.is_empty() {
             return Err(self.without_keys(&pending.user, "add a device"));
         }
         let statement = self.own_statement(identity, Purpose::AddDevice, action)?;
-        let work = Work::AddDevice { name: pending.name, key: serde_json::to_value(&key)? };
+        let work = Work::AddDevice { name: pending.name, key: serde_json::to_value(&key)?, traits };
         let verified = self.must_verify(identity.user());
         let wanted = Wanted { statement: &statement, verified, peer, identity: Some(identity), work };
         self.ask(new_id(), wanted, &keys)
@@ -98,17 +103,17 @@ impl Authority {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let given = self.receive(answer, Purpose::AddDevice, Some(identity))?;
         self.record_success(&given);
-        let Work::AddDevice { name, key } = &given.pending.work else {
+        let Work::AddDevice { name, key, traits } = &given.pending.work else {
             return Err(Fault::internal("a tap for a device was asked for something else"));
         };
         let key: SecurityKey = serde_json::from_value(key.clone())?;
         let user = identity.user();
         self.must_be_new(user, name)?;
-        let action = self.fresh(user, &key)?;
+        let action = self.fresh(user, &key, traits)?;
         let (credential_id, public) = usable(&key)?;
-        let (name, link) = (name.clone(), Link::Device { proof: given.proof.clone() });
+        let (name, link, traits) = (name.clone(), Link::Device { proof: given.proof.clone() }, traits.clone());
         let registration =
-            Registration { user: user.clone(), credential_id, key: public, name, created: self.now(), link };
+            Registration { user: user.clone(), credential_id, key: public, name, created: self.now(), link, traits };
         let signed = given.tap.statement().parts().action == Some(action);
         if !signed || !self.would_chain(&registration).map_err(Fault::internal)? {
             return Err(Fault::conflict("the tap does not vouch for this key", "start again"));
@@ -125,7 +130,7 @@ impl Authority {
 
     /// The digest that a tap signs for this key, if nobody has it and nobody had it: a key that was
     /// removed stays removed.
-    fn fresh(&self, user: &UserName, key: &SecurityKey) -> Result<Digest, Fault> {
+    fn fresh(&self, user: &UserName, key: &SecurityKey, traits: &Traits) -> Result<Digest, Fault> {
         let (credential_id, public) = usable(key)?;
         for prefix in [key::REGISTRATIONS, key::RETIRED] {
             let known = self.registrations(prefix).map_err(Fault::internal)?;
@@ -133,8 +138,8 @@ impl Authority {
                 return Err(unfit("the key is registered already, or was removed"));
             }
         }
-        let (name, created, link) = (String::new(), self.now(), Link::Pinned);
-        Ok(Registration { user: user.clone(), credential_id, key: public, name, created, link }.digest())
+        let (name, created, link, traits) = (String::new(), self.now(), Link::Pinned, traits.clone());
+        Ok(Registration { user: user.clone(), credential_id, key: public, name, created, link, traits }.digest())
     }
 
     /// There is room for one more key, and the name is no other device's.

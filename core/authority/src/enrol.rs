@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use tapgate_api::{EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled};
 use tapgate_audit::Event;
 use tapgate_model::UserName;
-use tapgate_proof::{CredentialKey, Link, Registration};
+use tapgate_proof::{CredentialKey, Link, Registration, Traits};
 use tapgate_store::Write;
 use webauthn_rs::prelude::SecurityKey;
 
@@ -24,13 +24,15 @@ impl Authority {
         if self.state.load().policy.roles_of(&user).is_none() {
             return Err(Fault::conflict(format!("the user {user} is gone"), "ask your administrator for a new invite"));
         }
-        let device_name = device_name(&begin.device_name)?;
+        let (device_name, passwordless) = (device_name(&begin.device_name)?, begin.passwordless);
         let password_hash = self.passwords.hash(&begin.password)?;
-        let (webauthn, state) = self.webauthn.begin_registration(&user, self.user_handle(&user), Vec::new())?;
+        let (webauthn, state) =
+            self.webauthn.begin_registration(&user, self.user_handle(&user), Vec::new(), passwordless)?;
         let (id, name) = (new_id(), user.to_string());
         let expires = self.now().plus(CEREMONY_TTL).min(stored.invite.expires);
         let options = serde_json::to_value(&webauthn)?;
-        let pending = PendingEnrolment { user, expires, invite, password_hash, device_name, state, options };
+        let pending =
+            PendingEnrolment { user, expires, invite, password_hash, device_name, passwordless, state, options };
         self.suspend(&id, &Pending::Enrolment(Box::new(pending)))?;
         Ok(EnrolChallenge { id, user: name, webauthn })
     }
@@ -93,6 +95,7 @@ impl Authority {
             name: pending.device_name.clone(),
             created: self.now(),
             link: stored.link(),
+            traits: Traits { passwordless: pending.passwordless, attested: None },
         };
         let counts = registration.link == Link::Pinned || self.would_chain(&registration).map_err(Fault::internal)?;
         if !counts {

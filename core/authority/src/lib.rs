@@ -27,6 +27,7 @@ mod login;
 mod otp;
 mod otp_login;
 mod password;
+mod passwordless;
 mod public_key;
 mod rate;
 mod resources;

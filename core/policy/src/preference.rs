@@ -32,6 +32,8 @@ pub struct AuthPreference {
     pub rp_id: Option<String>,
     /// Whether the command line may have its taps made in a browser.
     pub allow_cli_auth_via_browser: bool,
+    /// Whether a key that was registered for it may log in without a password.
+    pub allow_passwordless: bool,
     /// Whether every session ends with the login certificate.
     pub disconnect_expired_cert: bool,
     /// The provider that users sign in with where `type` is `oidc`; none where it is `local`.
@@ -46,6 +48,7 @@ impl Default for AuthPreference {
             second_factors: vec![SecondFactor::WebAuthn],
             rp_id: None,
             allow_cli_auth_via_browser: true,
+            allow_passwordless: true,
             disconnect_expired_cert: false,
             connector: None,
         }
@@ -54,7 +57,6 @@ impl Default for AuthPreference {
 
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("allow_local_auth", "remove it"),
-    ("allow_passwordless", "remove it"),
     ("allow_headless", "remove it"),
     ("default_session_ttl", "use `max_session_ttl` in a role"),
     ("device_trust", "remove it"),
@@ -78,6 +80,7 @@ impl AuthPreference {
             require_session_mfa: session_mfa(&spec),
             rp_id: spec.section("webauthn", "webauthn").and_then(rp_id),
             allow_cli_auth_via_browser: spec.flag("allow_cli_auth_via_browser", true),
+            allow_passwordless: spec.flag("allow_passwordless", true),
             disconnect_expired_cert: spec.flag("disconnect_expired_cert", false),
             connector: connector(&spec),
             second_factors,
@@ -96,6 +99,9 @@ impl AuthPreference {
         }
         if self.require_session_mfa == SessionMfa::RequiredVerified {
             report(spec, "require_session_mfa", "with a hardware key needs `webauthn` in `second_factors`");
+        }
+        if self.allow_passwordless {
+            report(spec, "allow_passwordless", "needs `webauthn` in `second_factors` (add it, or remove this)");
         }
         if self.allow_cli_auth_via_browser {
             report(spec, "allow_cli_auth_via_browser", "needs `webauthn` in `second_factors` (add it, or remove this)");

@@ -27,6 +27,7 @@ mod statement;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod traits;
 mod verify;
 mod wire;
 
@@ -39,4 +40,5 @@ pub use proof::{Proof, ProofError, RelyingParty};
 pub use purpose::{Purpose, Uses};
 pub use registration::{Invite, Link, Registration};
 pub use statement::{Statement, StatementError, StatementParts, StatementTarget};
+pub use traits::{Attested, Traits};
 pub use verify::{Expected, VerifiedTap, verify};

@@ -280,7 +280,12 @@ fn a_stranger_who_logs_in_gets_a_page_that_opens_nothing() {
 fn a_key_that_is_made_in_the_browser_is_enrolled_by_the_terminal() {
     let (lab, mut olga, _) = Lab::with_jerry();
     let invite = lab.invite(&mut olga, "ann", &["dev"]).unwrap();
-    let enrol = EnrolBegin { token: invite.token, password: PASSWORD.to_owned(), device_name: "laptop".to_owned() };
+    let enrol = EnrolBegin {
+        token: invite.token,
+        password: PASSWORD.to_owned(),
+        device_name: "laptop".to_owned(),
+        passwordless: false,
+    };
     let challenge = lab.authority.enrol_begin(&enrol, peer()).unwrap();
     let key = Key::generate();
     let begin = begin(&challenge.id, &key);

@@ -8,5 +8,6 @@ mod enrol;
 mod lab;
 mod login;
 mod otp;
+mod passwordless;
 mod resources;
 mod session;
