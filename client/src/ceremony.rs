@@ -239,6 +239,7 @@ mod tests {
             statement: to_base64(&der),
             webauthn: serde_json::from_value(webauthn).unwrap(),
             invite: None,
+            attested: None,
         }
     }
 

@@ -1,11 +1,13 @@
 //! A new key's own words: who it is, read from its answer, so that no gate can put another in its place.
 
 use serde_cbor_2::Value;
+use tapgate_api::AttestedTerms;
 use tapgate_model::{Digest, UnixTime, UserName};
-use tapgate_proof::{CredentialKey, Link, Registration, Traits};
+use tapgate_proof::{Attested, CredentialKey, Link, Registration, Traits};
 use webauthn_rs_proto::RegisterPublicKeyCredential;
 
 use crate::error::{Act as _, Failure, Result};
+use crate::keys::from_base64;
 
 /// The digest that a tap must vouch for, of the key that has just answered for this user.
 pub fn digest(user: &UserName, answer: &RegisterPublicKeyCredential, traits: &Traits) -> Result<Digest> {
@@ -18,14 +20,32 @@ pub fn digest(user: &UserName, answer: &RegisterPublicKeyCredential, traits: &Tr
     Ok(Registration { user: user.clone(), credential_id, key, name, created, link, traits }.digest())
 }
 
-/// The credential's id and public key, out of an attestation object (`WebAuthn` level 2, section 6.5).
-fn credential(attestation: &[u8]) -> Result<(Vec<u8>, CredentialKey)> {
+/// What the gate says of the key's maker, if it is of the model that the key itself says.
+pub fn attested(answer: &RegisterPublicKeyCredential, terms: &AttestedTerms) -> Result<Attested> {
+    let own = authenticator_data(&answer.response.attestation_object)?;
+    let own = own.get(37..53).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
+    let said = <[u8; 16]>::try_from(from_base64(&terms.aaguid)?).ok();
+    // Keys older than the models' numbers have none, and the gate says so.
+    let aaguid = said.filter(|said| own == Some(*said) || *said == [0; 16]);
+    let aaguid = aaguid.ok_or_else(|| unreadable("the gate calls it another model"))?;
+    let ca_sha256 = terms.ca_sha256.parse().act(|| "the gate names no authority".to_owned())?;
+    Ok(Attested { aaguid, ca_sha256 })
+}
+
+/// The authenticator's data within an attestation object.
+fn authenticator_data(attestation: &[u8]) -> Result<Vec<u8>> {
     let object: Value =
         serde_cbor_2::from_slice(attestation).act(|| "the new key's answer cannot be read".to_owned())?;
-    let Value::Map(object) = object else { return Err(unreadable("it is no map")) };
-    let Some(Value::Bytes(data)) = object.get(&Value::Text("authData".to_owned())) else {
-        return Err(unreadable("it has no data"));
-    };
+    let Value::Map(mut object) = object else { return Err(unreadable("it is no map")) };
+    match object.remove(&Value::Text("authData".to_owned())) {
+        Some(Value::Bytes(data)) => Ok(data),
+        _ => Err(unreadable("it has no data")),
+    }
+}
+
+/// The credential's id and public key, out of an attestation object (`WebAuthn` level 2, section 6.5).
+fn credential(attestation: &[u8]) -> Result<(Vec<u8>, CredentialKey)> {
+    let data = authenticator_data(attestation)?;
     // 32 bytes of the relying party, flags, a count of 4, the model's 16, and the length of the id.
     let short = || unreadable("its data is too short");
     let length = data.get(53..55).and_then(|two| <[u8; 2]>::try_from(two).ok()).ok_or_else(short)?;

@@ -95,10 +95,18 @@ async fn list(context: &Context) -> Result<()> {
                 (_, false) => "security key",
             };
             let added = UnixTime::from_secs(device.added).to_string();
-            vec![device.name.clone(), kind.to_owned(), added, format!("vouched for by {}", voucher(&device.vouched_by))]
+            let voucher = format!("vouched for by {}", voucher(&device.vouched_by));
+            vec![device.name.clone(), kind.to_owned(), added, voucher, remarks(device)]
         };
         output::table(&devices.devices.iter().map(row).collect::<Vec<_>>())
     })
+}
+
+/// What else there is to know.
+fn remarks(device: &tapgate_api::Device) -> String {
+    let attested = device.attested.then_some("attested");
+    let copied = device.copied.then_some("COUNTED BACKWARDS: there may be a copy of it (remove it with tap mfa rm)");
+    attested.into_iter().chain(copied).collect::<Vec<_>>().join(", ")
 }
 
 fn voucher(word: &str) -> &str {
@@ -121,10 +129,12 @@ async fn add_key(context: &Context, begin: DeviceBegin, software_key: Option<Pat
     eprintln!("Tap the NEW security key");
     let webauthn = new.register(&origin, challenge.webauthn)?;
     eprintln!("Detected security key tap");
-    let traits = Traits { passwordless: begin.passwordless, attested: None };
-    let action = registration::digest(user, &webauthn, &traits)?;
     let answer = DeviceRegister { id: challenge.id, webauthn };
     let ceremony: Ceremony = http.post(path::DEVICE_REGISTER, &answer).await?;
+    let attested =
+        ceremony.attested.as_ref().map(|terms| registration::attested(&answer.webauthn, terms)).transpose()?;
+    let traits = Traits { passwordless: begin.passwordless, attested };
+    let action = registration::digest(user, &answer.webauthn, &traits)?;
     let deed = Deed::AddDevice(action);
     let wish = Wish { gate: context.profile.ca_pin.digest(), user, deed, now: SystemClock.now() };
     let checked = Checked::new(ceremony, &wish)?;

@@ -24,6 +24,12 @@ pub struct Device {
     /// Whether it logs in without a password.
     #[serde(default)]
     pub passwordless: bool,
+    /// Whether its maker vouched for it, and the maker's word counts here.
+    #[serde(default)]
+    pub attested: bool,
+    /// Whether it has counted backwards once, so that there may be a copy of it.
+    #[serde(default)]
+    pub copied: bool,
 }
 
 /// Starts the registration of a further security key.

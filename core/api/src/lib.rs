@@ -18,8 +18,8 @@ pub use browser::{
     BrowserTarget, browser_context,
 };
 pub use ceremony::{
-    Assertion, Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, InviteTerms,
-    LoginBegin, LoginCertificates,
+    Assertion, AttestedTerms, Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled,
+    InviteTerms, LoginBegin, LoginCertificates,
 };
 pub use device::{
     Device, DeviceAction, DeviceBegin, DeviceChallenge, DeviceOutcome, DeviceRegister, Devices,

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tapgate_api::AttestedTerms;
 use tapgate_audit::TapRecord;
 use tapgate_model::{Digest, UnixTime, UserName};
 use tapgate_proof::{Invite, Traits};
@@ -72,6 +73,13 @@ pub(crate) enum Work {
 }
 
 impl Work {
+    /// What a new key's maker has vouched for, for the client to compare with what the key itself says.
+    pub(crate) fn attested(&self) -> Option<AttestedTerms> {
+        let Self::AddDevice { traits: Traits { attested: Some(attested), .. }, .. } = self else { return None };
+        let (aaguid, ca_sha256) = (token::to_text(&attested.aaguid), attested.ca_sha256.to_string());
+        Some(AttestedTerms { aaguid, ca_sha256 })
+    }
+
     /// The word for the log and for counting.
     pub(crate) const fn as_str(&self) -> &'static str {
         match self {

@@ -6,16 +6,17 @@ use std::sync::PoisonError;
 use tapgate_api::{Assertion, Ceremony, Device, DeviceBegin, DeviceChallenge, DeviceOutcome, DeviceRegister, Devices};
 use tapgate_identity::Identity;
 use tapgate_model::{Digest, UserName};
-use tapgate_policy::SessionMfa;
 use tapgate_proof::{Link, Purpose, Registration, Statement, StatementParts, Traits, Uses};
 use tapgate_store::Write;
 use webauthn_rs::prelude::SecurityKey;
 
 use crate::ceremony::{Pending, PendingDevice, Work, new_id};
+use crate::demand::Demanded;
 use crate::enrol::{device_name, unfit, usable};
 use crate::limits::{CEREMONY_TTL, DEVICES_MAX};
 use crate::tap::Wanted;
-use crate::{Authority, Fault, key};
+use crate::webauthn::NewKey;
+use crate::{Authority, Fault, counter, key};
 
 impl Authority {
     /// The caller's own devices.
@@ -28,12 +29,15 @@ impl Authority {
             added: registration.created.as_secs(),
             vouched_by: link(&registration.link).to_owned(),
             passwordless: registration.traits.passwordless,
+            attested: self.is_attested(registration),
+            copied: counter::is_flagged(self, registration),
         };
         let mut devices: Vec<Device> = state.registrations.of(identity.user()).iter().map(device).collect();
         if let Some((otp, _)) = self.otp_of(identity.user())? {
             let (kind, vouched_by) = ("otp".to_owned(), "tap".to_owned());
             let added = otp.created.as_secs();
-            devices.push(Device { name: otp.name, kind, added, vouched_by, passwordless: false });
+            let (passwordless, attested, copied) = (false, false, false);
+            devices.push(Device { name: otp.name, kind, added, vouched_by, passwordless, attested, copied });
         }
         devices.sort_by_key(|device| device.added);
         Ok(Devices { devices })
@@ -56,8 +60,8 @@ impl Authority {
         self.must_be_new(user, &name)?;
         let registered = keys.iter().map(|key| key.cred_id().clone()).collect();
         let passwordless = begin.passwordless;
-        let (webauthn, state) =
-            self.webauthn.begin_registration(user, self.user_handle(user), registered, passwordless)?;
+        let wanted = NewKey { passwordless, attested: self.asks_for_makers() };
+        let (webauthn, state) = self.webauthn.begin_registration(user, self.user_handle(user), registered, wanted)?;
         let expires = self.now().plus(CEREMONY_TTL).min(identity.login_expires());
         let (id, certificate) = (new_id(), *identity.fingerprint());
         let pending = PendingDevice { user: user.clone(), expires, certificate, name, passwordless, state };
@@ -83,17 +87,14 @@ impl Authority {
             tracing::info!(user = %pending.user, %error, "A key was refused");
             unfit("the key was refused")
         })?;
-        let traits = Traits { passwordless: pending.passwordless, attested: None };
+        let traits = Traits { passwordless: pending.passwordless, attested: self.attested(&key)? };
         let action = self.fresh(&pending.user, &key, &traits)?;
-        let keys = self.keys_of(&pending.user)?;
-        if keys.is_empty() {
-            return Err(self.without_keys(&pending.user, "add a device"));
-        }
+        let Demanded { keys, verified } = self.vouchers(&pending.user)?;
         let statement = self.own_statement(identity, Purpose::AddDevice, action)?;
         let work = Work::AddDevice { name: pending.name, key: serde_json::to_value(&key)?, traits };
-        let verified = self.must_verify(identity.user());
         let wanted = Wanted { statement: &statement, verified, peer, identity: Some(identity), work };
-        self.ask(new_id(), wanted, &keys)
+        let attested = wanted.work.attested();
+        Ok(Ceremony { attested, ..self.ask(new_id(), wanted, &keys)? })
     }
 
     /// Registers the new key with the tap that vouches for it.
@@ -103,6 +104,8 @@ impl Authority {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let given = self.receive(answer, Purpose::AddDevice, Some(identity))?;
         self.record_success(&given);
+        self.must_satisfy(self.own_mfa(identity.user()), &given)?;
+        self.must_vouch(&given)?;
         let Work::AddDevice { name, key, traits } = &given.pending.work else {
             return Err(Fault::internal("a tap for a device was asked for something else"));
         };
@@ -185,12 +188,6 @@ impl Authority {
             expires: now.plus(CEREMONY_TTL).min(identity.login_expires()),
         })
         .map_err(Fault::internal)
-    }
-
-    /// Whoever adds or removes a key taps as strictly as for the strictest session that the user may
-    /// open: a stolen key whose PIN nobody knows must not bring in another one.
-    pub(crate) fn must_verify(&self, user: &UserName) -> bool {
-        self.state.load().policy.strictest_mfa(user) == SessionMfa::RequiredVerified
     }
 
     /// Only the owner changes devices: with the login certificate, and not while locked.

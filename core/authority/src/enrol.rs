@@ -13,6 +13,7 @@ use webauthn_rs::prelude::SecurityKey;
 use crate::ceremony::{Pending, PendingEnrolment, new_id};
 use crate::invite::StoredInvite;
 use crate::limits::{CEREMONY_TTL, CREDENTIAL_ID_MAX, DEVICE_NAME_MAX};
+use crate::webauthn::NewKey;
 use crate::{Authority, Fault, key, token, webauthn};
 
 impl Authority {
@@ -25,9 +26,9 @@ impl Authority {
             return Err(Fault::conflict(format!("the user {user} is gone"), "ask your administrator for a new invite"));
         }
         let (device_name, passwordless) = (device_name(&begin.device_name)?, begin.passwordless);
+        let wanted = NewKey { passwordless, attested: self.asks_for_makers() };
         let password_hash = self.passwords.hash(&begin.password)?;
-        let (webauthn, state) =
-            self.webauthn.begin_registration(&user, self.user_handle(&user), Vec::new(), passwordless)?;
+        let (webauthn, state) = self.webauthn.begin_registration(&user, self.user_handle(&user), Vec::new(), wanted)?;
         let (id, name) = (new_id(), user.to_string());
         let expires = self.now().plus(CEREMONY_TTL).min(stored.invite.expires);
         let options = serde_json::to_value(&webauthn)?;
@@ -95,7 +96,7 @@ impl Authority {
             name: pending.device_name.clone(),
             created: self.now(),
             link: stored.link(),
-            traits: Traits { passwordless: pending.passwordless, attested: None },
+            traits: Traits { passwordless: pending.passwordless, attested: self.attested(key)? },
         };
         let counts = registration.link == Link::Pinned || self.would_chain(&registration).map_err(Fault::internal)?;
         if !counts {

@@ -35,6 +35,16 @@ pub(crate) fn credential_state(user: &UserName, credential: &[u8]) -> String {
     format!("credential-state/{user}/{}", token::to_text(credential))
 }
 
+/// That a key has counted backwards.
+pub(crate) fn flagged(user: &UserName, credential: &[u8]) -> String {
+    format!("flagged/{user}/{}", token::to_text(credential))
+}
+
+/// Whose keys have counted backwards.
+pub(crate) fn flags_of(user: &UserName) -> String {
+    format!("flagged/{user}/")
+}
+
 /// The user's one-time codes.
 pub(crate) fn otp(user: &UserName) -> String {
     format!("otp/{user}")

@@ -5,6 +5,7 @@
 //! it reads what is true, and everything else goes by what it read last.
 
 mod admin;
+mod attestation;
 mod authority;
 mod bootstrap;
 mod browser;
@@ -13,6 +14,7 @@ mod ceremony;
 mod chain;
 mod change;
 mod counter;
+mod demand;
 mod device;
 mod device_change;
 mod documents;

@@ -96,6 +96,7 @@ impl Authority {
             statement: pending.statement.clone(),
             webauthn: begun.options,
             invite: None,
+            attested: None,
         };
         self.suspend(&ceremony.id, &Pending::Tap(Box::new(pending)))?;
         Ok(ceremony)
@@ -149,8 +150,7 @@ impl Authority {
         let state = if pending.is_passwordless() { self.narrowed(state, &registration)? } else { state };
         let result = self.webauthn.finish_tap(state, answer).map_err(|error| {
             if matches!(error, TapError::Cloned) {
-                let (user, name) = (&registration.user, &registration.name);
-                self.warn(format!("the key \"{name}\" of {user} counted backwards: there may be a copy of it"));
+                counter::flag(self, &registration);
             }
             error.to_string()
         })?;
@@ -180,12 +180,7 @@ impl Authority {
 
     /// The keys with which the user can tap: those whose chain holds and whose state is there.
     pub(crate) fn keys_of(&self, user: &UserName) -> Result<Vec<SecurityKey>, Fault> {
-        let state = self.state.load();
-        let mut keys = Vec::new();
-        for registration in state.registrations.of(user) {
-            keys.extend(counter::load(self, registration)?.map(|(key, _)| key));
-        }
-        Ok(keys)
+        self.keys_where(user, |_| true)
     }
 
     fn record_begin(&self, id: &str, purpose: &str, statement: &Statement) {

@@ -14,7 +14,9 @@ use webauthn_rs::prelude::{
     PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse, SecurityKey, SecurityKeyAuthentication,
     SecurityKeyRegistration, Url, Uuid, Webauthn, WebauthnBuilder, WebauthnError,
 };
-use webauthn_rs_proto::{AllowCredentials, ResidentKeyRequirement, UserVerificationPolicy};
+use webauthn_rs_proto::{
+    AllowCredentials, AttestationConveyancePreference, ResidentKeyRequirement, UserVerificationPolicy,
+};
 
 use crate::limits::CEREMONY_TTL;
 use crate::token::{self, Secret};
@@ -28,6 +30,15 @@ pub(crate) struct BegunTap {
     pub(crate) random: [u8; 32],
     pub(crate) options: RequestChallengeResponse,
     pub(crate) state: Value,
+}
+
+/// What a new key shall be.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct NewKey {
+    /// Kept within the authenticator, for logins that name nobody.
+    pub(crate) passwordless: bool,
+    /// One that says who made it.
+    pub(crate) attested: bool,
 }
 
 impl Ceremonies {
@@ -113,7 +124,7 @@ impl Ceremonies {
         user: &UserName,
         handle: [u8; 16],
         registered: Vec<CredentialID>,
-        passwordless: bool,
+        wanted: NewKey,
     ) -> Result<(CreationChallengeResponse, Value), Fault> {
         let exclude = (!registered.is_empty()).then_some(registered);
         let (mut options, state) = self
@@ -125,7 +136,10 @@ impl Ceremonies {
         let mut state = serde_json::to_value(state)?;
         let rs = state.get_mut("rs").ok_or_else(|| Fault::internal("the library's state has no `rs`"))?;
         replace(rs, "credential_algorithms", serde_json::to_value(ALGORITHMS)?)?;
-        if passwordless {
+        if wanted.attested {
+            options.public_key.attestation = Some(AttestationConveyancePreference::Direct);
+        }
+        if wanted.passwordless {
             let chosen = options.public_key.authenticator_selection.get_or_insert_default();
             (chosen.resident_key, chosen.require_resident_key) = (Some(ResidentKeyRequirement::Required), true);
             chosen.user_verification = UserVerificationPolicy::Required;
@@ -246,7 +260,7 @@ mod tests {
     #[test]
     fn only_what_a_proof_can_verify_is_offered() {
         let (options, state) =
-            ceremonies().begin_registration(&"olga".parse().unwrap(), [7; 16], Vec::new(), false).unwrap();
+            ceremonies().begin_registration(&"olga".parse().unwrap(), [7; 16], Vec::new(), NewKey::default()).unwrap();
         let offered = options.public_key.pub_key_cred_params.iter().map(|offer| offer.alg).collect::<Vec<_>>();
         assert_eq!(offered, [-7, -257]);
         assert_eq!(state.pointer("/rs/credential_algorithms").unwrap().as_array().unwrap().len(), 2);

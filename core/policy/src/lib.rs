@@ -10,6 +10,7 @@ pub mod fuzz;
 mod address;
 mod admin;
 mod at;
+mod attestation;
 mod compile;
 mod connector;
 mod decide;
@@ -44,6 +45,7 @@ mod user;
 mod yaml;
 
 pub use admin::Verb;
+pub use attestation::{Attestation, AttestationCa};
 pub use connector::{ClaimRule, OidcResource};
 pub use decide::{Decision, DenyReason, Query};
 pub use duration::duration;

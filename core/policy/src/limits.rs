@@ -31,3 +31,9 @@ pub(crate) const SESSION_TTL_MAX: Duration = Duration::from_hours(30 * 24);
 
 /// From how many rules on they are found by an index. Below, looking at each is quicker than hashing.
 pub(crate) const INDEX_FROM: usize = 9;
+
+/// Makers' authorities in one list: the FIDO Alliance's metadata has about a hundred for all makers together.
+pub(crate) const ATTESTATION_CAS_MAX: usize = 128;
+
+/// Models in one list: an operator knows each by name.
+pub(crate) const AAGUIDS_MAX: usize = 512;

@@ -7,6 +7,7 @@ mod enrol;
 mod forged;
 mod login;
 mod offline;
+mod passwordless;
 mod replay;
 mod secrets;
 mod seeds;

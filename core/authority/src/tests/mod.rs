@@ -1,6 +1,7 @@
 //! The authority with real parts: a store on the disk, soft keys that make real ceremonies, a gate.
 
 mod admin;
+mod attestation;
 mod browser;
 mod chain;
 mod device;

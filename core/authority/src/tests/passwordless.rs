@@ -11,6 +11,7 @@ use webauthn_rs::prelude::PublicKeyCredential;
 use webauthn_rs_proto::AllowCredentials;
 
 use super::lab::{Lab, Person, origin, peer, public_key};
+use crate::webauthn::NewKey;
 use crate::{Fault, token};
 
 fn begin(lab: &Lab) -> Result<Ceremony, Fault> {
@@ -132,7 +133,8 @@ fn another_users_name_a_stranger_and_a_missing_pin_are_refused() {
     );
     // A key that nobody has registered.
     let mut stranger = Person { name: "jerry".to_owned(), key: SoftToken::new(true).unwrap().0 };
-    let challenge = lab.authority.webauthn.begin_registration(&"jerry".parse().unwrap(), [1; 16], Vec::new(), false);
+    let challenge =
+        lab.authority.webauthn.begin_registration(&"jerry".parse().unwrap(), [1; 16], Vec::new(), NewKey::default());
     let made = stranger.key.do_registration(origin(), challenge.unwrap().0).unwrap();
     assert_eq!(log_in(&lab, &mut stranger, &made.raw_id, handle(&lab, "jerry")).unwrap_err().status, 401);
 }
