@@ -18,7 +18,7 @@ use crate::rate::Rates;
 use crate::snapshot::State;
 use crate::token::{Secret, random, sha256};
 use crate::webauthn::Ceremonies;
-use crate::{AuthorityError, limits, webauthn};
+use crate::{AuthorityError, SecretsKey, limits, otp, webauthn};
 
 /// What an authority is made of.
 pub struct AuthorityParts {
@@ -38,6 +38,8 @@ pub struct AuthorityParts {
     pub host_names: Vec<String>,
     /// A directory of resource files beside the store's resources.
     pub resource_dir: Option<PathBuf>,
+    /// What seals the secrets in the store.
+    pub secrets: SecretsKey,
 }
 
 /// Users, login, certificate authorities, ceremonies and issuing.
@@ -50,6 +52,7 @@ pub struct Authority {
     pub(crate) pins: ArcSwap<Vec<Digest>>,
     pub(crate) host_names: Vec<String>,
     pub(crate) resource_dir: Option<PathBuf>,
+    pub(crate) secrets: SecretsKey,
     pub(crate) cas: Cas,
     pub(crate) gate: Digest,
     pub(crate) webauthn: Ceremonies,
@@ -74,6 +77,7 @@ impl Authority {
         let now = parts.clock.now();
         let relying_party = webauthn::both_spellings(parts.relying_party);
         let cas = Cas::open(&*parts.store, &parts.cluster, now)?;
+        otp::seal_plain(&*parts.store, &parts.secrets, now)?;
         let decoys = kept(&*parts.store, "decoys", now, || Ok(Zeroizing::new(random::<32>().to_vec())))?;
         Ok(Self {
             webauthn: Ceremonies::new(&relying_party, &parts.cluster)?,
@@ -92,6 +96,7 @@ impl Authority {
             pins: ArcSwap::from_pointee(parts.pins),
             host_names: parts.host_names,
             resource_dir: parts.resource_dir,
+            secrets: parts.secrets,
             writing: Mutex::new(()),
             reading: Mutex::new(()),
             reported: Mutex::default(),

@@ -128,7 +128,7 @@ pub(crate) struct PendingOtp {
     /// The certificate with which it was begun.
     pub(crate) certificate: Digest,
     pub(crate) name: String,
-    /// Base64url.
+    /// Sealed.
     pub(crate) secret: String,
     /// The tap that asked for it, for the log.
     pub(crate) action: Digest,

@@ -58,6 +58,7 @@ impl Authority {
         self.store.write(&self.enrolment(&pending, &key, &registration)?)?;
         self.refresh();
         self.record_enrolled(&registration);
+        self.admitted(registration.user.as_str(), peer)?;
         Ok(Enrolled { user: registration.user.to_string(), pin })
     }
 

@@ -7,6 +7,7 @@ mod chain;
 mod device;
 mod enrol;
 mod lab;
+mod lockout;
 mod login;
 mod otp;
 mod passwordless;
