@@ -17,7 +17,7 @@ use crate::http::Http;
 use crate::keys::{LoginFiles, LoginKeys, to_base64};
 use crate::limits::BROWSER_WAIT;
 use crate::profile::{Home, Profile};
-use crate::solver::Means;
+use crate::solver::{Means, login_hint};
 use crate::tls::Tls;
 
 /// The gate that is meant, and the pin by which it is known: given now, or kept from before.
@@ -33,6 +33,12 @@ pub fn first_trust(home: &Home, gate: Option<&GateAddr>, pin: Option<CaPin>) -> 
         (None, None) => Err(Failure::new(format!("{gate} is not known here, so it cannot be trusted yet"))
             .advise("pass --ca-pin sha256:…, as printed by tapctl status on the gate")),
     }
+}
+
+/// Whether this cluster takes one-time codes at login.
+pub async fn takes_codes(profile: &Profile) -> Result<bool> {
+    let find: Find = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin)).get(path::FIND, &[]).await?;
+    Ok(find.auth.second_factors.iter().any(|factor| factor == "otp"))
 }
 
 /// Logs in and keeps what comes of it.
@@ -57,6 +63,9 @@ pub async fn login(
     let deed = Deed::Login(keys.action()?);
     let wish = Wish { gate: profile.ca_pin.digest(), user: &user, deed, now: SystemClock.now() };
     let checked = Checked::new(ceremony?, &wish)?;
+    if let Some(hint) = login_hint(&find.auth) {
+        eprintln!("{hint}");
+    }
     let origin = ceremony::origin(&profile.gate, &find.auth)?;
     let handover = Handover { http: &http, path: path::LOGIN_BROWSER, origin: &origin };
     let assertion = checked.answer(means, &handover).await?;

@@ -11,6 +11,7 @@ pub mod password;
 pub mod resources;
 pub mod tap;
 pub mod tapctl;
+pub mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,8 +38,8 @@ pub struct Global {
     /// The gate, as HOST:PORT; without it, the one that was logged in to last
     #[arg(long, visible_alias = "proxy", global = true, env = "TAP_GATE", value_name = "HOST:PORT")]
     pub gate: Option<GateAddr>,
-    /// How to tap: a security key (cross-platform), the browser (browser), codes for login (otp), or whichever is
-    /// there (auto)
+    /// How to tap: a security key (cross-platform), the browser (browser), codes for login (otp), or the first
+    /// of these that is there (auto)
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "MODE")]
     pub mfa_mode: MfaMode,
     /// A file that acts as the security key, for tests and demos only

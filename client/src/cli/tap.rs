@@ -210,16 +210,22 @@ async fn log_in(global: &Global, user: Option<UserName>, trust: Trust) -> Result
     let user = user
         .or_else(|| profile.user.clone())
         .ok_or_else(|| Failure::new("nobody is named to log in").advise("pass --user NAME"))?;
-    if global.mfa_mode == MfaMode::Otp {
+    // Asked for first: without a key the password is typed for nothing.
+    let mut means = global.means();
+    // Last in the order of `auto`, where there is neither a key nor a browser.
+    let code = match &means {
+        Err(_) if global.mfa_mode == MfaMode::Auto => login::takes_codes(&profile).await?,
+        _ => global.mfa_mode == MfaMode::Otp,
+    };
+    if code {
         let password = password::read(trust.password_stdin, &format!("Password of {user} at {}: ", profile.gate))?;
         let code = otp::ask("Code of your authenticator app: ")?;
         let profile = login::login_otp(&home, profile, user, password, &code).await?;
         return show_profile(global, &profile);
     }
-    // Asked for first: without a key the password is typed for nothing.
-    let mut means = global.means()?;
+    let means = means.as_mut().map_err(|failure| failure.clone())?;
     let password = password::read(trust.password_stdin, &format!("Password of {user} at {}: ", profile.gate))?;
-    let profile = login::login(&home, profile, user, password, &mut means).await?;
+    let profile = login::login(&home, profile, user, password, means).await?;
     show_profile(global, &profile)
 }
 

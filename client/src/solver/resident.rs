@@ -77,7 +77,7 @@ impl Residents {
     pub(super) fn sign(&self, answer: &mut PublicKeyCredential) -> Result<()> {
         let id = to_base64(&answer.raw_id);
         if let Some(kept) = self.kept.iter().find(|kept| kept.id == id) {
-            answer.response.user_handle = Some(from_base64(&kept.user)?.into());
+            answer.response.user_handle = Some(from_base64(&kept.user)?);
         }
         Ok(())
     }

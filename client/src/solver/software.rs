@@ -10,6 +10,7 @@ use webauthn_authenticator_rs::WebauthnAuthenticator as _;
 use webauthn_authenticator_rs::softtoken::{SoftToken, SoftTokenFile};
 use webauthn_rs_proto::{
     CreationChallengeResponse, PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse,
+    UserVerificationPolicy,
 };
 
 use super::Solver;
@@ -56,6 +57,10 @@ impl SoftwareKey {
 impl Solver for SoftwareKey {
     fn authenticate(&mut self, origin: &Url, mut request: RequestChallengeResponse) -> Result<PublicKeyCredential> {
         let mut key = self.open(false)?;
+        // As a key with a PIN does: what is preferred, it does.
+        if request.public_key.user_verification == UserVerificationPolicy::Preferred {
+            request.public_key.user_verification = UserVerificationPolicy::Required;
+        }
         let nameless = request.public_key.allow_credentials.is_empty();
         let residents = nameless.then(|| Residents::beside(&self.path)).transpose()?;
         if let Some(residents) = &residents {

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use tapgate_audit::{Event, Sink};
 use tapgate_identity::{SshCa, Trust};
 use tapgate_model::{Clock, Digest, UnixTime};
-use tapgate_proof::RelyingParty;
+use tapgate_proof::{KnownParty, RelyingParty};
 use tapgate_store::Store;
 use zeroize::Zeroizing;
 
@@ -48,7 +48,7 @@ pub struct Authority {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) cluster: String,
-    pub(crate) relying_party: RelyingParty,
+    pub(crate) relying_party: KnownParty,
     pub(crate) pins: ArcSwap<Vec<Digest>>,
     pub(crate) host_names: Vec<String>,
     pub(crate) resource_dir: Option<PathBuf>,
@@ -92,7 +92,7 @@ impl Authority {
             clock: parts.clock,
             sink: parts.sink,
             cluster: parts.cluster,
-            relying_party,
+            relying_party: relying_party.into(),
             pins: ArcSwap::from_pointee(parts.pins),
             host_names: parts.host_names,
             resource_dir: parts.resource_dir,
@@ -130,7 +130,7 @@ impl Authority {
 
     /// What security keys are registered with, each origin in both its spellings: the gate must be
     /// given this one.
-    pub const fn relying_party(&self) -> &RelyingParty {
+    pub fn relying_party(&self) -> &RelyingParty {
         &self.relying_party
     }
 

@@ -114,10 +114,8 @@ impl Registration {
             }
             WireRegistrationV2 { user, credential_id, key, traits: WireTraits::from(&self.traits) }.to_der()
         })();
-        let domain: &[u8] = match self.traits.are_plain() {
-            true => b"tapgate/registration/v1",
-            false => b"tapgate/registration/v2",
-        };
+        let domain: &[u8] =
+            if self.traits.are_plain() { b"tapgate/registration/v1" } else { b"tapgate/registration/v2" };
         // An id that is too long to be encoded is refused wherever a digest is relied on.
         sha256(&[domain, &der.unwrap_or_default()])
     }

@@ -8,7 +8,7 @@ use arc_swap::{ArcSwap, Guard};
 use tapgate_audit::Sink;
 use tapgate_model::{Clock, Digest, Kind, Labels, Login, SessionId, TargetName, TargetRef, UserName};
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
-use tapgate_proof::RelyingParty;
+use tapgate_proof::{KnownParty, RelyingParty};
 
 use crate::evidence::{Cached, Tap};
 use crate::limits::HOLD_MAX;
@@ -45,7 +45,7 @@ struct Inner {
     taps: Arc<dyn Taps>,
     snapshot: ArcSwap<Snapshot>,
     gate: Digest,
-    relying_party: RelyingParty,
+    relying_party: KnownParty,
     cached: Cached,
     waiting: Waiting,
     live: Registry,
@@ -96,7 +96,7 @@ impl Gate {
             taps: parts.taps,
             snapshot: ArcSwap::from_pointee(parts.snapshot),
             gate: parts.gate,
-            relying_party: parts.relying_party,
+            relying_party: parts.relying_party.into(),
             cached: Cached::new(),
             waiting: Waiting::default(),
             live: Registry::default(),
@@ -256,7 +256,7 @@ impl Gate {
         &*self.0.clock
     }
 
-    pub(crate) fn relying_party(&self) -> &RelyingParty {
+    pub(crate) fn relying_party(&self) -> &KnownParty {
         &self.0.relying_party
     }
 

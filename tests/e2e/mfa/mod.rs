@@ -8,6 +8,7 @@ mod forged;
 mod login;
 mod offline;
 mod passwordless;
+mod prompt;
 mod replay;
 mod secrets;
 mod seeds;

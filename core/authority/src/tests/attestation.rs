@@ -181,7 +181,7 @@ fn what_demands_attested_hardware_is_refused_to_any_other_key() {
     gate.install(lab.authority.snapshot().unwrap());
     let (ceremony, _) = lab.session_begin(&gate, &identity).unwrap();
     let asked = &ceremony.webauthn.public_key;
-    assert_eq!((asked.allow_credentials.len(), asked.user_verification.clone()), (1, UserVerificationPolicy::Required));
+    assert_eq!((asked.allow_credentials.len(), asked.user_verification), (1, UserVerificationPolicy::Required));
     let answer = hard.tap(ceremony);
     let certificates = lab.authority.session_finish(&gate, &identity, &answer, peer()).unwrap();
     assert!(matches!(verdict(&lab, &gate, &certificates.tls_certificate), Verdict::Grant(_)));

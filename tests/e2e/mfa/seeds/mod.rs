@@ -18,6 +18,7 @@
 //! | `tsh mfa add --mfa-mode=browser`                     | not there yet: in the browser keys enrol by invite alone |
 
 mod browser;
+mod modes;
 mod session;
 
 use std::path::PathBuf;
