@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{api, device};
+use super::{api, device, live};
 
 /// The whole of `/v1`.
 #[derive(OpenApi)]
@@ -24,6 +24,9 @@ use super::{api, device};
         device::change_begin,
         device::change_finish,
         device::otp,
+        api::device_browser,
+        live::list,
+        live::end,
         api::login_browser,
         api::enrol_begin,
         api::enrol_finish,

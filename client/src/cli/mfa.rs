@@ -9,16 +9,17 @@ use tapgate_api::{
     OtpSecret, path,
 };
 use tapgate_model::{Clock as _, SystemClock, UnixTime};
-
-use super::{Context, otp, output};
 use tapgate_proof::Traits;
 
+use super::{Context, otp, output};
+use crate::browser::Handover;
 use crate::ceremony::{Checked, Deed, Wish};
 use crate::error::{Act as _, Failure, Result, printable};
 use crate::keys::sha256;
-use crate::limits::OTP_CONFIRM_TRIES;
+use crate::limits::{BROWSER_WAIT, OTP_CONFIRM_TRIES};
 use crate::login::forget_windows;
 use crate::registration;
+use crate::solver::Means;
 
 /// What can be done with devices.
 #[derive(Debug, Subcommand)]
@@ -28,7 +29,7 @@ pub enum Mfa {
     Ls,
     /// Add a security key: tap the new one, then one that you have registered already
     #[command(
-        after_help = "Examples:\n  tap mfa add --name blue\n  tap mfa add --name bio --passwordless\n  tap mfa add --otp --name phone"
+        after_help = "Examples:\n  tap mfa add --name blue\n  tap mfa add --name bio --passwordless\n  tap mfa add --otp --name phone\n  tap mfa add --mfa-mode=browser --name laptop --passwordless"
     )]
     Add {
         /// What you call it
@@ -122,13 +123,23 @@ fn voucher(word: &str) -> &str {
 /// The new key answers first; only then is it known what the tap of the other one must sign.
 async fn add_key(context: &Context, begin: DeviceBegin, software_key: Option<PathBuf>) -> Result<()> {
     let user = context.user()?;
-    let (mut new, mut old) = (context.new_key(software_key)?, context.old_key()?);
+    let (mut new, mut old) = (context.new_key(software_key)?, context.means()?);
     let http = context.with_login()?;
     let challenge: DeviceChallenge = http.post(path::DEVICES, &begin).await?;
     let origin = context.origin().await?;
-    eprintln!("Tap the NEW security key");
-    let webauthn = new.register(&origin, challenge.webauthn)?;
-    eprintln!("Detected security key tap");
+    let handover = Handover { http: &http, path: path::DEVICE_BROWSER, origin: &origin };
+    let webauthn = match &mut new {
+        Means::Key(solver) => {
+            eprintln!("Tap the NEW security key");
+            let made = solver.register(&origin, challenge.webauthn)?;
+            eprintln!("Detected security key tap");
+            made
+        }
+        Means::Browser(carry) => {
+            eprintln!("First, make the NEW security key or passkey");
+            handover.register(*carry, &challenge.id, SystemClock.now().plus(BROWSER_WAIT)).await?
+        }
+    };
     let answer = DeviceRegister { id: challenge.id, webauthn };
     let ceremony: Ceremony = http.post(path::DEVICE_REGISTER, &answer).await?;
     let attested =
@@ -143,7 +154,7 @@ async fn add_key(context: &Context, begin: DeviceBegin, software_key: Option<Pat
         printable(&begin.name),
         context.profile.gate
     );
-    let assertion = checked.tap(&origin, old.as_mut())?;
+    let assertion = checked.answer(&mut old, &handover).await?;
     let outcome: DeviceOutcome = http.post(path::DEVICE_FINISH, &assertion).await?;
     show(context, &outcome)
 }
@@ -183,9 +194,10 @@ async fn change(context: &Context, action: &DeviceAction) -> Result<DeviceOutcom
     let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
     let checked = Checked::new(ceremony, &wish)?;
     let origin = context.origin().await?;
-    let solver = context.old_key();
+    let means = context.means();
     eprintln!("MFA is required to {}", described(action));
-    let assertion = checked.tap(&origin, solver?.as_mut())?;
+    let handover = Handover { http: &http, path: path::DEVICE_BROWSER, origin: &origin };
+    let assertion = checked.answer(&mut means?, &handover).await?;
     http.post(path::DEVICE_CHANGE_FINISH, &assertion).await
 }
 

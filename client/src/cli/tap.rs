@@ -169,7 +169,8 @@ pub async fn run(args: Tap) -> Result<u8> {
         Command::Login { trust, auth: Way::Passwordless } => log_in_passwordless(&global, user, trust).await,
         Command::Login { trust, auth: Way::Local } => log_in(&global, user, trust).await,
         Command::Enrol { trust, token, device_name, passwordless } => {
-            enrol(&global, trust, token, device_name, passwordless).await
+            let invite = EnrolBegin { token, password: String::new(), device_name, passwordless };
+            enrol(&global, trust, invite).await
         }
         Command::Status => status(&Context::new(&global, user.as_ref())?),
         Command::Logout => log_out(&global).await,
@@ -242,12 +243,12 @@ async fn log_in_passwordless(global: &Global, user: Option<UserName>, trust: Tru
     show_profile(global, &profile)
 }
 
-async fn enrol(global: &Global, trust: Trust, token: String, device_name: String, passwordless: bool) -> Result<()> {
+async fn enrol(global: &Global, trust: Trust, mut invite: EnrolBegin) -> Result<()> {
     let home = Home::from_env()?;
     let profile = login::first_trust(&home, global.gate.as_ref(), trust.ca_pin)?;
     let mut means = global.means()?;
     let password = password::choose(trust.password_stdin, "Choose a password: ")?;
-    let mut invite = EnrolBegin { token, password: password.as_str().to_owned(), device_name, passwordless };
+    password.as_str().clone_into(&mut invite.password);
     let (profile, enrolled) = login::enrol(&home, profile, &invite, &mut means).await?;
     invite.password.zeroize();
     output::show(global.format, &enrolled, |enrolled| {

@@ -15,6 +15,7 @@ use webauthn_rs_proto::{
     CreationChallengeResponse, PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse,
 };
 
+use crate::browser::Carry;
 use crate::error::{Failure, Result};
 
 pub use software::SoftwareKey;
@@ -43,6 +44,8 @@ pub enum MfaMode {
     Platform,
     /// The browser.
     Browser,
+    /// A browser on another machine, whose answer is pasted here.
+    Paste,
     /// The identity provider.
     Sso,
     /// A one-time code.
@@ -56,6 +59,7 @@ impl MfaMode {
             Self::CrossPlatform => "cross-platform",
             Self::Platform => "platform",
             Self::Browser => "browser",
+            Self::Paste => "paste",
             Self::Sso => "sso",
             Self::Otp => "otp",
         }
@@ -67,18 +71,7 @@ pub enum Means {
     /// A key that this program reaches.
     Key(Box<dyn Solver>),
     /// Whatever the browser reaches.
-    Browser,
-}
-
-impl Means {
-    /// The key that this program reaches, for what the browser's page can't do yet.
-    pub fn key(self) -> Result<Box<dyn Solver>> {
-        match self {
-            Self::Key(solver) => Ok(solver),
-            Self::Browser => Err(Failure::new("the browser's page does not manage keys yet")
-                .advise("use --mfa-mode=cross-platform with a security key")),
-        }
-    }
+    Browser(Carry),
 }
 
 /// Says that a tap is due, and to whoever reads it at a terminal how else it could be made.
@@ -100,7 +93,8 @@ pub fn mention_other_ways() {
 pub fn choose(mode: MfaMode, software_key: Option<PathBuf>) -> Result<Means> {
     let here = Surroundings::here();
     match mode {
-        MfaMode::Browser => return Ok(Means::Browser),
+        MfaMode::Browser => return Ok(Means::Browser(Carry::Loopback)),
+        MfaMode::Paste => return Ok(Means::Browser(Carry::Paste)),
         MfaMode::Platform => return Err(here.no_platform()),
         MfaMode::Auto | MfaMode::CrossPlatform => {}
         MfaMode::Otp => {
@@ -117,7 +111,8 @@ pub fn choose(mode: MfaMode, software_key: Option<PathBuf>) -> Result<Means> {
             eprintln!("WARNING: using the software security key at {} (for tests and demos only)", path.display());
             Ok(Means::Key(Box::new(SoftwareKey::at(path))))
         }
-        None if mode == MfaMode::Auto && here.auto() == Some(Way::Browser) => Ok(Means::Browser),
+        // By itself only where it opens before the person's eyes.
+        None if mode == MfaMode::Auto && here.auto() == Some(Way::Browser) => Ok(Means::Browser(Carry::Loopback)),
         None => usb_key().map(Means::Key),
     }
 }
@@ -150,6 +145,7 @@ mod tests {
         let error = choose(MfaMode::Otp, Some("/x".into())).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(error.starts_with("per-session MFA is not satisfied by 'otp' devices"), "{error}");
         assert!(matches!(choose(MfaMode::Auto, Some("/x".into())), Ok(Means::Key(_))));
-        assert!(matches!(choose(MfaMode::Browser, Some("/x".into())), Ok(Means::Browser)));
+        assert!(matches!(choose(MfaMode::Browser, Some("/x".into())), Ok(Means::Browser(Carry::Loopback))));
+        assert!(matches!(choose(MfaMode::Paste, None), Ok(Means::Browser(Carry::Paste))));
     }
 }

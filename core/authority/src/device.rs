@@ -64,7 +64,8 @@ impl Authority {
         let (webauthn, state) = self.webauthn.begin_registration(user, self.user_handle(user), registered, wanted)?;
         let expires = self.now().plus(CEREMONY_TTL).min(identity.login_expires());
         let (id, certificate) = (new_id(), *identity.fingerprint());
-        let pending = PendingDevice { user: user.clone(), expires, certificate, name, passwordless, state };
+        let options = serde_json::to_value(&webauthn)?;
+        let pending = PendingDevice { user: user.clone(), expires, certificate, name, passwordless, state, options };
         self.suspend(&id, &Pending::Device(Box::new(pending)))?;
         Ok(DeviceChallenge { id, webauthn })
     }

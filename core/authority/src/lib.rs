@@ -43,6 +43,7 @@ mod tap;
 mod tests;
 mod token;
 mod uid;
+mod web_session;
 mod webauthn;
 
 pub use authority::{Authority, AuthorityParts};
@@ -51,3 +52,4 @@ pub use documents::resource_files;
 pub use error::AuthorityError;
 pub use fault::Fault;
 pub use sealed::SecretsKey;
+pub use web_session::{Method, SignedIn, WebSession};

@@ -29,19 +29,31 @@ impl Authority {
     ) -> Result<Requirement, Fault> {
         self.rates.known(identity.user())?;
         self.must_be_login(identity, peer)?;
-        let key = SessionKey::parse(&begin.public_key)?;
+        let holder = Holder::SessionKey(SessionKey::parse(&begin.public_key)?.digest());
         let wishes = parse_targets(&begin.targets)?;
-        let needed = self.requirement(gate, identity, &wishes, peer)?;
+        let work = Work::Session { public_key: begin.public_key.clone() };
+        self.begin_session_tap(gate, identity, &wishes, (&holder, work), peer).map(|(requirement, _)| requirement)
+    }
+
+    /// Asks for the tap that these sessions need, if any, by this holder; answers the statement beside it.
+    pub(crate) fn begin_session_tap(
+        &self,
+        gate: &Gate,
+        identity: &Identity,
+        wishes: &[Wish],
+        (holder, work): (&Holder, Work),
+        peer: IpAddr,
+    ) -> Result<(Requirement, Option<Statement>), Fault> {
+        let needed = self.requirement(gate, identity, wishes, peer)?;
         if needed.mfa == SessionMfa::Off {
-            return Ok(Requirement::None);
+            return Ok((Requirement::None, None));
         }
         let Demanded { keys, verified } = self.demanded(identity.user(), needed.mfa, "access this resource")?;
-        let statement = self.session_statement(identity, &needed, &key, peer)?;
+        let statement = self.session_statement(identity, &needed, holder, peer)?;
         let reusable = statement.parts().uses == Uses::Window;
-        let work = Work::Session { public_key: begin.public_key.clone() };
         let wanted = Wanted { statement: &statement, verified, peer, identity: Some(identity), work };
         let ceremony = Box::new(self.ask(new_id(), wanted, &keys)?);
-        Ok(Requirement::Tap { ceremony, reusable })
+        Ok((Requirement::Tap { ceremony, reusable }, Some(statement)))
     }
 
     /// What the gate says that these sessions need; a denial is recorded as the session's own would be.
@@ -71,7 +83,7 @@ impl Authority {
         &self,
         identity: &Identity,
         needed: &Needed,
-        key: &SessionKey,
+        holder: &Holder,
         peer: IpAddr,
     ) -> Result<Statement, Fault> {
         let now = self.now();
@@ -80,7 +92,7 @@ impl Authority {
         let entry = |(target, login, _): &(tapgate_model::TargetRef, Login, tapgate_policy::Terms)| StatementTarget {
             target: target.clone(),
             login: login.clone(),
-            holder: Holder::SessionKey(key.digest()),
+            holder: holder.clone(),
         };
         Statement::new(StatementParts {
             gate: self.gate,
@@ -108,6 +120,18 @@ impl Authority {
         self.must_be_login(identity, peer)?;
         let given = self.receive(answer, Purpose::Session, Some(identity))?;
         self.record_success(&given);
+        self.still_wanted(gate, identity, &given, peer)?;
+        self.certify_session(identity, &given)
+    }
+
+    /// Whether all that the tap was asked for still holds.
+    pub(crate) fn still_wanted(
+        &self,
+        gate: &Gate,
+        identity: &Identity,
+        given: &Given,
+        peer: IpAddr,
+    ) -> Result<(), Fault> {
         let parts = given.tap.statement().parts();
         if parts.source_ip.is_some_and(|pinned| pinned != peer) {
             return Err(Fault::denied("the tap was asked for from another address (start again from here)"));
@@ -120,8 +144,7 @@ impl Authority {
         if !needed.targets.iter().zip(&parts.targets).all(same) {
             return Err(Fault::conflict("a target is another one now", "start again"));
         }
-        self.must_satisfy(needed.mfa, &given)?;
-        self.certify_session(identity, &given)
+        self.must_satisfy(needed.mfa, given)
     }
 
     fn certify_session(&self, identity: &Identity, given: &Given) -> Result<SessionCertificates, Fault> {
@@ -184,7 +207,7 @@ fn denied(denial: &Denial) -> Fault {
     }
 }
 
-fn parse_targets(targets: &[SessionTarget]) -> Result<Vec<Wish>, Fault> {
+pub(crate) fn parse_targets(targets: &[SessionTarget]) -> Result<Vec<Wish>, Fault> {
     if targets.is_empty() || targets.len() > TARGETS_MAX {
         let what = format!("a tap covers 1 to {TARGETS_MAX} targets, not {}", targets.len());
         return Err(Fault::invalid(what, "ask for fewer at once"));
@@ -195,9 +218,6 @@ fn parse_targets(targets: &[SessionTarget]) -> Result<Vec<Wish>, Fault> {
 fn parse_target(target: &SessionTarget) -> Result<Wish, Fault> {
     let kind: Kind =
         target.kind.parse().map_err(|e| Fault::invalid(format!("{:?} is {e}", target.kind), "see `tap ls`"))?;
-    if kind != Kind::Node {
-        return Err(Fault::invalid(format!("this gate does not open a {kind} yet"), "only nodes so far"));
-    }
     let bad = |e: tapgate_model::NameError| Fault::invalid(e.to_string(), "see `tap ls`");
-    Ok((kind, target.name.parse().map_err(bad)?, Login::Unix(target.login.parse().map_err(bad)?)))
+    Ok((kind, target.name.parse().map_err(bad)?, Login::parse(kind, &target.login).map_err(bad)?))
 }

@@ -37,6 +37,9 @@ pub struct AuthPreference {
     pub allow_cli_auth_via_browser: bool,
     /// Whether a key that was registered for it may log in without a password.
     pub allow_passwordless: bool,
+    /// Whether the answer of a browser on another machine may be carried to the command line by hand. Nothing then
+    /// shows that both are in one place, so that it is off where nobody has said otherwise.
+    pub allow_cli_auth_by_paste: bool,
     /// Whether every session ends with the login certificate.
     pub disconnect_expired_cert: bool,
     /// The provider that users sign in with where `type` is `oidc`; none where it is `local`.
@@ -53,6 +56,7 @@ impl Default for AuthPreference {
             attestation: Attestation::default(),
             allow_cli_auth_via_browser: true,
             allow_passwordless: true,
+            allow_cli_auth_by_paste: false,
             disconnect_expired_cert: false,
             connector: None,
         }
@@ -87,10 +91,14 @@ impl AuthPreference {
             attestation,
             allow_cli_auth_via_browser: spec.flag("allow_cli_auth_via_browser", true),
             allow_passwordless: spec.flag("allow_passwordless", true),
+            allow_cli_auth_by_paste: spec.flag("allow_cli_auth_by_paste", false),
             disconnect_expired_cert: spec.flag("disconnect_expired_cert", false),
             connector: connector(&spec),
             second_factors,
         };
+        if preference.allow_cli_auth_by_paste && !preference.allow_cli_auth_via_browser {
+            report(&spec, "allow_cli_auth_by_paste", "needs `allow_cli_auth_via_browser` (allow that, or remove this)");
+        }
         preference.report_contradictions(&spec);
         spec.finish();
         preference

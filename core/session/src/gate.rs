@@ -10,6 +10,7 @@ use tapgate_model::{Clock, Digest, Kind, Labels, Login, SessionId, TargetName, T
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
 use tapgate_proof::{KnownParty, RelyingParty};
 
+use crate::brought::Brought;
 use crate::evidence::{Cached, Tap};
 use crate::limits::HOLD_MAX;
 use crate::live::Registry;
@@ -47,6 +48,7 @@ struct Inner {
     gate: Digest,
     relying_party: KnownParty,
     cached: Cached,
+    brought: Brought,
     waiting: Waiting,
     live: Registry,
     /// How many snapshots were installed.
@@ -98,6 +100,7 @@ impl Gate {
             gate: parts.gate,
             relying_party: parts.relying_party.into(),
             cached: Cached::new(),
+            brought: Brought::new(),
             waiting: Waiting::default(),
             live: Registry::default(),
             epoch: AtomicU64::new(0),
@@ -132,7 +135,7 @@ impl Gate {
             login: challenge.login.clone(),
         };
         let mut place = self.0.waiting.join(key)?;
-        let no_tap = |why: String| Refusal { message: format!("{challenge} ({why})"), reason: why };
+        let no_tap = |why: String| Refusal { message: format!("{challenge} ({why})"), reason: why, needs_tap: true };
         if place.first {
             let invitation = self.0.taps.invite(challenge, ask).await.map_err(|e| no_tap(e.to_string()))?;
             prompt.show(challenge, &invitation).await.map_err(|e| no_tap(e.to_string()))?;
@@ -151,6 +154,13 @@ impl Gate {
     /// Hands over a tap that was made over a waiting connection; answers how many asks it freed.
     pub fn deposit(&self, tap: &Arc<Tap>) -> usize {
         self.0.waiting.deposit(tap)
+    }
+
+    /// Hands over a tap that was made on a web page: asks of the holder that it names find it, until its window is
+    /// over, and those that wait for it go on.
+    pub fn bring(&self, tap: &Arc<Tap>) {
+        self.0.brought.put(tap);
+        self.deposit(tap);
     }
 
     /// What sessions of these targets need. The denial of any denies all, and names that one.
@@ -188,7 +198,9 @@ impl Gate {
                 let TargetRef { kind, name, uid } = &record.target;
                 let logins = snapshot.policy.logins(user, *kind, name, uid, &record.labels);
                 let mfa = logins.iter().any(|login| {
-                    let Ok(login) = login.parse().map(Login::Unix) else { return false };
+                    // `*` stands for every database user; what holds for one whom a role would take holds for it.
+                    let login = if login == "*" { "any" } else { login };
+                    let Ok(login) = Login::parse(*kind, login) else { return false };
                     let query = Query { user, kind: *kind, name, uid, labels: &record.labels, login: &login, now };
                     matches!(snapshot.policy.decide(&query), Decision::Allow(t) if t.session_mfa != SessionMfa::Off)
                 });
@@ -238,6 +250,10 @@ impl Gate {
 
     pub(crate) fn cached(&self) -> &Cached {
         &self.0.cached
+    }
+
+    pub(crate) fn brought(&self) -> &Brought {
+        &self.0.brought
     }
 
     pub(crate) fn live(&self) -> &Registry {

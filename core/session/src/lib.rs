@@ -37,7 +37,9 @@
 //! let identity = tapgate_identity::Identity { key: tapgate_model::Digest::from_bytes([0; 32]), ..unreachable!() };
 //! ```
 
+mod about;
 mod ask;
+mod brought;
 mod check;
 mod deeds;
 mod dial;
@@ -46,6 +48,7 @@ mod gate;
 mod grant;
 pub mod limits;
 mod live;
+mod own;
 mod prompt;
 mod report;
 mod snapshot;
@@ -54,12 +57,14 @@ pub mod testing;
 mod verdict;
 mod waiting;
 
+pub use about::About;
 pub use ask::{Ask, ConnectionFacts, Door, ProtocolName};
 pub use dial::{DialError, Upstream};
 pub use evidence::Tap;
 pub use gate::{Gate, GateParts, Requirement, Visible, Wish};
 pub use grant::Grant;
 pub use live::{CutReason, CutWatch, EndReason, Live};
+pub use own::LiveSession;
 pub use prompt::{Invitation, NoPrompt, NoTaps, Prompt, PromptError, SpendError, Spender, Taps};
 pub use report::tap_record;
 pub use snapshot::{NodeTrust, Snapshot};

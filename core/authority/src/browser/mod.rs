@@ -4,6 +4,7 @@
 //! the ceremony over its own channel like with any other key: here nothing is issued and nothing is spent but
 //! the page itself.
 
+mod changes;
 mod shown;
 
 use std::net::IpAddr;
@@ -24,6 +25,8 @@ use crate::limits::{BROWSER_TRIES, CALLBACK_PORT_MIN};
 use crate::tap::id_for_log;
 use crate::{Authority, Fault, key, token};
 
+pub(crate) use shown::target;
+
 /// Who hands a ceremony over, and so of which kind it must be.
 #[derive(Debug, Clone, Copy)]
 pub enum Asker<'a> {
@@ -35,6 +38,8 @@ pub enum Asker<'a> {
     Session(&'a Identity),
     /// Somebody who administers.
     Admin(&'a Identity),
+    /// Somebody who changes their own devices.
+    Device(&'a Identity),
 }
 
 /// A request at the browser, as it is stored.
@@ -47,6 +52,8 @@ struct Handed {
     port: u16,
     nonce: String,
     public_key: String,
+    /// Whether the person carries the answer by hand.
+    paste: bool,
     /// The hash of the code and of the request's number, which is not in the store.
     code: Digest,
     tries: u8,
@@ -64,7 +71,7 @@ impl Authority {
     ) -> Result<BrowserRequest, Fault> {
         match asker {
             Asker::Login | Asker::Enrolment => self.rates.anybody(peer)?,
-            Asker::Session(identity) | Asker::Admin(identity) => {
+            Asker::Session(identity) | Asker::Admin(identity) | Asker::Device(identity) => {
                 self.rates.known(identity.user())?;
                 self.must_be_login(identity, peer)?;
             }
@@ -72,6 +79,11 @@ impl Authority {
         if !self.state.load().policy.preference().allow_cli_auth_via_browser {
             return Err(Fault::denied(
                 "this cluster does not allow taps in the browser (use --mfa-mode=cross-platform)",
+            ));
+        }
+        if begin.paste && !self.state.load().policy.preference().allow_cli_auth_by_paste {
+            return Err(Fault::denied(
+                "this cluster does not allow pasted answers (use --mfa-mode=browser where your browser is)",
             ));
         }
         check(begin)?;
@@ -88,6 +100,7 @@ impl Authority {
             port: begin.port,
             nonce: begin.nonce.clone(),
             public_key: begin.public_key.clone(),
+            paste: begin.paste,
             code: code_hash(&id, &code),
             tries: BROWSER_TRIES,
             asked: now,
@@ -106,6 +119,8 @@ impl Authority {
         shown.address = handed.address.to_string();
         shown.elsewhere = !same_place(handed.address, peer);
         shown.asked = handed.asked.as_secs();
+        shown.paste = handed.paste;
+        shown.changes = self.changes(&pending);
         Ok(shown)
     }
 
@@ -187,8 +202,14 @@ impl Authority {
                 made.map_err(|error| Wrong::Tap(error.to_string()))?;
                 Ok(BrowserOutcome::Registered { webauthn: Box::new(webauthn) })
             }
-            // None of these is handed over: `Asker::fits` says so.
-            Pending::Device(_) | Pending::Otp(_) => Err(Wrong::Tap("it is none for the browser".to_owned())),
+            Pending::Device(device) => {
+                let webauthn = read(&answer.webauthn).map_err(unreadable)?;
+                let made = self.webauthn.finish_registration(device.state.clone(), &webauthn);
+                made.map_err(|error| Wrong::Tap(error.to_string()))?;
+                Ok(BrowserOutcome::Registered { webauthn: Box::new(webauthn) })
+            }
+            // It is not handed over: `Asker::fits` says so.
+            Pending::Otp(_) => Err(Wrong::Tap("it is none for the browser".to_owned())),
         }
     }
 
@@ -228,6 +249,12 @@ impl Asker<'_> {
                 matches!(tap.work, Work::Session { .. }) && by(tap, identity)
             }
             (Self::Admin(identity), Pending::Tap(tap)) => matches!(tap.work, Work::Admin { .. }) && by(tap, identity),
+            (Self::Device(identity), Pending::Tap(tap)) => {
+                matches!(tap.work, Work::Device { .. } | Work::AddDevice { .. }) && by(tap, identity)
+            }
+            (Self::Device(identity), Pending::Device(device)) => {
+                device.user == *identity.user() && device.certificate == *identity.fingerprint()
+            }
             _ => false,
         }
     }
@@ -236,8 +263,8 @@ impl Asker<'_> {
 impl Work {
     const fn purpose(&self) -> Purpose {
         match self {
-            Self::Login { .. } => Purpose::Login,
-            Self::Session { .. } => Purpose::Session,
+            Self::Login { .. } | Self::WebLogin { .. } => Purpose::Login,
+            Self::Session { .. } | Self::WebSession => Purpose::Session,
             Self::Admin { .. } | Self::Device { .. } => Purpose::Admin,
             Self::AddDevice { .. } => Purpose::AddDevice,
         }
@@ -275,6 +302,10 @@ fn not_open() -> Fault {
 /// What a terminal says of itself, looked at before any of it is stored.
 fn check(begin: &BrowserBegin) -> Result<(), Fault> {
     let bad = |what: &str| Fault::invalid(what, "is the client of the gate's version?");
+    if begin.paste {
+        let known = tapgate_seal::is_public_key(&begin.public_key);
+        return known.then_some(()).ok_or_else(|| bad("the terminal's key is no X25519 key"));
+    }
     if begin.port < CALLBACK_PORT_MIN {
         return Err(bad("the terminal's port is below 1024"));
     }
@@ -314,13 +345,14 @@ fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, serde_json::
     T::deserialize(value)
 }
 
-/// The outcome, sealed, and the loopback address that it is carried to.
+/// The outcome, sealed, and the loopback address that it is carried to, if it is not by hand.
 fn carried(id: &str, handed: &Handed, outcome: &BrowserOutcome) -> Result<BrowserCarried, Fault> {
     let message = serde_json::to_vec(outcome)?;
     let context = browser_context(id, &handed.ceremony);
     let sealed = tapgate_seal::seal(&handed.public_key, &context, &message)
         .map_err(|error| Fault::invalid(error.to_string(), "start again at the terminal"))?;
-    Ok(BrowserCarried { action: format!("http://127.0.0.1:{}/callback/{}", handed.port, handed.nonce), sealed })
+    let action = (!handed.paste).then(|| format!("http://127.0.0.1:{}/callback/{}", handed.port, handed.nonce));
+    Ok(BrowserCarried { action, sealed })
 }
 
 #[cfg(test)]

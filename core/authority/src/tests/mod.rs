@@ -13,3 +13,4 @@ mod otp;
 mod passwordless;
 mod resources;
 mod session;
+mod web_session;
