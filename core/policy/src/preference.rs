@@ -23,6 +23,7 @@ pub enum SecondFactor {
 }
 
 /// What holds for everybody.
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the document of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthPreference {
     /// Whether every session needs a tap, whatever the roles say.
