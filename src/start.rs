@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tapgate_audit::{Event, FileSink, MemorySink, Sink};
-use tapgate_authority::{Authority, AuthorityParts};
+use tapgate_authority::{Authority, AuthorityParts, SecretsKey};
 use tapgate_config::Config;
 use tapgate_http::Tcp;
 use tapgate_identity::TrustSource;
@@ -135,6 +135,7 @@ fn authority(
         pins: config.first_admins.clone(),
         host_names: [names(config), doors::kube::hosts(&names(config))].concat(),
         resource_dir: config.resources.clone(),
+        secrets: SecretsKey::of_file(&config.data_dir.join("secrets.key")).context("can't read the secrets' key")?,
     })
     .context("can't load the certificate authorities")
 }

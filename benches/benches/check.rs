@@ -10,9 +10,9 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use tapgate_benches::harness::{batch, compare};
 use tapgate_benches::report::{Figure, Report};
 use tapgate_identity::Identity;
-use tapgate_model::{Kind, Login, TargetName};
-use tapgate_proof::Uses;
-use tapgate_session::testing::{BareHit, World, facts, node, target, unix};
+use tapgate_model::{Clock as _, Kind, Login, SystemClock, TargetName};
+use tapgate_proof::{Expected, KnownParty, Purpose, Uses, verify};
+use tapgate_session::testing::{BareHit, GATE, World, facts, node, target, unix};
 use tapgate_session::{Ask, ConnectionFacts, Verdict};
 
 #[global_allocator]
@@ -54,6 +54,9 @@ fn main() -> Result<ExitCode> {
     }
     if report.wants("check-cold") {
         cold(&world, &mut report)?;
+    }
+    if report.wants("proof") {
+        proof(&world, &mut report)?;
     }
     report.finish()
 }
@@ -113,6 +116,40 @@ fn cold(world: &World, report: &mut Report) -> Result<()> {
     let found = compare(first_checks, verifications);
     let what = "a first check with a policy of 100 roles, against the one P-256 verification that it must do";
     report.add("check-cold", Figure::ratio(what, Some(1.1), ["the check", "one verification"], &found));
+    Ok(())
+}
+
+/// One assertion, verified as gate and auditor do, against the signature in it.
+fn proof(world: &World, report: &mut Report) -> Result<()> {
+    let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, world.key.key().as_bytes())?;
+    let (party, user) = (KnownParty::from(world.rp.clone()), "jerry".parse()?);
+    let verified = |asking: &Asking| {
+        let Some(proof) = asking.identity.proof() else { return false };
+        let expected = Expected {
+            key: world.key.key(),
+            relying_party: &party,
+            gate: &GATE,
+            purpose: Purpose::Session,
+            user: &user,
+            user_verification: true,
+            at: SystemClock.now(),
+        };
+        verify(proof, &expected).is_ok()
+    };
+    ensure!(verified(&fresh(world)), "the proof that is measured is not valid");
+    let proofs = || {
+        let asked: Vec<Asking> = (0..COLD_BATCH).map(|_| fresh(world)).collect();
+        let mut next = asked.iter();
+        batch(COLD_BATCH, || next.next().is_some_and(verified))
+    };
+    let verifications = || {
+        let proofs: Vec<_> = (0..COLD_BATCH).filter_map(|_| signed(&fresh(world))).collect();
+        let mut next = proofs.iter();
+        batch(COLD_BATCH, || next.next().is_some_and(|(message, signature)| key.verify_sig(message, signature).is_ok()))
+    };
+    let found = compare(proofs, verifications);
+    let what = "a proof verified from its parts, against the one P-256 verification that it must do";
+    report.add("proof", Figure::ratio(what, Some(1.15), ["the proof", "one verification"], &found));
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use crate::error::{Act as _, Failure, Result};
 use crate::gate_addr::GateAddr;
 use crate::keys::from_base64;
 use crate::limits::CLOCK_SKEW;
-use crate::solver::{Means, Solver};
+use crate::solver::{Means, Solver, ask_for_touch};
 
 /// What the person at the terminal has asked for, and so the only thing that may be signed.
 #[derive(Debug, Clone)]
@@ -108,7 +108,7 @@ impl Checked {
 
     /// Asks for the tap.
     pub fn tap(self, origin: &Url, solver: &mut dyn Solver) -> Result<Assertion> {
-        eprintln!("Tap any security key");
+        ask_for_touch("Tap any security key");
         let webauthn = solver.authenticate(origin, self.webauthn)?;
         eprintln!("Detected security key tap");
         Ok(Assertion { id: self.id, webauthn })
@@ -253,6 +253,7 @@ mod tests {
             statement: to_base64(&der),
             webauthn: serde_json::from_value(webauthn).unwrap(),
             invite: None,
+            attested: None,
         }
     }
 

@@ -66,6 +66,9 @@ pub const PASSWORD_BYTES_MAX: u64 = 1024;
 /// How often a first one-time code is asked for: the gate takes as many.
 pub const OTP_CONFIRM_TRIES: u8 = 3;
 
+/// How many logins without a password a software key keeps: security keys have 25 to 100 slots.
+pub const RESIDENT_MAX: usize = 25;
+
 /// How long the gate's line in answer to a tunnel's first one may be: a refusal in a sentence or two.
 pub const HAIL_ANSWER_BYTES_MAX: usize = 2048;
 

@@ -1,7 +1,8 @@
 //! Login, enrolment and logout: how the client comes to its certificates and parts with them.
 
 use tapgate_api::{
-    Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, Find, LoginBegin, LoginCertificates, OtpLogin, path,
+    Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, Find, LoginBegin, LoginCertificates, OtpLogin,
+    PASSWORDLESS_USER, PasswordlessBegin, path,
 };
 use tapgate_model::{Clock as _, SystemClock, UnixTime, UserName};
 use zeroize::{Zeroize as _, Zeroizing};
@@ -16,7 +17,7 @@ use crate::http::Http;
 use crate::keys::{LoginFiles, LoginKeys, to_base64};
 use crate::limits::BROWSER_WAIT;
 use crate::profile::{Home, Profile};
-use crate::solver::Means;
+use crate::solver::{Means, login_hint};
 use crate::tls::Tls;
 
 /// The gate that is meant, and the pin by which it is known: given now, or kept from before.
@@ -32,6 +33,12 @@ pub fn first_trust(home: &Home, gate: Option<&GateAddr>, pin: Option<CaPin>) -> 
         (None, None) => Err(Failure::new(format!("{gate} is not known here, so it cannot be trusted yet"))
             .advise("pass --ca-pin sha256:…, as printed by tapctl status on the gate")),
     }
+}
+
+/// Whether this cluster takes one-time codes at login.
+pub async fn takes_codes(profile: &Profile) -> Result<bool> {
+    let find: Find = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin)).get(path::FIND, &[]).await?;
+    Ok(find.auth.second_factors.iter().any(|factor| factor == "otp"))
 }
 
 /// Logs in and keeps what comes of it.
@@ -56,10 +63,32 @@ pub async fn login(
     let deed = Deed::Login(keys.action()?);
     let wish = Wish { gate: profile.ca_pin.digest(), user: &user, deed, now: SystemClock.now() };
     let checked = Checked::new(ceremony?, &wish)?;
+    if let Some(hint) = login_hint(&find.auth) {
+        eprintln!("{hint}");
+    }
     let origin = ceremony::origin(&profile.gate, &find.auth)?;
     let handover = Handover { http: &http, path: path::LOGIN_BROWSER, origin: &origin };
     let assertion = checked.answer(means, &handover).await?;
     let certificates: LoginCertificates = http.post(path::LOGIN_FINISH, &assertion).await?;
+    keep(home, profile, user, &find, &keys, certificates).await
+}
+
+/// Logs in by a key alone, which says whose it is and asks for its PIN or finger.
+pub async fn login_passwordless(home: &Home, profile: Profile, means: &mut Means) -> Result<Profile> {
+    let http = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin));
+    let find: Find = http.get(path::FIND, &[]).await?;
+    let keys = LoginKeys::generate()?;
+    let begin = PasswordlessBegin { tls_public_key: to_base64(&keys.tls_spki()), ssh_public_key: keys.ssh_line()? };
+    let ceremony: Ceremony = http.post(path::LOGIN_PASSWORDLESS, &begin).await?;
+    let nobody = PASSWORDLESS_USER.parse().act(|| "the login names nobody".to_owned())?;
+    let deed = Deed::Login(keys.action()?);
+    let wish = Wish { gate: profile.ca_pin.digest(), user: &nobody, deed, now: SystemClock.now() };
+    let checked = Checked::new(ceremony, &wish)?;
+    let origin = ceremony::origin(&profile.gate, &find.auth)?;
+    let handover = Handover { http: &http, path: path::LOGIN_BROWSER, origin: &origin };
+    let assertion = checked.answer(means, &handover).await?;
+    let certificates: LoginCertificates = http.post(path::LOGIN_FINISH, &assertion).await?;
+    let user = certificates.user.parse().act(|| "the gate names nobody".to_owned())?;
     keep(home, profile, user, &find, &keys, certificates).await
 }
 

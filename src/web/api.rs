@@ -30,6 +30,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(path::ENROL_BEGIN, post(enrol_begin))
         .route(path::ENROL_FINISH, post(enrol_finish))
         .route(path::LOGIN_OTP, post(login_otp))
+        .route(path::LOGIN_PASSWORDLESS, post(login_passwordless))
         .route(path::DEVICES, get(device::list).post(device::begin))
         .route(path::DEVICE_REGISTER, post(device::register))
         .route(path::DEVICE_FINISH, post(device::finish))
@@ -95,6 +96,17 @@ pub(super) async fn login_finish(State(app): Shared, Extension(caller): Extensio
     responses((status = 200, body = tapgate_api::LoginCertificates), (status = 401, body = tapgate_api::ApiError)))]
 pub(super) async fn login_otp(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
     blocking(&app, move |app| app.authority.login_otp(&body(&bytes)?, caller.peer.ip())).await
+}
+
+/// Starts a login by a key alone, which says whose it is.
+#[utoipa::path(post, path = "/v1/login/passwordless", request_body = tapgate_api::PasswordlessBegin,
+    responses((status = 200, body = tapgate_api::Ceremony), (status = 403, body = tapgate_api::ApiError)))]
+pub(super) async fn login_passwordless(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    bytes: Bytes,
+) -> Reply {
+    blocking(&app, move |app| app.authority.passwordless_begin(&body(&bytes)?, caller.peer.ip())).await
 }
 
 /// Shows an invite.

@@ -16,6 +16,7 @@ use super::{api, apps, device, live};
         api::login_begin,
         api::login_finish,
         api::login_otp,
+        api::login_passwordless,
         device::list,
         device::begin,
         device::register,

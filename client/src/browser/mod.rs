@@ -19,6 +19,7 @@ use webauthn_rs_proto::{PublicKeyCredential, RegisterPublicKeyCredential};
 use crate::error::{Act as _, Failure, Result};
 use crate::http::Http;
 use crate::limits::BROWSER_WAIT;
+use crate::solver::mention_other_ways;
 use callback::{Callback, Listener};
 
 pub use launch::possible;
@@ -95,6 +96,7 @@ impl Handover<'_> {
         let link = listener.link();
         eprintln!("If browser window does not open automatically, open it by clicking on the link:\n {link}");
         eprintln!("Type this code on the page: {code}");
+        mention_other_ways();
         launch::launch(&link);
         let callback = Callback::new(&listener, key, browser_context(&request.id, ceremony), page);
         listener.serve(callback).await

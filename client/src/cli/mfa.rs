@@ -9,6 +9,7 @@ use tapgate_api::{
     OtpSecret, path,
 };
 use tapgate_model::{Clock as _, SystemClock, UnixTime};
+use tapgate_proof::Traits;
 
 use super::{Context, otp, output};
 use crate::browser::Handover;
@@ -28,17 +29,17 @@ pub enum Mfa {
     Ls,
     /// Add a security key: tap the new one, then one that you have registered already
     #[command(
-        after_help = "Examples:\n  tap mfa add --name blue\n  tap mfa add --otp --name phone\n  tap mfa add --mfa-mode=browser --name laptop --passwordless"
+        after_help = "Examples:\n  tap mfa add --name blue\n  tap mfa add --name bio --passwordless\n  tap mfa add --otp --name phone\n  tap mfa add --mfa-mode=browser --name laptop --passwordless"
     )]
     Add {
         /// What you call it
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
         /// Add one-time codes of an authenticator app instead; they are good for login alone
-        #[arg(long, conflicts_with = "new_software_key")]
+        #[arg(long, conflicts_with_all = ["new_software_key", "passwordless"])]
         otp: bool,
-        /// Make it a passkey, which signs in to the gate's pages without name and password
-        #[arg(long, conflicts_with_all = ["otp", "new_software_key"])]
+        /// Let the key log in without a password; it asks for its PIN or finger then
+        #[arg(long, visible_alias = "allow-passwordless")]
         passwordless: bool,
         /// A file that shall act as the new security key, for tests and demos only
         #[arg(long, value_name = "PATH")]
@@ -68,7 +69,7 @@ pub async fn run(context: &Context, command: Mfa) -> Result<()> {
             let name = name.unwrap_or_else(|| "authenticator app".to_owned());
             add_otp(context, name).await
         }
-        Mfa::Add { name, new_software_key, passwordless, .. } => {
+        Mfa::Add { name, passwordless, new_software_key, .. } => {
             let name = name.unwrap_or_else(|| "another security key".to_owned());
             add_key(context, DeviceBegin { name, passwordless }, new_software_key).await
         }
@@ -89,12 +90,24 @@ async fn list(context: &Context) -> Result<()> {
     let devices: Devices = context.with_login()?.get(path::DEVICES, &[]).await?;
     output::show(context.format(), &devices, |devices| {
         let row = |device: &tapgate_api::Device| {
-            let kind = if device.kind == "otp" { "one-time codes (login only)" } else { "security key" };
+            let kind = match (device.kind.as_str(), device.passwordless) {
+                ("otp", _) => "one-time codes (login only)",
+                (_, true) => "passkey (logs in without a password)",
+                (_, false) => "security key",
+            };
             let added = UnixTime::from_secs(device.added).to_string();
-            vec![device.name.clone(), kind.to_owned(), added, format!("vouched for by {}", voucher(&device.vouched_by))]
+            let voucher = format!("vouched for by {}", voucher(&device.vouched_by));
+            vec![device.name.clone(), kind.to_owned(), added, voucher, remarks(device)]
         };
         output::table(&devices.devices.iter().map(row).collect::<Vec<_>>())
     })
+}
+
+/// What else there is to know.
+fn remarks(device: &tapgate_api::Device) -> String {
+    let attested = device.attested.then_some("attested");
+    let copied = device.copied.then_some("COUNTED BACKWARDS: there may be a copy of it (remove it with tap mfa rm)");
+    attested.into_iter().chain(copied).collect::<Vec<_>>().join(", ")
 }
 
 fn voucher(word: &str) -> &str {
@@ -127,9 +140,12 @@ async fn add_key(context: &Context, begin: DeviceBegin, software_key: Option<Pat
             handover.register(*carry, &challenge.id, SystemClock.now().plus(BROWSER_WAIT)).await?
         }
     };
-    let action = registration::digest(user, &webauthn)?;
     let answer = DeviceRegister { id: challenge.id, webauthn };
     let ceremony: Ceremony = http.post(path::DEVICE_REGISTER, &answer).await?;
+    let attested =
+        ceremony.attested.as_ref().map(|terms| registration::attested(&answer.webauthn, terms)).transpose()?;
+    let traits = Traits { passwordless: begin.passwordless, attested };
+    let action = registration::digest(user, &answer.webauthn, &traits)?;
     let deed = Deed::AddDevice(action);
     let wish = Wish { gate: context.profile.ca_pin.digest(), user, deed, now: SystemClock.now() };
     let checked = Checked::new(ceremony, &wish)?;

@@ -13,6 +13,7 @@ pub mod password;
 pub mod resources;
 pub mod tap;
 pub mod tapctl;
+pub mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,8 +41,8 @@ pub struct Global {
     #[arg(long, visible_alias = "proxy", global = true, env = "TAP_GATE", value_name = "HOST:PORT")]
     pub gate: Option<GateAddr>,
     /// How to tap: a security key (cross-platform), the browser (browser), a browser on another
-    /// machine (paste, where the cluster allows it), codes for login (otp), or whichever is
-    /// there (auto)
+    /// machine (paste, where the cluster allows it), codes for login (otp), or the first of these
+    /// that is there (auto)
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "MODE")]
     pub mfa_mode: MfaMode,
     /// A file that acts as the security key, for tests and demos only

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, stdin};
 
 use zeroize::Zeroizing;
 
+use super::terminal;
 use crate::error::{Act as _, Failure, Result};
 use crate::limits::PASSWORD_BYTES_MAX;
 
@@ -36,10 +37,8 @@ fn unattended(from_stdin: bool) -> Result<Option<Zeroizing<String>>> {
 }
 
 fn ask(prompt: &str) -> Result<Zeroizing<String>> {
-    let password = rpassword::prompt_password(prompt)
-        .act(|| "the password cannot be asked for".to_owned())
-        .map_err(|failure| failure.advise("use --password-stdin or TAP_PASSWORD_FILE where there is no terminal"))?;
-    Ok(Zeroizing::new(password))
+    terminal::secret(prompt)
+        .map_err(|failure| failure.advise("use --password-stdin or TAP_PASSWORD_FILE where there is no terminal"))
 }
 
 /// The first line, of which no more than this many bytes are read.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use tapgate_api::{EnrolBegin, TargetEntry, Targets, path};
 use tapgate_model::{Clock as _, SystemClock, UnixTime, UserName};
 use zeroize::Zeroize as _;
@@ -49,13 +49,28 @@ struct Trust {
     password_stdin: bool,
 }
 
+/// How somebody logs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Way {
+    /// With name, password and a tap or code.
+    Local,
+    /// By a key alone, which says whose it is.
+    Passwordless,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Log in with password and security key
     #[command(
-        after_help = "Examples:\n  tap login --gate localhost:3080 --user jerry --ca-pin sha256:…\n  tap login --mfa-mode=browser"
+        after_help = "Examples:\n  tap login --gate localhost:3080 --user jerry --ca-pin sha256:…\n  tap login --mfa-mode=browser\n  tap login --auth=passwordless"
     )]
-    Login(Trust),
+    Login {
+        #[command(flatten)]
+        trust: Trust,
+        /// How to log in: with name and password (local), or by a key that was added for it alone (passwordless)
+        #[arg(long, value_enum, default_value = "local", value_name = "WAY")]
+        auth: Way,
+    },
     /// Spend an invite: choose a password and register a security key
     #[command(after_help = "Example:\n  tap enrol --gate localhost:3080 --ca-pin sha256:… --token …")]
     Enrol {
@@ -67,8 +82,8 @@ enum Command {
         /// What you call the key
         #[arg(long, default_value = "security key", value_name = "NAME")]
         device_name: String,
-        /// Make it a passkey, which signs in to the gate's pages without name and password
-        #[arg(long)]
+        /// Let the key log in without a password; it asks for its PIN or finger then
+        #[arg(long, visible_alias = "allow-passwordless")]
         passwordless: bool,
     },
     /// Show who is logged in, and until when
@@ -192,7 +207,8 @@ enum Proxy {
 pub async fn run(args: Tap) -> Result<u8> {
     let Tap { global, user, command } = args;
     match command {
-        Command::Login(trust) => log_in(&global, user, trust).await,
+        Command::Login { trust, auth: Way::Passwordless } => log_in_passwordless(&global, user, trust).await,
+        Command::Login { trust, auth: Way::Local } => log_in(&global, user, trust).await,
         Command::Enrol { trust, token, device_name, passwordless } => {
             let invite = EnrolBegin { token, password: String::new(), device_name, passwordless };
             enrol(&global, trust, invite).await
@@ -245,16 +261,35 @@ async fn log_in(global: &Global, user: Option<UserName>, trust: Trust) -> Result
     let user = user
         .or_else(|| profile.user.clone())
         .ok_or_else(|| Failure::new("nobody is named to log in").advise("pass --user NAME"))?;
-    if global.mfa_mode == MfaMode::Otp {
+    // Asked for first: without a key the password is typed for nothing.
+    let mut means = global.means();
+    // Last in the order of `auto`, where there is neither a key nor a browser.
+    let code = match &means {
+        Err(_) if global.mfa_mode == MfaMode::Auto => login::takes_codes(&profile).await?,
+        _ => global.mfa_mode == MfaMode::Otp,
+    };
+    if code {
         let password = password::read(trust.password_stdin, &format!("Password of {user} at {}: ", profile.gate))?;
         let code = otp::ask("Code of your authenticator app: ")?;
         let profile = login::login_otp(&home, profile, user, password, &code).await?;
         return show_profile(global, &profile);
     }
-    // Asked for first: without a key the password is typed for nothing.
-    let mut means = global.means()?;
+    let means = means.as_mut().map_err(|failure| failure.clone())?;
     let password = password::read(trust.password_stdin, &format!("Password of {user} at {}: ", profile.gate))?;
-    let profile = login::login(&home, profile, user, password, &mut means).await?;
+    let profile = login::login(&home, profile, user, password, means).await?;
+    show_profile(global, &profile)
+}
+
+async fn log_in_passwordless(global: &Global, user: Option<UserName>, trust: Trust) -> Result<()> {
+    let home = Home::from_env()?;
+    let profile = login::first_trust(&home, global.gate.as_ref(), trust.ca_pin)?;
+    let mut means = global.means()?;
+    let profile = login::login_passwordless(&home, profile, &mut means).await?;
+    if let (Some(wanted), Some(found)) = (&user, &profile.user)
+        && wanted != found
+    {
+        eprintln!("The key is {found}'s, not {wanted}'s.");
+    }
     show_profile(global, &profile)
 }
 
@@ -372,6 +407,8 @@ mod tests {
             "tap proxy db orders --port 0",
             "tap proxy db orders --socket /tmp/x",
             "tap config db orders --db-user app --port 15432",
+            "tap login --proxy=localhost:3080 --auth=passwordless",
+            "tap mfa add --name blue --passwordless",
             "tap login --proxy=localhost:3080 --user=jerry",
         ] {
             assert!(Tap::try_parse_from(line.split(' ')).is_ok(), "{line}");

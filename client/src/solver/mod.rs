@@ -1,9 +1,11 @@
 //! What answers a tap: a security key on USB, the browser, or the software key for tests and demos.
 
 mod client_data;
+mod resident;
 mod software;
 #[cfg(feature = "fido-usb")]
 mod usb;
+mod ways;
 
 use std::path::PathBuf;
 
@@ -13,12 +15,14 @@ use webauthn_rs_proto::{
     CreationChallengeResponse, PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse,
 };
 
-use crate::browser::{self, Carry};
+use crate::browser::Carry;
 use crate::error::{Failure, Result};
 
 pub use software::SoftwareKey;
 #[cfg(feature = "fido-usb")]
 pub use usb::UsbKey;
+pub use ways::login_hint;
+use ways::{Surroundings, Way};
 
 /// Something that can be tapped.
 pub trait Solver {
@@ -70,17 +74,34 @@ pub enum Means {
     Browser(Carry),
 }
 
+/// Says that a tap is due, and to whoever reads it at a terminal how else it could be made.
+pub fn ask_for_touch(what: &str) {
+    eprintln!("{what}");
+    if let Some(hint) = ways::hint(Way::SecurityKey) {
+        eprintln!("{hint}");
+    }
+}
+
+/// The same of the browser.
+pub fn mention_other_ways() {
+    if let Some(hint) = ways::hint(Way::Browser) {
+        eprintln!("{hint}");
+    }
+}
+
 /// The means that the flags and this build allow.
 pub fn choose(mode: MfaMode, software_key: Option<PathBuf>) -> Result<Means> {
+    let here = Surroundings::here();
     match mode {
         MfaMode::Browser => return Ok(Means::Browser(Carry::Loopback)),
         MfaMode::Paste => return Ok(Means::Browser(Carry::Paste)),
+        MfaMode::Platform => return Err(here.no_platform()),
         MfaMode::Auto | MfaMode::CrossPlatform => {}
         MfaMode::Otp => {
             return Err(Failure::new("per-session MFA is not satisfied by 'otp' devices")
                 .advise("one-time codes are for tap login alone; use --mfa-mode=cross-platform or browser"));
         }
-        MfaMode::Platform | MfaMode::Sso => {
+        MfaMode::Sso => {
             return Err(Failure::new(format!("this client cannot do --mfa-mode={} yet", mode.as_str()))
                 .advise("use --mfa-mode=browser, or --mfa-mode=cross-platform with a security key"));
         }
@@ -91,9 +112,7 @@ pub fn choose(mode: MfaMode, software_key: Option<PathBuf>) -> Result<Means> {
             Ok(Means::Key(Box::new(SoftwareKey::at(path))))
         }
         // By itself only where it opens before the person's eyes.
-        None if mode == MfaMode::Auto && !cfg!(feature = "fido-usb") && browser::possible() => {
-            Ok(Means::Browser(Carry::Loopback))
-        }
+        None if mode == MfaMode::Auto && here.auto() == Some(Way::Browser) => Ok(Means::Browser(Carry::Loopback)),
         None => usb_key().map(Means::Key),
     }
 }
@@ -117,11 +136,12 @@ mod tests {
 
     #[test]
     fn modes_that_are_not_there_say_so() {
-        for mode in [MfaMode::Platform, MfaMode::Sso] {
-            let error = choose(mode, Some("/x".into())).err().map(|e| e.to_string()).unwrap_or_default();
-            let expect = format!("this client cannot do --mfa-mode={} yet", mode.as_str());
-            assert!(error.starts_with(&expect), "{error}");
-        }
+        let refusal = |mode| choose(mode, Some("/x".into())).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(refusal(MfaMode::Sso).starts_with("this client cannot do --mfa-mode=sso yet"));
+        assert!(
+            refusal(MfaMode::Platform).contains("(use --mfa-mode=browser"),
+            "a software key is none of the machine's"
+        );
         let error = choose(MfaMode::Otp, Some("/x".into())).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(error.starts_with("per-session MFA is not satisfied by 'otp' devices"), "{error}");
         assert!(matches!(choose(MfaMode::Auto, Some("/x".into())), Ok(Means::Key(_))));

@@ -10,10 +10,12 @@ use webauthn_authenticator_rs::WebauthnAuthenticator as _;
 use webauthn_authenticator_rs::softtoken::{SoftToken, SoftTokenFile};
 use webauthn_rs_proto::{
     CreationChallengeResponse, PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse,
+    UserVerificationPolicy,
 };
 
 use super::Solver;
 use super::client_data::WithClientData;
+use super::resident::Residents;
 use crate::error::{Act as _, Failure, Result};
 
 /// A security key in a file. Whoever can read the file can tap, which is why its choice is announced.
@@ -53,14 +55,39 @@ impl SoftwareKey {
 }
 
 impl Solver for SoftwareKey {
-    fn authenticate(&mut self, origin: &Url, request: RequestChallengeResponse) -> Result<PublicKeyCredential> {
-        WithClientData(&mut self.open(false)?)
-            .do_authentication(origin.clone(), request)
-            .map_err(|error| refused(&error))
+    fn authenticate(&mut self, origin: &Url, mut request: RequestChallengeResponse) -> Result<PublicKeyCredential> {
+        let mut key = self.open(false)?;
+        // As a key with a PIN does: what is preferred, it does.
+        if request.public_key.user_verification == UserVerificationPolicy::Preferred {
+            request.public_key.user_verification = UserVerificationPolicy::Required;
+        }
+        let nameless = request.public_key.allow_credentials.is_empty();
+        let residents = nameless.then(|| Residents::beside(&self.path)).transpose()?;
+        if let Some(residents) = &residents {
+            residents.offer(&mut request.public_key)?;
+        }
+        let answer = WithClientData(&mut key).do_authentication(origin.clone(), request);
+        let mut answer = answer.map_err(|error| refused(&error))?;
+        if let Some(residents) = &residents {
+            residents.sign(&mut answer)?;
+        }
+        Ok(answer)
     }
 
-    fn register(&mut self, origin: &Url, request: CreationChallengeResponse) -> Result<RegisterPublicKeyCredential> {
-        WithClientData(&mut self.open(true)?).do_registration(origin.clone(), request).map_err(|error| refused(&error))
+    fn register(
+        &mut self,
+        origin: &Url,
+        mut request: CreationChallengeResponse,
+    ) -> Result<RegisterPublicKeyCredential> {
+        let mut key = self.open(true)?;
+        let resident = Residents::wanted(&mut request);
+        let (rp_id, user) = (request.public_key.rp.id.clone(), request.public_key.user.id.clone());
+        let answer = WithClientData(&mut key).do_registration(origin.clone(), request);
+        let answer = answer.map_err(|error| refused(&error))?;
+        if resident {
+            Residents::beside(&self.path)?.keep(rp_id, &answer.raw_id, &user)?;
+        }
+        Ok(answer)
     }
 }
 

@@ -16,6 +16,7 @@ use webauthn_rs_proto::{
 
 use super::Solver;
 use super::client_data::WithClientData;
+use crate::cli::terminal;
 use crate::error::{Act as _, Failure, Result};
 
 /// Any security key that is plugged in.
@@ -62,7 +63,7 @@ struct Terminal;
 
 impl UiCallback for Terminal {
     fn request_pin(&self) -> Option<String> {
-        rpassword::prompt_password("PIN of the security key: ").ok()
+        terminal::secret("PIN of the security key: ").ok().map(|pin| pin.as_str().to_owned())
     }
 
     // That a tap is due has been said before the key was asked.

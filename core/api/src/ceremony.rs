@@ -47,6 +47,18 @@ pub struct Ceremony {
     /// compute the action by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invite: Option<InviteTerms>,
+    /// For a further security key whose maker vouches for it: the rest of what the tap signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attested: Option<AttestedTerms>,
+}
+
+/// What a new key's maker vouched for, as the gate found it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AttestedTerms {
+    /// The model, base64url: the same as in the new key's own answer.
+    pub aaguid: String,
+    /// The SHA-256 of the certificate of the authority that the maker's word led to, in hex.
+    pub ca_sha256: String,
 }
 
 /// The part of an invite that the gate chooses.
@@ -100,7 +112,7 @@ pub struct EnrolBegin {
     pub password: String,
     /// What the user calls the key, such as `yubi`.
     pub device_name: String,
-    /// Whether it shall hold a passkey that signs in to the pages without name and password.
+    /// Whether it shall log in without a password: it is then kept within the key, and asks for its PIN or finger.
     #[serde(default)]
     pub passwordless: bool,
 }

@@ -21,6 +21,15 @@ pub struct Device {
     pub added: u64,
     /// Why it counts: `pinned`, `invite` or `device`; for one-time codes `tap`.
     pub vouched_by: String,
+    /// Whether it logs in without a password.
+    #[serde(default)]
+    pub passwordless: bool,
+    /// Whether its maker vouched for it, and the maker's word counts here.
+    #[serde(default)]
+    pub attested: bool,
+    /// Whether it has counted backwards once, so that there may be a copy of it.
+    #[serde(default)]
+    pub copied: bool,
 }
 
 /// Starts the registration of a further security key.
@@ -28,7 +37,7 @@ pub struct Device {
 pub struct DeviceBegin {
     /// What the user calls it.
     pub name: String,
-    /// Whether it shall hold a passkey that signs in to the pages without name and password.
+    /// Whether it shall log in without a password: it is then kept within the key, and asks for its PIN or finger.
     #[serde(default)]
     pub passwordless: bool,
 }

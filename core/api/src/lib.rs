@@ -8,6 +8,7 @@ mod browser;
 mod ceremony;
 mod device;
 mod discovery;
+mod passwordless;
 mod session;
 mod web;
 
@@ -20,14 +21,15 @@ pub use browser::{
     BrowserShown, BrowserTarget, browser_context,
 };
 pub use ceremony::{
-    Assertion, Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, InviteTerms,
-    LoginBegin, LoginCertificates,
+    Assertion, AttestedTerms, Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled,
+    InviteTerms, LoginBegin, LoginCertificates,
 };
 pub use device::{
     Device, DeviceAction, DeviceBegin, DeviceChallenge, DeviceOutcome, DeviceRegister, Devices,
     OtpConfirm, OtpLogin, OtpSecret,
 };
 pub use discovery::{Find, FindAuth, FindProxy, FindSsh};
+pub use passwordless::{PASSWORDLESS_USER, PasswordlessBegin};
 pub use session::{
     Requirement, SessionBegin, SessionCertificates, SessionTarget, TargetEntry, Targets,
 };
@@ -60,6 +62,8 @@ pub mod path {
     pub const LOGIN_BEGIN: &str = "/v1/login";
     /// `POST`, no certificate: [`crate::Assertion`] → [`crate::LoginCertificates`].
     pub const LOGIN_FINISH: &str = "/v1/login/finish";
+    /// `POST`, no certificate: [`crate::PasswordlessBegin`] → [`crate::Ceremony`].
+    pub const LOGIN_PASSWORDLESS: &str = "/v1/login/passwordless";
     /// `POST`, no certificate: [`crate::OtpLogin`] → [`crate::LoginCertificates`].
     pub const LOGIN_OTP: &str = "/v1/login/otp";
     /// `POST`, no certificate: [`crate::BrowserBegin`] → [`crate::BrowserRequest`].

@@ -7,11 +7,12 @@ use tapgate_api::{AdminAction, AdminOutcome, Assertion, Ceremony, InviteTerms};
 use tapgate_audit::{Change as What, Event};
 use tapgate_identity::Identity;
 use tapgate_model::UserName;
-use tapgate_policy::{Policy, ResourceKind, SessionMfa, Verb};
+use tapgate_policy::{Policy, ResourceKind, Verb};
 use tapgate_proof::{Invite, Purpose};
 
 use crate::ceremony::{Work, new_id};
 use crate::change::Plan;
+use crate::demand::Demanded;
 use crate::invite::{StoredInvite, Vouched, created};
 use crate::limits::BODY_MAX;
 use crate::tap::{Given, Wanted};
@@ -36,10 +37,9 @@ impl Authority {
         self.must_be_login(identity, peer)?;
         self.must_be_free(identity.user())?;
         let deed = self.deed(policy, identity.user(), body)?;
-        let keys = self.keys_of(identity.user())?;
-        if keys.is_empty() {
-            return Err(self.without_keys(identity.user(), "change anything"));
-        }
+        // Whoever may change what sessions need must tap as strictly as the strictest session.
+        let demanded = policy.preference().require_session_mfa;
+        let Demanded { keys, verified } = self.demanded(identity.user(), demanded, "change anything")?;
         let id = new_id();
         let invite = deed.invited.map(|user| self.new_invite(&user, &self.invite_token(&id), body));
         let action = invite.as_ref().map_or_else(|| token::sha256(&[body]), Invite::digest);
@@ -49,8 +49,6 @@ impl Authority {
             expires: invite.expires.as_secs(),
         });
         let statement = self.own_statement(identity, Purpose::Admin, action)?;
-        // Whoever may change what sessions need must tap as strictly as the strictest session.
-        let verified = policy.preference().require_session_mfa == SessionMfa::RequiredVerified;
         let work = Work::Admin { body: token::to_text(body), invite };
         let wanted = Wanted { statement: &statement, verified, peer, identity: Some(identity), work };
         let mut ceremony = self.ask(id, wanted, &keys)?;
@@ -71,6 +69,7 @@ impl Authority {
         self.must_be_free(identity.user())?;
         let given = self.receive(answer, Purpose::Admin, Some(identity))?;
         self.record_success(&given);
+        self.must_satisfy(policy.preference().require_session_mfa, &given)?;
         let Work::Admin { body, invite } = &given.pending.work else {
             return Err(Fault::internal("an administrator's tap was asked for something else"));
         };

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use tapgate_audit::{Event, Sink};
 use tapgate_identity::{SshCa, Trust, X509Ca};
 use tapgate_model::{Clock, Digest, UnixTime};
-use tapgate_proof::RelyingParty;
+use tapgate_proof::{KnownParty, RelyingParty};
 use tapgate_store::Store;
 use zeroize::Zeroizing;
 
@@ -19,7 +19,7 @@ use crate::rate::Rates;
 use crate::snapshot::State;
 use crate::token::{Secret, random, sha256};
 use crate::webauthn::Ceremonies;
-use crate::{AuthorityError, limits, webauthn};
+use crate::{AuthorityError, SecretsKey, limits, otp, webauthn};
 
 /// What an authority is made of.
 pub struct AuthorityParts {
@@ -39,6 +39,8 @@ pub struct AuthorityParts {
     pub host_names: Vec<String>,
     /// A directory of resource files beside the store's resources.
     pub resource_dir: Option<PathBuf>,
+    /// What seals the secrets in the store.
+    pub secrets: SecretsKey,
 }
 
 /// Users, login, certificate authorities, ceremonies and issuing.
@@ -47,10 +49,11 @@ pub struct Authority {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sink: Arc<dyn Sink>,
     pub(crate) cluster: String,
-    pub(crate) relying_party: RelyingParty,
+    pub(crate) relying_party: KnownParty,
     pub(crate) pins: ArcSwap<Vec<Digest>>,
     pub(crate) host_names: Vec<String>,
     pub(crate) resource_dir: Option<PathBuf>,
+    pub(crate) secrets: SecretsKey,
     pub(crate) cas: Cas,
     pub(crate) gate: Digest,
     pub(crate) webauthn: Ceremonies,
@@ -75,6 +78,7 @@ impl Authority {
         let now = parts.clock.now();
         let relying_party = webauthn::both_spellings(parts.relying_party);
         let cas = Cas::open(&*parts.store, &parts.cluster, now)?;
+        otp::seal_plain(&*parts.store, &parts.secrets, now)?;
         let decoys = kept(&*parts.store, "decoys", now, || Ok(Zeroizing::new(random::<32>().to_vec())))?;
         Ok(Self {
             webauthn: Ceremonies::new(&relying_party, &parts.cluster)?,
@@ -89,10 +93,11 @@ impl Authority {
             clock: parts.clock,
             sink: parts.sink,
             cluster: parts.cluster,
-            relying_party,
+            relying_party: relying_party.into(),
             pins: ArcSwap::from_pointee(parts.pins),
             host_names: parts.host_names,
             resource_dir: parts.resource_dir,
+            secrets: parts.secrets,
             writing: Mutex::new(()),
             reading: Mutex::new(()),
             reported: Mutex::default(),
@@ -136,7 +141,7 @@ impl Authority {
 
     /// What security keys are registered with, each origin in both its spellings: the gate must be
     /// given this one.
-    pub const fn relying_party(&self) -> &RelyingParty {
+    pub fn relying_party(&self) -> &RelyingParty {
         &self.relying_party
     }
 

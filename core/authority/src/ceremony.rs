@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tapgate_api::AttestedTerms;
 use tapgate_audit::TapRecord;
 use tapgate_model::{Digest, UnixTime, UserName};
-use tapgate_proof::Invite;
+use tapgate_proof::{Invite, Traits};
 use tapgate_store::Write;
 
 use crate::limits::CEREMONIES_MAX;
@@ -68,6 +69,8 @@ pub(crate) enum Work {
     AddDevice {
         name: String,
         key: Value,
+        #[serde(default)]
+        traits: Traits,
     },
     /// A change of the user's own devices.
     Device {
@@ -76,6 +79,13 @@ pub(crate) enum Work {
 }
 
 impl Work {
+    /// What a new key's maker has vouched for, for the client to compare with what the key itself says.
+    pub(crate) fn attested(&self) -> Option<AttestedTerms> {
+        let Self::AddDevice { traits: Traits { attested: Some(attested), .. }, .. } = self else { return None };
+        let (aaguid, ca_sha256) = (token::to_text(&attested.aaguid), attested.ca_sha256.to_string());
+        Some(AttestedTerms { aaguid, ca_sha256 })
+    }
+
     /// The word for the log and for counting.
     pub(crate) const fn as_str(&self) -> &'static str {
         match self {
@@ -97,6 +107,8 @@ pub(crate) struct PendingEnrolment {
     pub(crate) invite: Digest,
     pub(crate) password_hash: String,
     pub(crate) device_name: String,
+    #[serde(default)]
+    pub(crate) passwordless: bool,
     pub(crate) state: Value,
     /// What went to the client for its authenticator, for a browser to read too.
     pub(crate) options: Value,
@@ -110,6 +122,8 @@ pub(crate) struct PendingDevice {
     /// The certificate with which it was begun.
     pub(crate) certificate: Digest,
     pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) passwordless: bool,
     pub(crate) state: Value,
     /// What went to the client for its authenticator, for a browser to read too.
     pub(crate) options: Value,
@@ -123,7 +137,7 @@ pub(crate) struct PendingOtp {
     /// The certificate with which it was begun.
     pub(crate) certificate: Digest,
     pub(crate) name: String,
-    /// Base64url.
+    /// Sealed.
     pub(crate) secret: String,
     /// The tap that asked for it, for the log.
     pub(crate) action: Digest,

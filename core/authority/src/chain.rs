@@ -71,8 +71,10 @@ impl Authority {
         for (key, entry) in self.store.list(&key::registrations(user), now)? {
             writes.extend(retiring(key, entry.value));
         }
-        for (key, _) in self.store.list(&key::credential_states(user), now)? {
-            writes.push(Write::Delete { key });
+        for prefix in [key::credential_states(user), key::flags_of(user)] {
+            for (key, _) in self.store.list(&prefix, now)? {
+                writes.push(Write::Delete { key });
+            }
         }
         Ok(writes)
     }

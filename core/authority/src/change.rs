@@ -4,6 +4,7 @@ use tapgate_audit::Change as What;
 use tapgate_policy::{Document, Problem, Resource, ResourceKind, Verb, parse};
 use tapgate_store::Write;
 
+use crate::attestation::list;
 use crate::documents::Documents;
 use crate::error::lines;
 use crate::{Authority, AuthorityError, Fault, key, uid};
@@ -105,6 +106,11 @@ impl Authority {
     /// another name and go on would only look as if it had been heeded.
     fn fits(&self, source: &str, document: &Document) -> Result<(), Fault> {
         let Resource::ClusterAuthPreference(preference) = &document.resource else { return Ok(()) };
+        let lists = &preference.attestation;
+        if list(&lists.allowed).is_err() || list(&lists.denied).is_err() {
+            let what = format!("{source}:{}: a certificate of an attestation authority can't be read", document.line);
+            return Err(Fault::invalid(what, "write X.509 certificates in PEM; nothing was changed"));
+        }
         let own = &self.relying_party.id;
         match &preference.rp_id {
             Some(rp_id) if rp_id != own => Err(Fault::invalid(

@@ -34,8 +34,7 @@ pub(crate) fn advance(
         let (mut state, version) = loaded.ok_or("the key's state is gone")?;
         let before = webauthn::counter(&state).ok_or("the key's state has no counter")?;
         if (before > 0 || result.counter() > 0) && result.counter() <= before {
-            let (user, name) = (&registration.user, &registration.name);
-            authority.warn(format!("the key \"{name}\" of {user} counted backwards: there may be a copy of it"));
+            flag(authority, registration);
             return Err(webauthn::TapError::Cloned.to_string());
         }
         if state.update_credential(result) != Some(true) {
@@ -49,4 +48,23 @@ pub(crate) fn advance(
         }
     }
     Err("the key is tapped too often at once".to_owned())
+}
+
+/// Notes that a key has counted backwards: its owner sees it in the list of devices, the log has it, and it vouches
+/// for no further key. It goes on tapping: which of the two is the copy nobody knows, and a thief must not take the
+/// owner's own key away by using a copy of it.
+pub(crate) fn flag(authority: &Authority, registration: &Registration) {
+    let (user, name, now) = (&registration.user, &registration.name, authority.now());
+    let key = key::flagged(user, &registration.credential_id);
+    let noted = authority.store.put(&key, now.as_secs().to_string().as_bytes(), None);
+    if let Err(error) = noted {
+        tracing::error!(%error, "A key that counted backwards can't be noted");
+    }
+    authority.warn(format!("the key \"{name}\" of {user} counted backwards: there may be a copy of it"));
+}
+
+/// Whether the key has counted backwards; where that can't be read, it is taken to have.
+pub(crate) fn is_flagged(authority: &Authority, registration: &Registration) -> bool {
+    let key = key::flagged(&registration.user, &registration.credential_id);
+    authority.store.get(&key, authority.now().as_secs()).map_or(true, |entry| entry.is_some())
 }

@@ -6,16 +6,17 @@ use std::sync::PoisonError;
 use tapgate_api::{Assertion, Ceremony, Device, DeviceBegin, DeviceChallenge, DeviceOutcome, DeviceRegister, Devices};
 use tapgate_identity::Identity;
 use tapgate_model::{Digest, UserName};
-use tapgate_policy::SessionMfa;
-use tapgate_proof::{Link, Purpose, Registration, Statement, StatementParts, Uses};
+use tapgate_proof::{Link, Purpose, Registration, Statement, StatementParts, Traits, Uses};
 use tapgate_store::Write;
 use webauthn_rs::prelude::SecurityKey;
 
 use crate::ceremony::{Pending, PendingDevice, Work, new_id};
+use crate::demand::Demanded;
 use crate::enrol::{device_name, unfit, usable};
 use crate::limits::{CEREMONY_TTL, DEVICES_MAX};
 use crate::tap::Wanted;
-use crate::{Authority, Fault, key};
+use crate::webauthn::NewKey;
+use crate::{Authority, Fault, counter, key};
 
 impl Authority {
     /// The caller's own devices.
@@ -27,11 +28,16 @@ impl Authority {
             kind: "webauthn".to_owned(),
             added: registration.created.as_secs(),
             vouched_by: link(&registration.link).to_owned(),
+            passwordless: registration.traits.passwordless,
+            attested: self.is_attested(registration),
+            copied: counter::is_flagged(self, registration),
         };
         let mut devices: Vec<Device> = state.registrations.of(identity.user()).iter().map(device).collect();
         if let Some((otp, _)) = self.otp_of(identity.user())? {
             let (kind, vouched_by) = ("otp".to_owned(), "tap".to_owned());
-            devices.push(Device { name: otp.name, kind, added: otp.created.as_secs(), vouched_by });
+            let added = otp.created.as_secs();
+            let (passwordless, attested, copied) = (false, false, false);
+            devices.push(Device { name: otp.name, kind, added, vouched_by, passwordless, attested, copied });
         }
         devices.sort_by_key(|device| device.added);
         Ok(Devices { devices })
@@ -53,12 +59,13 @@ impl Authority {
         let name = device_name(&begin.name)?;
         self.must_be_new(user, &name)?;
         let registered = keys.iter().map(|key| key.cred_id().clone()).collect();
-        let (webauthn, state) =
-            self.webauthn.begin_registration(user, self.user_handle(user), registered, begin.passwordless)?;
+        let passwordless = begin.passwordless;
+        let wanted = NewKey { passwordless, attested: self.asks_for_makers() };
+        let (webauthn, state) = self.webauthn.begin_registration(user, self.user_handle(user), registered, wanted)?;
         let expires = self.now().plus(CEREMONY_TTL).min(identity.login_expires());
         let (id, certificate) = (new_id(), *identity.fingerprint());
         let options = serde_json::to_value(&webauthn)?;
-        let pending = PendingDevice { user: user.clone(), expires, certificate, name, state, options };
+        let pending = PendingDevice { user: user.clone(), expires, certificate, name, passwordless, state, options };
         self.suspend(&id, &Pending::Device(Box::new(pending)))?;
         Ok(DeviceChallenge { id, webauthn })
     }
@@ -81,16 +88,14 @@ impl Authority {
             tracing::info!(user = %pending.user, %error, "A key was refused");
             unfit("the key was refused")
         })?;
-        let action = self.fresh(&pending.user, &key)?;
-        let keys = self.keys_of(&pending.user)?;
-        if keys.is_empty() {
-            return Err(self.without_keys(&pending.user, "add a device"));
-        }
+        let traits = Traits { passwordless: pending.passwordless, attested: self.attested(&key)? };
+        let action = self.fresh(&pending.user, &key, &traits)?;
+        let Demanded { keys, verified } = self.vouchers(&pending.user)?;
         let statement = self.own_statement(identity, Purpose::AddDevice, action)?;
-        let work = Work::AddDevice { name: pending.name, key: serde_json::to_value(&key)? };
-        let verified = self.must_verify(identity.user());
+        let work = Work::AddDevice { name: pending.name, key: serde_json::to_value(&key)?, traits };
         let wanted = Wanted { statement: &statement, verified, peer, identity: Some(identity), work };
-        self.ask(new_id(), wanted, &keys)
+        let attested = wanted.work.attested();
+        Ok(Ceremony { attested, ..self.ask(new_id(), wanted, &keys)? })
     }
 
     /// Registers the new key with the tap that vouches for it.
@@ -100,17 +105,19 @@ impl Authority {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let given = self.receive(answer, Purpose::AddDevice, Some(identity))?;
         self.record_success(&given);
-        let Work::AddDevice { name, key } = &given.pending.work else {
+        self.must_satisfy(self.own_mfa(identity.user()), &given)?;
+        self.must_vouch(&given)?;
+        let Work::AddDevice { name, key, traits } = &given.pending.work else {
             return Err(Fault::internal("a tap for a device was asked for something else"));
         };
         let key: SecurityKey = serde_json::from_value(key.clone())?;
         let user = identity.user();
         self.must_be_new(user, name)?;
-        let action = self.fresh(user, &key)?;
+        let action = self.fresh(user, &key, traits)?;
         let (credential_id, public) = usable(&key)?;
-        let (name, link) = (name.clone(), Link::Device { proof: given.proof.clone() });
+        let (name, link, traits) = (name.clone(), Link::Device { proof: given.proof.clone() }, traits.clone());
         let registration =
-            Registration { user: user.clone(), credential_id, key: public, name, created: self.now(), link };
+            Registration { user: user.clone(), credential_id, key: public, name, created: self.now(), link, traits };
         let signed = given.tap.statement().parts().action == Some(action);
         if !signed || !self.would_chain(&registration).map_err(Fault::internal)? {
             return Err(Fault::conflict("the tap does not vouch for this key", "start again"));
@@ -127,7 +134,7 @@ impl Authority {
 
     /// The digest that a tap signs for this key, if nobody has it and nobody had it: a key that was
     /// removed stays removed.
-    fn fresh(&self, user: &UserName, key: &SecurityKey) -> Result<Digest, Fault> {
+    fn fresh(&self, user: &UserName, key: &SecurityKey, traits: &Traits) -> Result<Digest, Fault> {
         let (credential_id, public) = usable(key)?;
         for prefix in [key::REGISTRATIONS, key::RETIRED] {
             let known = self.registrations(prefix).map_err(Fault::internal)?;
@@ -135,8 +142,8 @@ impl Authority {
                 return Err(unfit("the key is registered already, or was removed"));
             }
         }
-        let (name, created, link) = (String::new(), self.now(), Link::Pinned);
-        Ok(Registration { user: user.clone(), credential_id, key: public, name, created, link }.digest())
+        let (name, created, link, traits) = (String::new(), self.now(), Link::Pinned, traits.clone());
+        Ok(Registration { user: user.clone(), credential_id, key: public, name, created, link, traits }.digest())
     }
 
     /// There is room for one more key, and the name is no other device's.
@@ -182,12 +189,6 @@ impl Authority {
             expires: now.plus(CEREMONY_TTL).min(identity.login_expires()),
         })
         .map_err(Fault::internal)
-    }
-
-    /// Whoever adds or removes a key taps as strictly as for the strictest session that the user may
-    /// open: a stolen key whose PIN nobody knows must not bring in another one.
-    pub(crate) fn must_verify(&self, user: &UserName) -> bool {
-        self.state.load().policy.strictest_mfa(user) == SessionMfa::RequiredVerified
     }
 
     /// Only the owner changes devices: with the login certificate, and not while locked.

@@ -12,6 +12,7 @@ use tapgate_store::Write;
 
 use crate::ceremony::{Work, new_id};
 use crate::chain::retiring;
+use crate::demand::Demanded;
 use crate::enrol::device_name;
 use crate::limits::PUBLIC_KEY_MAX;
 use crate::otp::StoredOtp;
@@ -36,14 +37,10 @@ impl Authority {
     pub fn device_change_begin(&self, identity: &Identity, body: &[u8], peer: IpAddr) -> Result<Ceremony, Fault> {
         self.must_be_owner(identity, peer)?;
         let user = identity.user();
-        let keys = self.keys_of(user)?;
-        if keys.is_empty() {
-            return Err(self.without_keys(user, "change your devices"));
-        }
+        let Demanded { keys, verified } = self.demanded(user, self.own_mfa(user), "change your devices")?;
         self.device_plan(user, body)?;
         let statement = self.own_statement(identity, Purpose::Admin, token::sha256(&[body]))?;
         let work = Work::Device { body: token::to_text(body) };
-        let verified = self.must_verify(user);
         let wanted = Wanted { statement: &statement, verified, peer, identity: Some(identity), work };
         self.ask(new_id(), wanted, &keys)
     }
@@ -59,6 +56,7 @@ impl Authority {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let given = self.receive(answer, Purpose::Admin, Some(identity))?;
         self.record_success(&given);
+        self.must_satisfy(self.own_mfa(identity.user()), &given)?;
         let Work::Device { body } = &given.pending.work else {
             return Err(Fault::internal("a tap for a device was asked for something else"));
         };
@@ -132,6 +130,7 @@ impl Authority {
                 let value = serde_json::to_vec(&**registration)?;
                 let mut writes = Vec::from(retiring(key::registration(user, id), value));
                 writes.push(Write::Delete { key: key::credential_state(user, id) });
+                writes.push(Write::Delete { key: key::flagged(user, id) });
                 writes
             }
             Known::Otp(_) => vec![Write::Delete { key: key::otp(user) }],

@@ -6,13 +6,14 @@ use std::sync::PoisonError;
 use tapgate_api::{EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, InviteShown, InviteToken};
 use tapgate_audit::Event;
 use tapgate_model::UserName;
-use tapgate_proof::{CredentialKey, Link, Registration};
+use tapgate_proof::{CredentialKey, Link, Registration, Traits};
 use tapgate_store::Write;
 use webauthn_rs::prelude::SecurityKey;
 
 use crate::ceremony::{Pending, PendingEnrolment, new_id};
 use crate::invite::StoredInvite;
 use crate::limits::{CEREMONY_TTL, CREDENTIAL_ID_MAX, DEVICE_NAME_MAX, PASSWORD_MIN};
+use crate::webauthn::NewKey;
 use crate::{Authority, Fault, key, token, webauthn};
 
 impl Authority {
@@ -24,14 +25,15 @@ impl Authority {
         if self.state.load().policy.roles_of(&user).is_none() {
             return Err(Fault::conflict(format!("the user {user} is gone"), "ask your administrator for a new invite"));
         }
-        let device_name = device_name(&begin.device_name)?;
+        let (device_name, passwordless) = (device_name(&begin.device_name)?, begin.passwordless);
+        let wanted = NewKey { passwordless, attested: self.asks_for_makers() };
         let password_hash = self.passwords.hash(&begin.password)?;
-        let (webauthn, state) =
-            self.webauthn.begin_registration(&user, self.user_handle(&user), Vec::new(), begin.passwordless)?;
+        let (webauthn, state) = self.webauthn.begin_registration(&user, self.user_handle(&user), Vec::new(), wanted)?;
         let (id, name) = (new_id(), user.to_string());
         let expires = self.now().plus(CEREMONY_TTL).min(stored.invite.expires);
         let options = serde_json::to_value(&webauthn)?;
-        let pending = PendingEnrolment { user, expires, invite, password_hash, device_name, state, options };
+        let pending =
+            PendingEnrolment { user, expires, invite, password_hash, device_name, passwordless, state, options };
         self.suspend(&id, &Pending::Enrolment(Box::new(pending)))?;
         Ok(EnrolChallenge { id, user: name, webauthn })
     }
@@ -69,6 +71,7 @@ impl Authority {
         self.store.write(&self.enrolment(&pending, &key, &registration)?)?;
         self.refresh();
         self.record_enrolled(&registration);
+        self.admitted(registration.user.as_str(), peer)?;
         Ok(Enrolled { user: registration.user.to_string(), pin })
     }
 
@@ -107,6 +110,7 @@ impl Authority {
             name: pending.device_name.clone(),
             created: self.now(),
             link: stored.link(),
+            traits: Traits { passwordless: pending.passwordless, attested: self.attested(key)? },
         };
         let counts = registration.link == Link::Pinned || self.would_chain(&registration).map_err(Fault::internal)?;
         if !counts {

@@ -5,12 +5,15 @@ use std::net::IpAddr;
 use tapgate_model::{Digest, ObjectName, UserName};
 use tapgate_policy::ResourceKind;
 
+use crate::lockout::hashed;
 use crate::token;
 
 pub(crate) const RESOURCES: &str = "resource/";
 pub(crate) const REGISTRATIONS: &str = "registration/";
 /// Registrations that were replaced: `retired/<user>/<credential id>`.
 pub(crate) const RETIRED: &str = "retired/";
+/// One-time codes: `otp/<user>`.
+pub(crate) const OTPS: &str = "otp/";
 pub(crate) const INVITES: &str = "invite/";
 pub(crate) const NODE_KEYS: &str = "node-key/";
 
@@ -38,15 +41,45 @@ pub(crate) fn credential_state(user: &UserName, credential: &[u8]) -> String {
     format!("credential-state/{user}/{}", token::to_text(credential))
 }
 
+/// That a key has counted backwards.
+pub(crate) fn flagged(user: &UserName, credential: &[u8]) -> String {
+    format!("flagged/{user}/{}", token::to_text(credential))
+}
+
+/// Whose keys have counted backwards.
+pub(crate) fn flags_of(user: &UserName) -> String {
+    format!("flagged/{user}/")
+}
+
 /// The user's one-time codes.
 pub(crate) fn otp(user: &UserName) -> String {
-    format!("otp/{user}")
+    format!("{OTPS}{user}")
 }
 
 /// When the last codes of a user were tried. Who has no codes, or gave another password, is counted
 /// apart, so that it takes as long and does not lock the owner out.
 pub(crate) fn otp_tries(user: &UserName, real: bool) -> String {
     format!("otp-tries/{}/{user}", if real { "real" } else { "vain" })
+}
+
+/// The tries of a user name from one network. Names are hashed: whoever tries chooses their length.
+pub(crate) fn tries_of(user: &str, from: &IpAddr) -> String {
+    format!("tries/of/{}/{from}", hashed(user))
+}
+
+/// The tries of one network, whatever names it gave.
+pub(crate) fn tries_from(from: &IpAddr) -> String {
+    format!("tries/from/{from}")
+}
+
+/// The tries of a user name from networks that are new to it.
+pub(crate) fn tries_anywhere(user: &str) -> String {
+    format!("tries/anywhere/{}", hashed(user))
+}
+
+/// That a user has logged in from a network.
+pub(crate) fn known_address(user: &str, from: &IpAddr) -> String {
+    format!("known/{}/{from}", hashed(user))
 }
 
 pub(crate) fn invite(token_sha256: &Digest) -> String {

@@ -69,9 +69,32 @@ pub const DEVICES_MAX: usize = 16;
 /// and every app does.
 pub const OTP_STEP: (u64, u16) = (30, 1);
 
-/// How many wrong codes a user may give within how long. A million codes, three of them right at a time,
-/// against 480 tries a day leave a guesser who has the password already one chance in seven hundred a day.
-pub const OTP_TRIES: (usize, Duration) = (5, Duration::from_mins(15));
+/// How many tries there may be within how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Tries {
+    /// The most.
+    pub most: usize,
+    /// Within this time.
+    pub span: Duration,
+}
+
+/// How many wrong codes a user may give. A million codes, three of them right at a time, against 480 tries a
+/// day leave a guesser who has the password already one chance in seven hundred a day.
+pub const OTP_TRIES: Tries = Tries { most: 5, span: Duration::from_mins(15) };
+
+/// Logins that one user name may begin from one network without finishing any: fingers and forgotten passwords
+/// need fewer, and a guesser gets 1,920 a day.
+pub const LOCKOUT_USER_ADDRESS: Tries = Tries { most: 20, span: Duration::from_mins(15) };
+
+/// The same for one network, whatever names it gives: an office's morning, in which most succeed.
+pub const LOCKOUT_ADDRESS: Tries = Tries { most: 200, span: Duration::from_mins(15) };
+
+/// The same for one user name from networks that are new to it, all together. A guesser with many addresses
+/// gets as many as one with ten; the owner is not among them.
+pub const LOCKOUT_USER: Tries = Tries { most: 200, span: Duration::from_mins(15) };
+
+/// How long a network is one that a user has logged in from: over a holiday.
+pub const KNOWN_ADDRESS_TTL: Duration = Duration::from_hours(24 * 60);
 
 /// How many codes may be tried before a new secret is thrown away: one for the clock, one for the fingers.
 pub const OTP_CONFIRM_TRIES: u8 = 3;

@@ -21,7 +21,7 @@ impl Authority {
     /// Starts a login. A stranger, a wrong password and a user without a key get a challenge too:
     /// nothing is told before the tap, and nothing but "no" after it.
     pub fn login_begin(&self, begin: &LoginBegin, peer: IpAddr) -> Result<Ceremony, Fault> {
-        self.rates.claims(&begin.user, peer)?;
+        self.admit(&begin.user, peer)?;
         let keys = LoginKeys::parse(&begin.tls_public_key, &begin.ssh_public_key)?;
         let user: UserName = begin.user.parse().map_err(|e: tapgate_model::NameError| {
             Fault::invalid(e.to_string(), "give the name as your administrator wrote it")
@@ -73,6 +73,7 @@ impl Authority {
         let keys = LoginKeys::parse(tls_public_key, ssh_public_key)?;
         let failed = |reason: &str| self.login_failed(given.pending.user.as_str(), peer, reason);
         let certificates = self.certify_login(&given.pending.user, &keys, (given.pending.peer, peer), failed)?;
+        self.admitted(given.pending.user.as_str(), given.pending.peer)?;
         self.sink.record(Event::login(given.pending.user, SocketAddr::new(peer, 0)));
         Ok(certificates)
     }

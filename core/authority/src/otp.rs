@@ -12,21 +12,22 @@ use tapgate_audit::{Change, Event};
 use tapgate_identity::Identity;
 use tapgate_model::{UnixTime, UserName};
 use tapgate_policy::SecondFactor;
+use tapgate_store::Store;
 use totp_rs::{Builder, Totp};
 use zeroize::Zeroizing;
 
 use crate::ceremony::{Pending, PendingOtp, new_id};
 use crate::limits::{CEREMONY_TTL, OTP_CONFIRM_TRIES, OTP_STEP};
 use crate::tap::Given;
-use crate::{Authority, Fault, key, token};
+use crate::{Authority, AuthorityError, Fault, SecretsKey, key, token};
 
 /// A user's one-time codes as they are stored.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct StoredOtp {
     pub(crate) name: String,
     pub(crate) created: UnixTime,
-    /// Base64url.
-    secret: String,
+    /// Sealed: see [`crate::SecretsKey`].
+    sealed: String,
     /// The last step of which a code was used: neither it nor an earlier one counts again.
     last_step: u64,
 }
@@ -69,7 +70,7 @@ impl Authority {
             expires,
             certificate: *identity.fingerprint(),
             name,
-            secret: token::to_text(&*secret),
+            secret: self.secrets.seal(&key::otp(identity.user()), &*secret).map_err(Fault::internal)?,
             action: given.tap.statement().parts().action.unwrap_or_else(|| given.proof.id()),
             tap: given.record(),
             tries: OTP_CONFIRM_TRIES,
@@ -90,7 +91,7 @@ impl Authority {
         if pending.user != *identity.user() || pending.certificate != *identity.fingerprint() {
             return Err(over());
         }
-        let secret = secret_of(&pending.secret)?;
+        let secret = self.otp_secret(&pending.user, &pending.secret)?;
         let Some(step) = self.totp(&pending.user, &secret)?.check(&confirm.code, self.now().as_secs()) else {
             pending.tries = pending.tries.saturating_sub(1);
             if pending.tries == 0 {
@@ -103,7 +104,7 @@ impl Authority {
         let otp = StoredOtp {
             name: pending.name.clone(),
             created: self.now(),
-            secret: pending.secret.clone(),
+            sealed: pending.secret.clone(),
             // The code that was shown just now is spent: somebody may have read along.
             last_step: step,
         };
@@ -122,7 +123,7 @@ impl Authority {
     pub(crate) fn spend_code(&self, user: &UserName, code: &str) -> Result<Code, Fault> {
         for _ in 0..TRIES {
             let Some((mut otp, version)) = self.otp_of(user)? else { return Ok(Code::Wrong) };
-            let secret = secret_of(&otp.secret)?;
+            let secret = self.otp_secret(user, &otp.sealed)?;
             let Some(step) = self.totp(user, &secret)?.check(code, self.now().as_secs()) else {
                 return Ok(Code::Wrong);
             };
@@ -136,6 +137,11 @@ impl Authority {
             }
         }
         Ok(Code::Used)
+    }
+
+    /// The secret under the codes of this user.
+    fn otp_secret(&self, user: &UserName, sealed: &str) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        self.secrets.open(&key::otp(user), sealed).map_err(Fault::internal)
     }
 
     /// SHA-1, six digits, thirty seconds: what every authenticator app can do, and some do whatever they
@@ -161,6 +167,25 @@ impl Authority {
     }
 }
 
-fn secret_of(text: &str) -> Result<Zeroizing<Vec<u8>>, Fault> {
-    token::from_text(text).map(Zeroizing::new).ok_or_else(|| Fault::internal("a stored one-time secret is damaged"))
+/// Codes as they were stored before secrets were sealed.
+#[derive(Deserialize)]
+struct PlainOtp {
+    name: String,
+    created: UnixTime,
+    secret: String,
+    last_step: u64,
+}
+
+/// Seals the secrets that an older gate has left in the open. Afterwards no plain one is read any more.
+pub(crate) fn seal_plain(store: &dyn Store, secrets: &SecretsKey, now: UnixTime) -> Result<(), AuthorityError> {
+    for (key, entry) in store.list(key::OTPS, now.as_secs())? {
+        let Ok(PlainOtp { name, created, secret, last_step }) = serde_json::from_slice(&entry.value) else { continue };
+        let secret = token::from_text(&secret).map(Zeroizing::new);
+        let secret = secret.ok_or_else(|| AuthorityError::internal("a stored one-time secret is damaged"))?;
+        let sealed = secrets.seal(&key, &secret)?;
+        let value = serde_json::to_vec(&StoredOtp { name, created, sealed, last_step })?;
+        // Whoever has changed it meanwhile has sealed it.
+        store.cas(&key, Some(entry.version), &value, None, now.as_secs())?;
+    }
+    Ok(())
 }

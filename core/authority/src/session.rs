@@ -11,6 +11,7 @@ use tapgate_proof::{Holder, Purpose, Statement, StatementParts, StatementTarget,
 use tapgate_session::{Denial, DenialReason, Door, Gate, Requirement as Needed, Wish};
 
 use crate::ceremony::{Work, new_id};
+use crate::demand::Demanded;
 use crate::limits::{CEREMONY_TTL, ONCE_TTL, TARGETS_MAX};
 use crate::login::{pem, unissued};
 use crate::public_key::SessionKey;
@@ -47,13 +48,9 @@ impl Authority {
         if needed.mfa == SessionMfa::Off {
             return Ok((Requirement::None, None));
         }
-        let keys = self.keys_of(identity.user())?;
-        if keys.is_empty() {
-            return Err(self.without_keys(identity.user(), "access this resource"));
-        }
+        let Demanded { keys, verified } = self.demanded(identity.user(), needed.mfa, "access this resource")?;
         let statement = self.session_statement(identity, &needed, holder, peer)?;
         let reusable = statement.parts().uses == Uses::Window;
-        let verified = needed.mfa == SessionMfa::RequiredVerified;
         let wanted = Wanted { statement: &statement, verified, peer, identity: Some(identity), work };
         let ceremony = Box::new(self.ask(new_id(), wanted, &keys)?);
         Ok((Requirement::Tap { ceremony, reusable }, Some(statement)))
@@ -148,7 +145,7 @@ impl Authority {
         if !needed.targets.iter().zip(&parts.targets).all(same) {
             return Err(Fault::conflict("a target is another one now", "start again"));
         }
-        Ok(())
+        self.must_satisfy(needed.mfa, given)
     }
 
     fn certify_session(&self, identity: &Identity, given: &Given) -> Result<SessionCertificates, Fault> {

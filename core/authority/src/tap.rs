@@ -1,12 +1,13 @@
 //! Taps: asked for with a statement, and verified twice, by the library and as a proof.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use tapgate_api::{Assertion, Ceremony};
 use tapgate_audit::{Event, TapRecord, Text};
 use tapgate_identity::Identity;
 use tapgate_model::UserName;
-use tapgate_proof::{Expected, Proof, Purpose, Statement, VerifiedTap};
+use tapgate_proof::{Expected, Proof, Purpose, Registration, Statement, VerifiedTap};
 use webauthn_rs::prelude::{AuthenticationResult, PublicKeyCredential, SecurityKey};
 
 use crate::ceremony::{Pending, PendingTap, Work};
@@ -33,6 +34,14 @@ pub(crate) struct Given {
     pub(crate) pending: PendingTap,
     pub(crate) proof: Proof,
     pub(crate) tap: VerifiedTap,
+}
+
+/// A tap that both judges accepted; it is not counted yet.
+pub(crate) struct Examined {
+    proof: Proof,
+    tap: VerifiedTap,
+    result: AuthenticationResult,
+    registration: Arc<Registration>,
 }
 
 impl Given {
@@ -87,6 +96,7 @@ impl Authority {
             statement: pending.statement.clone(),
             webauthn: begun.options,
             invite: None,
+            attested: None,
         };
         self.suspend(&ceremony.id, &Pending::Tap(Box::new(pending)))?;
         Ok(ceremony)
@@ -100,7 +110,7 @@ impl Authority {
         identity: Option<&Identity>,
     ) -> Result<Given, Fault> {
         let over = || Fault::expired("nobody waits for this tap: it came too late, or was given before", "start again");
-        let Some(Pending::Tap(pending)) = self.resume(&answer.id)? else { return Err(over()) };
+        let Some(Pending::Tap(mut pending)) = self.resume(&answer.id)? else { return Err(over()) };
         let ours = identity.map(|identity| (identity.user(), *identity.fingerprint()));
         let theirs = pending.certificate.map(|fingerprint| (&pending.user, fingerprint));
         let refused = |reason: String| {
@@ -110,7 +120,9 @@ impl Authority {
         if ours != theirs {
             return Err(refused("it was finished with another certificate than it was begun with".to_owned()));
         }
-        let (proof, tap) = self.verify(&pending, purpose, answer).map_err(refused)?;
+        let (proof, tap, signer) = self.verify(&pending, purpose, answer).map_err(refused)?;
+        // Who it was that tapped, where nobody was named.
+        pending.user = signer;
         Ok(Given { ceremony: answer.id.clone(), pending: *pending, proof, tap })
     }
 
@@ -120,12 +132,10 @@ impl Authority {
         pending: &PendingTap,
         purpose: Purpose,
         answer: &Assertion,
-    ) -> Result<(Proof, VerifiedTap), String> {
-        let (proof, tap, result) = self.examine(pending, purpose, &answer.webauthn)?;
-        let state = self.state.load();
-        let registration = state.registrations.credential(&pending.user, &proof.credential_id).ok_or(GONE)?;
-        counter::advance(self, registration, &result)?;
-        Ok((proof, tap))
+    ) -> Result<(Proof, VerifiedTap, UserName), String> {
+        let Examined { proof, tap, result, registration } = self.examine(pending, purpose, &answer.webauthn)?;
+        counter::advance(self, &registration, &result)?;
+        Ok((proof, tap, registration.user.clone()))
     }
 
     /// Both verifications must say yes: the library's, and the one that gate and auditors run. Nothing is changed.
@@ -134,11 +144,13 @@ impl Authority {
         pending: &PendingTap,
         purpose: Purpose,
         answer: &PublicKeyCredential,
-    ) -> Result<(Proof, VerifiedTap, AuthenticationResult), String> {
+    ) -> Result<Examined, String> {
         let state = pending.state.clone().ok_or("there is no such user, or no key, or the password is wrong")?;
+        let registration = self.signer(pending, answer)?;
+        let state = if pending.is_passwordless() { self.narrowed(state, &registration)? } else { state };
         let result = self.webauthn.finish_tap(state, answer).map_err(|error| {
             if matches!(error, TapError::Cloned) {
-                self.warn(format!("a key of {} counted backwards: there may be a copy of it", pending.user));
+                counter::flag(self, &registration);
             }
             error.to_string()
         })?;
@@ -153,8 +165,6 @@ impl Authority {
             client_data_json: response.client_data_json.clone(),
             signature: response.signature.clone(),
         };
-        let state = self.state.load();
-        let registration = state.registrations.credential(&pending.user, &proof.credential_id).ok_or(GONE)?;
         let expected = Expected {
             key: &registration.key,
             relying_party: &self.relying_party,
@@ -165,17 +175,12 @@ impl Authority {
             at: self.now(),
         };
         let tap = tapgate_proof::verify(&proof, &expected).map_err(|e| e.to_string())?;
-        Ok((proof, tap, result))
+        Ok(Examined { proof, tap, result, registration })
     }
 
     /// The keys with which the user can tap: those whose chain holds and whose state is there.
     pub(crate) fn keys_of(&self, user: &UserName) -> Result<Vec<SecurityKey>, Fault> {
-        let state = self.state.load();
-        let mut keys = Vec::new();
-        for registration in state.registrations.of(user) {
-            keys.extend(counter::load(self, registration)?.map(|(key, _)| key));
-        }
-        Ok(keys)
+        self.keys_where(user, |_| true)
     }
 
     fn record_begin(&self, id: &str, purpose: &str, statement: &Statement) {

@@ -15,7 +15,9 @@ use webauthn_rs::prelude::{
     SecurityKey, SecurityKeyAuthentication, SecurityKeyRegistration, Url, Uuid, Webauthn, WebauthnBuilder,
     WebauthnError,
 };
-use webauthn_rs_proto::{AllowCredentials, ResidentKeyRequirement, UserVerificationPolicy};
+use webauthn_rs_proto::{
+    AllowCredentials, AttestationConveyancePreference, ResidentKeyRequirement, UserVerificationPolicy,
+};
 
 use crate::limits::CEREMONY_TTL;
 use crate::token::{self, Secret};
@@ -29,6 +31,15 @@ pub(crate) struct BegunTap {
     pub(crate) random: [u8; 32],
     pub(crate) options: RequestChallengeResponse,
     pub(crate) state: Value,
+}
+
+/// What a new key shall be.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct NewKey {
+    /// Kept within the authenticator, for logins that name nobody.
+    pub(crate) passwordless: bool,
+    /// One that says who made it.
+    pub(crate) attested: bool,
 }
 
 impl Ceremonies {
@@ -87,6 +98,14 @@ impl Ceremonies {
         Ok(begun)
     }
 
+    /// The state of a tap that named no key, now that the one which answered is known.
+    pub(crate) fn narrow(mut state: Value, key: &SecurityKey) -> Result<Value, Fault> {
+        let credential: Value = part(key, "/cred").ok_or_else(|| Fault::internal("the library's key has no `cred`"))?;
+        let ast = state.get_mut("ast").ok_or_else(|| Fault::internal("the library's state has no `ast`"))?;
+        replace(ast, "credentials", json!([credential]))?;
+        Ok(state)
+    }
+
     /// Verifies the answer to a tap that was asked for.
     pub(crate) fn finish_tap(
         &self,
@@ -141,7 +160,7 @@ impl Ceremonies {
         user: &UserName,
         handle: [u8; 16],
         registered: Vec<CredentialID>,
-        passwordless: bool,
+        wanted: NewKey,
     ) -> Result<(CreationChallengeResponse, Value), Fault> {
         let exclude = (!registered.is_empty()).then_some(registered);
         let (mut options, state) = self
@@ -155,13 +174,15 @@ impl Ceremonies {
         let mut state = serde_json::to_value(state)?;
         let rs = state.get_mut("rs").ok_or_else(|| Fault::internal("the library's state has no `rs`"))?;
         replace(rs, "credential_algorithms", serde_json::to_value(ALGORITHMS)?)?;
-        if passwordless {
+        if wanted.attested {
+            options.public_key.attestation = Some(AttestationConveyancePreference::Direct);
+        }
+        if wanted.passwordless {
+            let chosen = options.public_key.authenticator_selection.get_or_insert_default();
+            (chosen.resident_key, chosen.require_resident_key) = (Some(ResidentKeyRequirement::Required), true);
+            chosen.user_verification = UserVerificationPolicy::Required;
             replace(rs, "policy", serde_json::to_value(UserVerificationPolicy::Required)?)?;
             replace(rs, "require_resident_key", json!(true))?;
-            let chosen = options.public_key.authenticator_selection.get_or_insert_default();
-            chosen.resident_key = Some(ResidentKeyRequirement::Required);
-            chosen.require_resident_key = true;
-            chosen.user_verification = UserVerificationPolicy::Required;
         }
         Ok((options, state))
     }
@@ -277,7 +298,7 @@ mod tests {
     #[test]
     fn only_what_a_proof_can_verify_is_offered() {
         let (options, state) =
-            ceremonies().begin_registration(&"olga".parse().unwrap(), [7; 16], Vec::new(), false).unwrap();
+            ceremonies().begin_registration(&"olga".parse().unwrap(), [7; 16], Vec::new(), NewKey::default()).unwrap();
         let offered = options.public_key.pub_key_cred_params.iter().map(|offer| offer.alg).collect::<Vec<_>>();
         assert_eq!(offered, [-7, -257]);
         assert_eq!(state.pointer("/rs/credential_algorithms").unwrap().as_array().unwrap().len(), 2);

@@ -11,6 +11,7 @@ mod address;
 mod admin;
 mod app;
 mod at;
+mod attestation;
 mod compile;
 mod connector;
 mod db;
@@ -49,6 +50,7 @@ mod yaml;
 
 pub use admin::Verb;
 pub use app::{AppResource, Rewrite};
+pub use attestation::{Attestation, AttestationCa};
 pub use connector::{ClaimRule, OidcResource};
 pub use db::{AuditText, DbTerms, StatementVerdict};
 pub use db_auth::DbAuth;

@@ -40,3 +40,8 @@ pub(crate) const REWRITES_MAX: usize = 32;
 
 /// How long such a header's value may be, in bytes.
 pub(crate) const REWRITE_BYTES_MAX: usize = 1024;
+/// Makers' authorities in one list: the FIDO Alliance's metadata has about a hundred for all makers together.
+pub(crate) const ATTESTATION_CAS_MAX: usize = 128;
+
+/// Models in one list: an operator knows each by name.
+pub(crate) const AAGUIDS_MAX: usize = 512;

@@ -75,13 +75,14 @@ pub(crate) fn session_mfa(section: &Section<'_>) -> SessionMfa {
         ("false", SessionMfa::Off),
         ("yes", SessionMfa::Required),
         ("no", SessionMfa::Off),
-        ("hardware_key", SessionMfa::RequiredVerified),
-        ("hardware_key_touch", SessionMfa::RequiredVerified),
+        ("hardware_key", SessionMfa::RequiredHardware),
+        ("hardware_key_touch", SessionMfa::RequiredHardware),
         ("hardware_key_pin", SessionMfa::RequiredVerified),
         ("hardware_key_touch_and_pin", SessionMfa::RequiredVerified),
+        ("hardware_key_attested", SessionMfa::RequiredAttested),
     ];
     let Some(at) = section.take("require_session_mfa") else { return SessionMfa::Off };
-    at.choice(CHOICES).unwrap_or(SessionMfa::RequiredVerified)
+    at.choice(CHOICES).unwrap_or(SessionMfa::RequiredAttested)
 }
 
 fn window(section: &Section<'_>) -> Duration {
@@ -113,7 +114,7 @@ fn idle_timeout(section: &Section<'_>) -> Option<Duration> {
 fn reuse(section: &Section<'_>, mfa: SessionMfa) -> bool {
     let Some(at) = section.take("session_mfa_reuse") else { return false };
     let reuse = at.choice(&[("login_key", true), ("off", false)]).unwrap_or(false);
-    if reuse && mfa == SessionMfa::RequiredVerified {
+    if reuse && mfa >= SessionMfa::RequiredHardware {
         at.problem("`session_mfa_reuse: login_key` does not go with a hardware key (remove one of the two)");
     }
     reuse
@@ -123,7 +124,7 @@ fn in_band(section: &Section<'_>, mfa: SessionMfa) -> InBand {
     let Some(at) = section.take("in_band") else { return InBand::Url };
     let choices = [("url", InBand::Url), ("sk", InBand::Sk), ("off", InBand::Off), ("false", InBand::Off)];
     let in_band = at.choice(&choices).unwrap_or(InBand::Off);
-    if in_band == InBand::Url && mfa == SessionMfa::RequiredVerified {
+    if in_band == InBand::Url && mfa >= SessionMfa::RequiredHardware {
         at.problem("`in_band: url` does not go with a hardware key (use `sk` or `off`)");
     }
     in_band

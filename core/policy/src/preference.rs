@@ -3,6 +3,7 @@
 use tapgate_model::ObjectName;
 
 use crate::at::At;
+use crate::attestation::Attestation;
 use crate::options::session_mfa;
 use crate::section::Section;
 use crate::terms::SessionMfa;
@@ -22,6 +23,7 @@ pub enum SecondFactor {
 }
 
 /// What holds for everybody.
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the document of its own")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthPreference {
     /// Whether every session needs a tap, whatever the roles say.
@@ -30,8 +32,12 @@ pub struct AuthPreference {
     pub second_factors: Vec<SecondFactor>,
     /// The relying party's id, where the document names one.
     pub rp_id: Option<String>,
+    /// Whose hardware counts as such.
+    pub attestation: Attestation,
     /// Whether the command line may have its taps made in a browser.
     pub allow_cli_auth_via_browser: bool,
+    /// Whether a key that was registered for it may log in without a password.
+    pub allow_passwordless: bool,
     /// Whether the answer of a browser on another machine may be carried to the command line by hand. Nothing then
     /// shows that both are in one place, so that it is off where nobody has said otherwise.
     pub allow_cli_auth_by_paste: bool,
@@ -48,7 +54,9 @@ impl Default for AuthPreference {
             require_session_mfa: SessionMfa::Off,
             second_factors: vec![SecondFactor::WebAuthn],
             rp_id: None,
+            attestation: Attestation::default(),
             allow_cli_auth_via_browser: true,
+            allow_passwordless: true,
             allow_cli_auth_by_paste: false,
             disconnect_expired_cert: false,
             connector: None,
@@ -58,7 +66,6 @@ impl Default for AuthPreference {
 
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("allow_local_auth", "remove it"),
-    ("allow_passwordless", "remove it"),
     ("allow_headless", "remove it"),
     ("default_session_ttl", "use `max_session_ttl` in a role"),
     ("device_trust", "remove it"),
@@ -78,10 +85,13 @@ impl AuthPreference {
     pub(crate) fn read(spec: Section<'_>) -> Self {
         let spec = spec.without(UNSUPPORTED);
         let second_factors = second_factors(&spec);
+        let (rp_id, attestation) = spec.section("webauthn", "webauthn").map(webauthn).unwrap_or_default();
         let preference = Self {
             require_session_mfa: session_mfa(&spec),
-            rp_id: spec.section("webauthn", "webauthn").and_then(rp_id),
+            rp_id,
+            attestation,
             allow_cli_auth_via_browser: spec.flag("allow_cli_auth_via_browser", true),
+            allow_passwordless: spec.flag("allow_passwordless", true),
             allow_cli_auth_by_paste: spec.flag("allow_cli_auth_by_paste", false),
             disconnect_expired_cert: spec.flag("disconnect_expired_cert", false),
             connector: connector(&spec),
@@ -102,8 +112,11 @@ impl AuthPreference {
         if self.require_session_mfa != SessionMfa::Off && !self.second_factors.contains(&SecondFactor::Sso) {
             report(spec, "require_session_mfa", "is not satisfied by `otp` (add `webauthn` to `second_factors`)");
         }
-        if self.require_session_mfa == SessionMfa::RequiredVerified {
+        if self.require_session_mfa >= SessionMfa::RequiredHardware {
             report(spec, "require_session_mfa", "with a hardware key needs `webauthn` in `second_factors`");
+        }
+        if self.allow_passwordless {
+            report(spec, "allow_passwordless", "needs `webauthn` in `second_factors` (add it, or remove this)");
         }
         if self.allow_cli_auth_via_browser {
             report(spec, "allow_cli_auth_via_browser", "needs `webauthn` in `second_factors` (add it, or remove this)");
@@ -155,16 +168,13 @@ fn old_factors(at: &At<'_>) -> Vec<SecondFactor> {
     }
 }
 
-fn rp_id(webauthn: Section<'_>) -> Option<String> {
-    const UNSUPPORTED: &[(&str, &str)] = &[
-        ("attestation_allowed_cas", "remove it"),
-        ("attestation_denied_cas", "remove it"),
-        ("disabled", "use `second_factors`"),
-    ];
+fn webauthn(webauthn: Section<'_>) -> (Option<String>, Attestation) {
+    const UNSUPPORTED: &[(&str, &str)] = &[("disabled", "use `second_factors`")];
     let webauthn = webauthn.without(UNSUPPORTED);
     let rp_id = webauthn.need("rp_id", "tap.example.com").and_then(|at| crate::address::host(&at));
+    let attestation = Attestation::read(&webauthn);
     webauthn.finish();
-    rp_id
+    (rp_id, attestation)
 }
 
 fn connector(spec: &Section<'_>) -> Option<ObjectName> {

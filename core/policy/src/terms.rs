@@ -13,8 +13,12 @@ pub enum SessionMfa {
     Off,
     /// A tap is due.
     Required,
-    /// A tap with user verification (PIN or biometrics) is due: every `hardware_key…` value.
+    /// A tap with user verification (PIN or biometrics), or one of an attested key: `hardware_key`.
+    RequiredHardware,
+    /// A tap with user verification is due, whatever the key: `hardware_key_pin`.
     RequiredVerified,
+    /// A tap with user verification by an attested key is due: `hardware_key_attested`.
+    RequiredAttested,
 }
 
 /// How a stock client may be asked for its tap; the greater of two is the stricter.
@@ -57,6 +61,18 @@ pub struct Terms {
     pub ssh_file_copy: bool,
     /// What holds inside a database session.
     pub db: DbTerms,
+}
+
+impl SessionMfa {
+    /// Whether a tap that was made so is strict enough.
+    pub const fn takes(self, user_verified: bool, attested: bool) -> bool {
+        match self {
+            Self::Off | Self::Required => true,
+            Self::RequiredHardware => user_verified || attested,
+            Self::RequiredVerified => user_verified,
+            Self::RequiredAttested => user_verified && attested,
+        }
+    }
 }
 
 impl Terms {
@@ -111,7 +127,7 @@ impl Terms {
     #[must_use]
     pub(crate) fn consistent(self) -> Self {
         match self.session_mfa {
-            SessionMfa::RequiredVerified => {
+            SessionMfa::RequiredHardware | SessionMfa::RequiredVerified | SessionMfa::RequiredAttested => {
                 Self { in_band: self.in_band.max(InBand::Sk), reuse_login_key: false, ..self }
             }
             SessionMfa::Off | SessionMfa::Required => self,
@@ -145,8 +161,21 @@ mod tests {
 
     #[test]
     fn the_stricter_value_is_the_greater() {
-        assert!(SessionMfa::Off < SessionMfa::Required && SessionMfa::Required < SessionMfa::RequiredVerified);
+        use SessionMfa::{Off, Required, RequiredAttested, RequiredHardware, RequiredVerified};
+        assert!([Off, Required, RequiredHardware, RequiredVerified, RequiredAttested].is_sorted());
         assert!(InBand::Url < InBand::Sk && InBand::Sk < InBand::Off);
+    }
+
+    #[test]
+    fn what_a_stricter_value_takes_a_laxer_one_takes_too() {
+        use SessionMfa::{Off, Required, RequiredAttested, RequiredHardware, RequiredVerified};
+        let values = [Off, Required, RequiredHardware, RequiredVerified, RequiredAttested];
+        for (verified, attested) in [(false, false), (false, true), (true, false), (true, true)] {
+            let taken = values.map(|value| value.takes(verified, attested));
+            assert!(taken.is_sorted_by(|laxer, stricter| laxer >= stricter), "{verified} {attested}: {taken:?}");
+        }
+        assert!(!RequiredHardware.takes(false, false) && RequiredHardware.takes(false, true));
+        assert!(!RequiredVerified.takes(false, true) && !RequiredAttested.takes(true, false));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tapgate_model::{Digest, UnixTime, UserName};
 
 use crate::limits::{CLOCK_SKEW, CREDENTIAL_ID_MAX, INVITE_SPAN_MAX, REGISTRATIONS_MAX};
-use crate::{Expected, Link, Proof, ProofError, Purpose, Registration, RelyingParty, verify};
+use crate::{Expected, KnownParty, Link, Proof, ProofError, Purpose, Registration, RelyingParty, verify};
 
 /// Registrations whose chain was verified; [`verify_chain`] alone makes one that is not empty.
 #[derive(Debug, Clone, Default)]
@@ -84,7 +84,7 @@ pub fn verify_chain(
     registrations.sort_by_cached_key(|registration| (registration.created, registration.digest()));
     let surplus = registrations.split_off(registrations.len().min(REGISTRATIONS_MAX));
     let mut chain = Chain {
-        rp,
+        rp: rp.clone().into(),
         gate,
         chained: Chained::default(),
         fresh: VecDeque::new(),
@@ -104,7 +104,7 @@ pub fn verify_chain(
 type Voucher = (UserName, Vec<u8>);
 
 struct Chain<'a> {
-    rp: &'a RelyingParty,
+    rp: KnownParty,
     gate: &'a Digest,
     /// What counts.
     chained: Chained,
@@ -184,7 +184,7 @@ impl Chain<'_> {
         at: UnixTime,
     ) -> Result<(), ChainError> {
         let (key, user) = (&voucher.key, &voucher.user);
-        let (relying_party, gate) = (self.rp, self.gate);
+        let (relying_party, gate) = (&self.rp, self.gate);
         let expected = Expected { key, relying_party, gate, purpose, user, user_verification: false, at };
         let tap = verify(proof, &expected)?;
         if tap.statement().parts().action.as_ref() == Some(action) { Ok(()) } else { Err(ChainError::OtherAction) }

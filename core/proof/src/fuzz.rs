@@ -2,7 +2,7 @@
 
 use tapgate_model::{Digest, UnixTime};
 
-use crate::{CredentialKey, Expected, Proof, Purpose, RelyingParty, Statement, verify};
+use crate::{CredentialKey, Expected, KnownParty, Proof, Purpose, RelyingParty, Statement, verify};
 
 /// Reads a statement.
 pub fn fuzz_statement(data: &[u8]) {
@@ -20,7 +20,7 @@ pub fn fuzz_proof(data: &[u8]) {
     let (Ok(statement), Ok(key)) = (proof.statement(), CredentialKey::eddsa(&NOBODY)) else { return };
     let parts = statement.parts();
     let origins = ["https://tap.example.com", "http://localhost:3080"].map(str::to_owned).to_vec();
-    let relying_party = RelyingParty { id: "tap.example.com".to_owned(), origins };
+    let relying_party = KnownParty::from(RelyingParty { id: "tap.example.com".to_owned(), origins });
     let expected = Expected {
         key: &key,
         relying_party: &relying_party,

@@ -18,6 +18,7 @@ pub mod fuzz;
 mod holder;
 mod key;
 pub mod limits;
+mod party;
 mod proof;
 mod purpose;
 mod registration;
@@ -27,6 +28,7 @@ mod statement;
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod traits;
 mod verify;
 mod wire;
 
@@ -35,8 +37,10 @@ pub use chain::{ChainError, Chained, verify_chain};
 pub use challenge::challenge;
 pub use holder::Holder;
 pub use key::{Algorithm, CredentialKey, KeyError};
-pub use proof::{Proof, ProofError, RelyingParty};
+pub use party::{KnownParty, RelyingParty};
+pub use proof::{Proof, ProofError};
 pub use purpose::{Purpose, Uses};
 pub use registration::{Invite, Link, Registration};
 pub use statement::{Statement, StatementError, StatementParts, StatementTarget};
+pub use traits::{Attested, Traits};
 pub use verify::{Expected, VerifiedTap, verify};

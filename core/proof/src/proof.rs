@@ -35,15 +35,6 @@ pub struct Proof {
     pub signature: Vec<u8>,
 }
 
-/// Who asks for taps: the `WebAuthn` relying party.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct RelyingParty {
-    /// Its id, a host name.
-    pub id: String,
-    /// The origins whose pages may ask, compared exactly.
-    pub origins: Vec<String>,
-}
-
 /// Why a proof does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {

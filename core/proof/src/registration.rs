@@ -6,8 +6,9 @@ use der::asn1::{OctetStringRef, Utf8StringRef};
 use tapgate_model::{Digest, UnixTime, UserName};
 
 use crate::challenge::sha256;
+use crate::traits::WireTraits;
 use crate::wire::Octets;
-use crate::{CredentialKey, Proof, bytes};
+use crate::{CredentialKey, Proof, Traits, bytes};
 
 /// A registered credential.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -26,6 +27,9 @@ pub struct Registration {
     pub created: UnixTime,
     /// Why it counts.
     pub link: Link,
+    /// What else is true of it.
+    #[serde(default, skip_serializing_if = "Traits::are_plain")]
+    pub traits: Traits,
 }
 
 /// Why a registration counts: each but the first kind leads to another registration.
@@ -73,6 +77,15 @@ struct WireRegistration<'a> {
     key: Utf8StringRef<'a>,
 }
 
+/// The same of a credential with traits.
+#[derive(Sequence)]
+struct WireRegistrationV2<'a> {
+    user: Utf8StringRef<'a>,
+    credential_id: &'a OctetStringRef,
+    key: Utf8StringRef<'a>,
+    traits: WireTraits,
+}
+
 #[derive(Sequence)]
 struct WireInvite<'a> {
     user: Utf8StringRef<'a>,
@@ -89,15 +102,22 @@ impl Registration {
     /// Registration ::= SEQUENCE { user UTF8String, credentialId OCTET STRING, key UTF8String }
     /// ```
     ///
-    /// Name, time and link are not part of it.
+    /// Where the credential has traits, `SHA-256("tapgate/registration/v2" ‖ DER)` of the same with a fourth
+    /// member, `traits Traits`. Name, time and link are not part of it.
     pub fn digest(&self) -> Digest {
         let key = self.key.to_string();
         let der = (|| {
             let (user, key) = (Utf8StringRef::new(self.user.as_str())?, Utf8StringRef::new(&key)?);
-            WireRegistration { user, credential_id: OctetStringRef::new(&self.credential_id)?, key }.to_der()
+            let credential_id = OctetStringRef::new(&self.credential_id)?;
+            if self.traits.are_plain() {
+                return WireRegistration { user, credential_id, key }.to_der();
+            }
+            WireRegistrationV2 { user, credential_id, key, traits: WireTraits::from(&self.traits) }.to_der()
         })();
+        let domain: &[u8] =
+            if self.traits.are_plain() { b"tapgate/registration/v1" } else { b"tapgate/registration/v2" };
         // An id that is too long to be encoded is refused wherever a digest is relied on.
-        sha256(&[b"tapgate/registration/v1", &der.unwrap_or_default()])
+        sha256(&[domain, &der.unwrap_or_default()])
     }
 
     /// The digest by which the configuration pins a first administrator's credential.

@@ -128,8 +128,13 @@ impl Statement {
         if der.len() > STATEMENT_MAX {
             return Err(StatementError::TooLong(der.len()));
         }
-        let statement = Self::new(WireStatement::from_der(der)?.into_parts()?)?;
-        if statement.der == der { Ok(statement) } else { Err(StatementError::NotCanonical) }
+        // The decoder takes DER alone, in which every value has one form; what is left are the orders and addresses,
+        // of which the schema allows one each. To write all of it anew would say the same and cost as much again.
+        let parts = WireStatement::from_der(der)?.into_parts()?;
+        check_rules(&parts)?;
+        check_targets(&parts.targets)?;
+        check_normal(&parts)?;
+        Ok(Self { parts, der: der.to_owned() })
     }
 
     /// Its content.
@@ -209,6 +214,30 @@ fn readable(text: &str, what: &'static str) -> Result<(), StatementError> {
     };
     let fits = (1..=TEXT_MAX).contains(&text.len());
     if fits && !text.chars().any(misleading) { Ok(()) } else { Err(StatementError::Text(what)) }
+}
+
+/// What [`normalize`] would leave as it is.
+fn check_normal(parts: &StatementParts) -> Result<(), StatementError> {
+    let plain = |address: &IpAddr| address.to_canonical() == *address;
+    let normal = |StatementTarget { login, holder, .. }: &StatementTarget| {
+        let sorted = match login {
+            Login::Kube { groups, .. } => groups.is_sorted_by(|a, b| a < b),
+            _ => true,
+        };
+        sorted && !matches!(holder, Holder::LoginKey { address, .. } if !plain(address))
+    };
+    if !parts.source_ip.as_ref().is_none_or(plain) || !parts.targets.iter().all(normal) {
+        return Err(StatementError::NotCanonical);
+    }
+    if parts.targets.len() < 2 {
+        return Ok(());
+    }
+    let encoded = |target: &StatementTarget| WireTarget::new(target)?.to_der();
+    let keys = parts.targets.iter().map(encoded).collect::<Result<Vec<_>, der::Error>>()?;
+    if keys.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(StatementError::Duplicate);
+    }
+    if keys.is_sorted() { Ok(()) } else { Err(StatementError::NotCanonical) }
 }
 
 fn normalize(parts: &mut StatementParts) -> Result<(), StatementError> {

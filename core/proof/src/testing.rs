@@ -8,7 +8,7 @@ use aws_lc_rs::signature::{
 use tapgate_model::{UnixTime, UserName};
 
 use crate::challenge::sha256;
-use crate::{CredentialKey, Link, Proof, Registration, RelyingParty, Statement, bytes, signature};
+use crate::{CredentialKey, Link, Proof, Registration, RelyingParty, Statement, Traits, bytes, signature};
 
 /// A security key made of software: it signs whatever it is given.
 #[derive(Debug)]
@@ -107,7 +107,8 @@ impl SoftKey {
     /// Its registration. The digest does not depend on the link, so that a tap for it can be made first.
     pub fn register(&self, user: &UserName, created: UnixTime, link: Link) -> Registration {
         let (user, credential_id, key) = (user.clone(), self.credential_id.clone(), self.key.clone());
-        Registration { user, credential_id, key, name: "soft key".to_owned(), created, link }
+        let traits = Traits::default();
+        Registration { user, credential_id, key, name: "soft key".to_owned(), created, link, traits }
     }
 
     /// An honest tap over the statement.

@@ -5,7 +5,7 @@ use tapgate_model::{Digest, UnixTime, UserName};
 use crate::authenticator_data::AuthenticatorData;
 use crate::challenge::sha256;
 use crate::limits::{AUTHENTICATOR_DATA_MAX, CLOCK_SKEW};
-use crate::{CredentialKey, Flags, Proof, ProofError, Purpose, RelyingParty, Statement, StatementParts, client_data};
+use crate::{CredentialKey, Flags, KnownParty, Proof, ProofError, Purpose, Statement, StatementParts, client_data};
 
 /// What a proof must be of.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +13,7 @@ pub struct Expected<'a> {
     /// The key of the registration that the proof's credential id names.
     pub key: &'a CredentialKey,
     /// Who asked for the tap.
-    pub relying_party: &'a RelyingParty,
+    pub relying_party: &'a KnownParty,
     /// The fingerprint of the cluster's key.
     pub gate: &'a Digest,
     /// What the tap must be for.
@@ -73,7 +73,7 @@ impl VerifiedTap {
 pub fn verify(proof: &Proof, expected: &Expected<'_>) -> Result<VerifiedTap, ProofError> {
     proof.check_sizes()?;
     let authenticator = AuthenticatorData::parse(&proof.authenticator_data)?;
-    if authenticator.relying_party_digest != sha256(&[expected.relying_party.id.as_bytes()]).as_bytes() {
+    if authenticator.relying_party_digest != expected.relying_party.id_sha256().as_bytes() {
         return Err(ProofError::RelyingParty);
     }
     if !authenticator.flags.user_present() {

@@ -1,27 +1,14 @@
 //! The same taps before two judges: what webauthn-rs accepts and refuses, `verify` accepts and refuses too.
 
-use std::error::Error;
+mod support;
 
-use serde_json::Value;
-use tapgate_model::{Digest, Kind, Login, TargetRef, TargetUid, UnixTime};
-use tapgate_proof::{
-    CredentialKey, Expected, Holder, KeyError, Proof, ProofError, Purpose, RelyingParty, Statement, StatementParts,
-    StatementTarget, Uses, verify,
-};
-use url::Url;
+use tapgate_proof::{Proof, ProofError, verify};
 use webauthn_authenticator_rs::softpasskey::SoftPasskey;
 use webauthn_authenticator_rs::softtoken::SoftToken;
 use webauthn_authenticator_rs::{AuthenticatorBackend, WebauthnAuthenticator};
-use webauthn_rs::prelude::{
-    COSEKey, COSEKeyType, ECDSACurve, EDDSACurve, Passkey, PasskeyAuthentication, PublicKeyCredential, Uuid, Webauthn,
-    WebauthnBuilder, WebauthnError,
-};
+use webauthn_rs::prelude::{COSEKeyType, ECDSACurve, Passkey, PublicKeyCredential, Uuid, Webauthn, WebauthnError};
 
-type Outcome<T = ()> = Result<T, Box<dyn Error>>;
-
-const ORIGIN: &str = "https://tap.example.com";
-const GATE: Digest = Digest::from_bytes([7; 32]);
-const NOW: UnixTime = UnixTime::from_secs(1_795_180_333);
+use support::{ORIGIN, Outcome, credential_key, expected, proof, relying_party, statement, webauthn, with_challenge};
 
 #[test]
 fn a_soft_passkey_convinces_both() -> Outcome {
@@ -109,77 +96,12 @@ fn keys_of_other_curves_are_refused() -> Outcome {
     Ok(())
 }
 
-/// The conversion that a crate with both libraries needs.
-fn credential_key(cose: &COSEKey) -> Result<CredentialKey, KeyError> {
-    match &cose.key {
-        COSEKeyType::EC_EC2(key) if matches!(key.curve, ECDSACurve::SECP256R1) => CredentialKey::es256(&key.x, &key.y),
-        COSEKeyType::EC_OKP(key) if matches!(key.curve, EDDSACurve::ED25519) => CredentialKey::eddsa(&key.x),
-        COSEKeyType::RSA(key) => CredentialKey::rs256(&key.n, &key.e),
-        _ => Err(KeyError::Text),
-    }
-}
-
-fn proof(random: [u8; 32], statement: &Statement, tap: &PublicKeyCredential) -> Proof {
-    Proof {
-        random,
-        statement: statement.to_der(),
-        credential_id: tap.raw_id.clone(),
-        authenticator_data: tap.response.authenticator_data.clone(),
-        client_data_json: tap.response.client_data_json.clone(),
-        signature: tap.response.signature.clone(),
-    }
-}
-
-/// webauthn-rs picks its challenge itself; only its stored state can be given another.
-fn with_challenge(state: &PasskeyAuthentication, challenge: &[u8; 32]) -> Outcome<PasskeyAuthentication> {
-    let mut json = serde_json::to_value(state)?;
-    let text = challenge.iter().map(|byte| Value::from(*byte)).collect::<Vec<_>>();
-    let slot = json.pointer_mut("/ast/challenge").ok_or("the state has no challenge")?;
-    *slot = if slot.is_string() { Value::from(base64url(challenge)) } else { Value::from(text) };
-    Ok(serde_json::from_value(json)?)
-}
-
-fn base64url(bytes: &[u8]) -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
-}
-
 fn swap(json: &mut Vec<u8>, from: &str, to: &str) {
     *json = String::from_utf8_lossy(json).replace(from, to).into_bytes();
-}
-
-fn webauthn() -> Outcome<Webauthn> {
-    Ok(WebauthnBuilder::new("tap.example.com", &Url::parse(ORIGIN)?)?.build()?)
-}
-
-fn relying_party() -> RelyingParty {
-    // These authenticators write a URL where browsers write an origin; webauthn-rs takes both, we compare exactly.
-    RelyingParty { id: "tap.example.com".to_owned(), origins: vec![format!("{ORIGIN}/")] }
 }
 
 fn register(webauthn: &Webauthn, authenticator: &mut impl AuthenticatorBackend) -> Outcome<Passkey> {
     let (options, state) = webauthn.start_passkey_registration(Uuid::from_u128(1), "jerry", "Jerry", None)?;
     let answer = authenticator.do_registration(ORIGIN.parse()?, options).map_err(|e| format!("{e:?}"))?;
     Ok(webauthn.finish_passkey_registration(&answer, &state)?)
-}
-
-fn statement() -> Outcome<Statement> {
-    let target = TargetRef { kind: Kind::Node, name: "prod3".parse()?, uid: TargetUid::from_bytes([3; 16]) };
-    let (login, holder) = (Login::Unix("root".parse()?), Holder::SessionKey(Digest::from_bytes([9; 32])));
-    Ok(Statement::new(StatementParts {
-        gate: GATE,
-        purpose: Purpose::Session,
-        user: "jerry".parse()?,
-        uses: Uses::Window,
-        source_ip: None,
-        action: None,
-        targets: vec![StatementTarget { target, login, holder }],
-        created: NOW,
-        expires: UnixTime::from_secs(NOW.as_secs() + 300),
-    })?)
-}
-
-fn expected<'a>(key: &'a CredentialKey, statement: &'a Statement, relying_party: &'a RelyingParty) -> Expected<'a> {
-    let user = &statement.parts().user;
-    Expected { key, relying_party, gate: &GATE, purpose: Purpose::Session, user, user_verification: true, at: NOW }
 }

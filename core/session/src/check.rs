@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tapgate_model::UnixTime;
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
-use tapgate_proof::{Expected, Holder, Purpose, Uses};
+use tapgate_proof::{Expected, Holder, ProofError, Purpose, Registration, Uses};
 
 use crate::evidence::{Probe, Tap};
 use crate::grant::Basis;
@@ -123,7 +123,7 @@ impl Check<'_> {
             gate: self.gate.fingerprint(),
             purpose: Purpose::Session,
             user: identity.user(),
-            user_verification: terms.session_mfa == SessionMfa::RequiredVerified,
+            user_verification: terms.session_mfa >= SessionMfa::RequiredVerified,
             at: self.now,
         };
         Tap::verify(proof, &expected).map(Arc::new).map_err(Because::Invalid)
@@ -147,11 +147,13 @@ impl Check<'_> {
             return Weighed::Nothing(Because::OtherTarget);
         }
         let registered = self.snapshot.registrations.credential(&parts.user, tap.verified().credential_id());
-        if registered.is_none_or(|r| r.created > parts.created) {
+        let Some(registered) = registered.filter(|r| r.created <= parts.created) else {
             return Weighed::Nothing(Because::NotRegistered);
-        }
-        if terms.session_mfa == SessionMfa::RequiredVerified && !tap.verified().user_verified() {
-            return Weighed::Nothing(Because::Invalid(tapgate_proof::ProofError::UserVerification));
+        };
+        let verified = tap.verified().user_verified();
+        if !terms.session_mfa.takes(verified, self.is_attested(registered)) {
+            let because = if verified { Because::NotAttested } else { Because::Invalid(ProofError::UserVerification) };
+            return Weighed::Nothing(because);
         }
         match parts.source_ip {
             Some(ip) if ip != self.ask.connection.peer.ip() => return Weighed::Nothing(Because::Address),
@@ -166,6 +168,12 @@ impl Check<'_> {
             return Weighed::Nothing(Because::Over);
         }
         if once { Weighed::Once(parts.expires) } else { Weighed::Until(deadline) }
+    }
+
+    /// Whether a maker whose word counts now has vouched for the key.
+    fn is_attested(&self, registered: &Registration) -> bool {
+        let lists = &self.snapshot.policy.preference().attestation;
+        registered.traits.attested.as_ref().is_some_and(|by| lists.accepts(&by.aaguid, &by.ca_sha256))
     }
 
     /// A grant for one session of which no tap is due.

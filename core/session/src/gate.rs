@@ -8,7 +8,7 @@ use arc_swap::{ArcSwap, Guard};
 use tapgate_audit::Sink;
 use tapgate_model::{Clock, Digest, Kind, Labels, Login, SessionId, TargetName, TargetRef, UserName};
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
-use tapgate_proof::RelyingParty;
+use tapgate_proof::{KnownParty, RelyingParty};
 
 use crate::brought::Brought;
 use crate::evidence::{Cached, Tap};
@@ -46,7 +46,7 @@ struct Inner {
     taps: Arc<dyn Taps>,
     snapshot: ArcSwap<Snapshot>,
     gate: Digest,
-    relying_party: RelyingParty,
+    relying_party: KnownParty,
     cached: Cached,
     brought: Brought,
     waiting: Waiting,
@@ -100,7 +100,7 @@ impl Gate {
             taps: parts.taps,
             snapshot: ArcSwap::from_pointee(parts.snapshot),
             gate: parts.gate,
-            relying_party: parts.relying_party,
+            relying_party: parts.relying_party.into(),
             cached: Cached::new(),
             brought: Brought::new(),
             waiting: Waiting::default(),
@@ -275,7 +275,7 @@ impl Gate {
         &*self.0.clock
     }
 
-    pub(crate) fn relying_party(&self) -> &RelyingParty {
+    pub(crate) fn relying_party(&self) -> &KnownParty {
         &self.0.relying_party
     }
 

@@ -36,6 +36,7 @@ pub(crate) enum Because {
     OtherTarget,
     Over,
     NotRegistered,
+    NotAttested,
     Address,
     Invalid(ProofError),
 }
@@ -63,6 +64,7 @@ impl Challenge {
             Because::OtherTarget => "the tap names another target, login or key".to_owned(),
             Because::Over => "the tap's window is over".to_owned(),
             Because::NotRegistered => "the security key of the tap is not registered".to_owned(),
+            Because::NotAttested => "no maker that counts here has vouched for the security key".to_owned(),
             Because::Address => "the tap was made from another address".to_owned(),
             Because::Invalid(error) => format!("the tap does not verify: {error}"),
         }

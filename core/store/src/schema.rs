@@ -59,6 +59,8 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(limits::BUSY_WAIT_MAX)?;
+    // What is removed or replaced shall not linger in the file.
+    connection.pragma_update(None, "secure_delete", true)?;
     Ok(connection)
 }
 

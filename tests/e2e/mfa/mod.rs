@@ -7,6 +7,8 @@ mod enrol;
 mod forged;
 mod login;
 mod offline;
+mod passwordless;
+mod prompt;
 mod replay;
 mod secrets;
 mod seeds;

@@ -29,6 +29,7 @@ fn the_proof_of_a_session_verifies_offline() -> Result<()> {
     let gate = world.fingerprint()?;
     let relying_party =
         RelyingParty { id: "localhost".to_owned(), origins: vec![format!("https://{}", world.address)] };
+    let relying_party = relying_party.into();
     let expected = Expected {
         key: &registration.key,
         relying_party: &relying_party,

@@ -21,7 +21,7 @@ use webauthn_authenticator_rs::WebauthnAuthenticator;
 use webauthn_authenticator_rs::softtoken::SoftToken;
 use webauthn_rs::prelude::Url;
 
-use crate::{Authority, AuthorityParts, Fault, token};
+use crate::{Authority, AuthorityParts, Fault, SecretsKey, token};
 
 pub(super) const ORIGIN: &str = "https://localhost:3080";
 pub(super) const PASSWORD: &str = "correct horse battery";
@@ -44,7 +44,7 @@ pub(super) fn peer() -> IpAddr {
     "192.0.2.7".parse().unwrap()
 }
 
-fn parts(store: &Arc<SqliteStore>, clock: &Arc<ManualClock>, sink: &Arc<MemorySink>) -> AuthorityParts {
+fn parts(dir: &TempDir, store: &Arc<SqliteStore>, clock: &Arc<ManualClock>, sink: &Arc<MemorySink>) -> AuthorityParts {
     AuthorityParts {
         store: Arc::<SqliteStore>::clone(store),
         clock: Arc::<ManualClock>::clone(clock),
@@ -54,6 +54,7 @@ fn parts(store: &Arc<SqliteStore>, clock: &Arc<ManualClock>, sink: &Arc<MemorySi
         pins: Vec::new(),
         host_names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
         resource_dir: None,
+        secrets: SecretsKey::of_file(&dir.path().join("secrets.key")).unwrap(),
     }
 }
 
@@ -67,14 +68,14 @@ impl Lab {
         let store = Arc::new(SqliteStore::open(dir.path().join("store.db")).unwrap());
         let clock = Arc::new(ManualClock::new(UnixTime::from_secs(1_800_000_000)));
         let sink = Arc::new(MemorySink::new());
-        let parts = AuthorityParts { resource_dir, ..parts(&store, &clock, &sink) };
+        let parts = AuthorityParts { resource_dir, ..parts(&dir, &store, &clock, &sink) };
         let authority = Arc::new(Authority::open(parts).unwrap());
         Self { authority, clock, sink, store, dir }
     }
 
     /// The same authority after a restart, with its pins gone.
     pub(super) fn reopened(&self) -> Authority {
-        Authority::open(parts(&self.store, &self.clock, &self.sink)).unwrap()
+        Authority::open(parts(&self.dir, &self.store, &self.clock, &self.sink)).unwrap()
     }
 
     /// A cluster with its first administrator, and a role and a node that require a tap.

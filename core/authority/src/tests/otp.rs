@@ -216,3 +216,65 @@ fn a_reset_takes_the_codes_away() {
     lab.enrol(&invite).unwrap();
     assert_eq!(log_in(&lab, "jerry", PASSWORD, &code(&totp, &lab, 1)).unwrap_err().status, 401);
 }
+
+/// What the database holds of jerry's codes, as a copy of it shows.
+fn stored(lab: &Lab) -> serde_json::Value {
+    let entry = lab.store.get("otp/jerry", lab.clock.now().as_secs()).unwrap().unwrap();
+    serde_json::from_slice(&entry.value).unwrap()
+}
+
+fn file_holds(lab: &Lab, needle: &[u8]) -> bool {
+    let files = std::fs::read_dir(lab.dir.path()).unwrap().map(|file| std::fs::read(file.unwrap().path()).unwrap());
+    files.into_iter().any(|bytes| bytes.windows(needle.len()).any(|window| window == needle))
+}
+
+#[test]
+fn a_copy_of_the_database_holds_no_secret() {
+    let (lab, _, mut jerry) = Lab::with_jerry();
+    accept(&lab);
+    let (identity, secret, totp) = secret(&lab, &mut jerry);
+    let query = secret.uri.split_once('?').unwrap().1.to_owned();
+    let plain = query.split('&').find_map(|pair| pair.strip_prefix("secret=")).unwrap().to_owned();
+    let bytes = base32(&plain);
+    let hidden = |lab: &Lab| {
+        [plain.as_bytes(), &bytes, crate::token::to_text(&bytes).as_bytes()].iter().all(|form| !file_holds(lab, form))
+    };
+    assert!(hidden(&lab), "not even while a code is due");
+    let confirm = OtpConfirm { id: secret.id, code: code(&totp, &lab, 0) };
+    lab.authority.device_otp(&identity, &confirm, peer()).unwrap();
+    assert!(hidden(&lab));
+    assert!(stored(&lab)["sealed"].as_str().unwrap().starts_with("v1."));
+    // Under another user's name it is worth nothing.
+    let value = lab.store.get("otp/jerry", 0).unwrap().unwrap().value;
+    lab.store.put("otp/olga", &value, None).unwrap();
+    lab.clock.advance(Duration::from_mins(1));
+    assert_eq!(log_in(&lab, "olga", PASSWORD, &code(&totp, &lab, 0)).unwrap_err().status, 500);
+    log_in(&lab, "jerry", PASSWORD, &code(&totp, &lab, 0)).unwrap();
+}
+
+/// RFC 4648, as the address of an authenticator app has it.
+fn base32(text: &str) -> Vec<u8> {
+    let digits = text.bytes().map(|byte| if byte >= b'A' { byte - b'A' } else { byte - b'2' + 26 });
+    let bits: Vec<u8> = digits.flat_map(|digit| (0..5).rev().map(move |n| digit >> n & 1)).collect();
+    bits.chunks_exact(8).map(|byte| byte.iter().fold(0, |sum, bit| sum << 1 | bit)).collect()
+}
+
+#[test]
+fn secrets_that_an_older_gate_left_in_the_open_are_sealed_at_the_start() {
+    let (lab, _, totp) = with_codes();
+    let open = lab.authority.secrets.open("otp/jerry", stored(&lab)["sealed"].as_str().unwrap()).unwrap();
+    let text = crate::token::to_text(&open);
+    let plain = serde_json::json!({ "name": "phone", "created": 1_800_000_000, "secret": text, "last_step": 7 });
+    lab.store.put("otp/jerry", plain.to_string().as_bytes(), None).unwrap();
+    // It is not read as it is.
+    assert_eq!(log_in(&lab, "jerry", PASSWORD, &code(&totp, &lab, 0)).unwrap_err().status, 500);
+    let reopened = lab.reopened();
+    assert_eq!((stored(&lab)["name"].as_str(), stored(&lab)["last_step"].as_u64()), (Some("phone"), Some(7)));
+    assert!(stored(&lab).get("secret").is_none());
+    log_in(&lab, "jerry", PASSWORD, &code(&totp, &lab, 0)).unwrap();
+    // Nothing of it lingers in the file once its log was written back.
+    let dir = lab.dir;
+    drop((lab.authority, lab.store, reopened));
+    let bytes = std::fs::read(dir.path().join("store.db")).unwrap();
+    assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()));
+}

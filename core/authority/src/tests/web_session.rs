@@ -170,6 +170,15 @@ fn passkey(lab: &Lab, person: &mut Person, handle_of: &str) -> Assertion {
 #[test]
 fn a_passkey_signs_in_whose_it_is_once() {
     let (lab, _, mut jerry) = Lab::with_jerry();
+    let refused = passkey(&lab, &mut jerry, "jerry");
+    assert_eq!(lab.authority.web_passkey_finish(&refused, peer()).unwrap_err().status, 401, "a second factor alone");
+    // As if jerry had chosen so with the invite.
+    for (key, entry) in lab.store.list("registration/jerry/", 0).unwrap() {
+        let mut registration: tapgate_proof::Registration = serde_json::from_slice(&entry.value).unwrap();
+        registration.traits.passwordless = true;
+        lab.store.put(&key, &serde_json::to_vec(&registration).unwrap(), None).unwrap();
+    }
+    lab.snapshot();
     let answer = passkey(&lab, &mut jerry, "jerry");
     let signed_in = lab.authority.web_passkey_finish(&answer, peer()).unwrap();
     assert_eq!((signed_in.session.user().as_str(), signed_in.session.method()), ("jerry", Method::Passkey));

@@ -16,6 +16,7 @@ use super::sign_in::{action, throwaway_key};
 use super::{Entrant, Method, SignedIn};
 use crate::ceremony::{is_id, new_id};
 use crate::limits::{CEREMONY_TTL, PASSKEY_CHALLENGES_MAX};
+use crate::webauthn::TapError;
 use crate::{Authority, Fault, counter, key, token};
 
 /// A challenge for any passkey, as it is stored.
@@ -70,9 +71,17 @@ impl Authority {
         if self.user_handle(user) != handle {
             return Err(failed("the passkey names another user than its registration"));
         }
+        if !registration.traits.passwordless {
+            return Err(failed("the key was not registered for logins without a password"));
+        }
         let (known, _) = counter::load(self, registration)?.ok_or_else(|| failed("the key's state is gone"))?;
         let result = self.webauthn.finish_passkey(pending.state, &answer.webauthn, &known);
-        let result = result.map_err(|error| failed(&error.to_string()))?;
+        let result = result.map_err(|error| {
+            if matches!(error, TapError::Cloned) {
+                counter::flag(self, registration);
+            }
+            failed(&error.to_string())
+        })?;
         if !result.user_verified() {
             return Err(failed("the passkey has not verified its user"));
         }
@@ -85,8 +94,14 @@ impl Authority {
     }
 
     fn passkeys_must_be_accepted(&self) -> Result<(), Fault> {
-        let accepted = self.state.load().policy.preference().second_factors.contains(&SecondFactor::WebAuthn);
-        let refused = || Fault::denied("passkeys are not accepted here (`second_factors` has no `webauthn`)");
-        accepted.then_some(()).ok_or_else(refused)
+        let state = self.state.load();
+        let preference = state.policy.preference();
+        if !preference.second_factors.contains(&SecondFactor::WebAuthn) {
+            return Err(Fault::denied("passkeys are not accepted here (`second_factors` has no `webauthn`)"));
+        }
+        if !preference.allow_passwordless {
+            return Err(Fault::denied("this cluster does not allow logins without a password"));
+        }
+        Ok(())
     }
 }

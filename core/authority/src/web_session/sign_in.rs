@@ -18,7 +18,7 @@ use crate::{Authority, Fault, token};
 impl Authority {
     /// Starts signing in. A stranger and a wrong password get a challenge too, which nobody can answer.
     pub fn web_sign_in_begin(&self, begin: &WebSignIn, peer: IpAddr) -> Result<Ceremony, Fault> {
-        self.rates.claims(&begin.user, peer)?;
+        self.admit(&begin.user, peer)?;
         let user = name(&begin.user)?;
         let known = self.recognise(&user, &begin.password)?;
         let (now, spki) = (self.now(), throwaway_key()?);
@@ -58,17 +58,19 @@ impl Authority {
         let spki = token::from_text(public_key).ok_or_else(|| Fault::internal("the pending sign-in is damaged"))?;
         let credential = Some(given.proof.credential_id.as_slice());
         let peers = (given.pending.peer, peer);
+        self.admitted(user.as_str(), given.pending.peer)?;
         self.open_web_session(&Entrant { user, method: Method::WebAuthn, credential, spki: &spki, peers }, failed)
     }
 
     /// Signs in with a one-time code, where the cluster accepts them.
     pub fn web_sign_in_otp(&self, login: &WebOtp, peer: IpAddr) -> Result<SignedIn, Fault> {
-        self.rates.claims(&login.user, peer)?;
+        self.admit(&login.user, peer)?;
         self.otp_must_be_accepted()?;
         let user = name(&login.user)?;
         let failed = |reason: &str| self.otp_failed(&user, peer, reason);
         let known = self.recognise(&user, &login.password)?.is_some();
         self.check_code(&user, known, &login.code)?.map_err(failed)?;
+        self.admitted(user.as_str(), peer)?;
         let spki = throwaway_key()?;
         let entrant = Entrant { user: &user, method: Method::Otp, credential: None, spki: &spki, peers: (peer, peer) };
         self.open_web_session(&entrant, failed)

@@ -55,10 +55,11 @@ fn what_holds_where_nothing_is_said() {
 #[case("'yes'", SessionMfa::Required)]
 #[case("false", SessionMfa::Off)]
 #[case("no", SessionMfa::Off)]
-#[case("hardware_key", SessionMfa::RequiredVerified)]
-#[case("hardware_key_touch", SessionMfa::RequiredVerified)]
+#[case("hardware_key", SessionMfa::RequiredHardware)]
+#[case("hardware_key_touch", SessionMfa::RequiredHardware)]
 #[case("hardware_key_pin", SessionMfa::RequiredVerified)]
 #[case("hardware_key_touch_and_pin", SessionMfa::RequiredVerified)]
+#[case("hardware_key_attested", SessionMfa::RequiredAttested)]
 fn require_session_mfa_and_its_words(#[case] word: &str, #[case] want: SessionMfa) {
     let option = format!("require_session_mfa: {word}");
     assert_eq!(with(&[&option], "").session_mfa, want);
@@ -73,7 +74,9 @@ fn the_tap_is_due_when_any_role_here_wants_it() {
     let (yes, hard) = ("require_session_mfa: yes", "require_session_mfa: hardware_key");
     assert_eq!(with(&["", yes], "").session_mfa, SessionMfa::Required);
     assert_eq!(with(&[yes, ""], "").session_mfa, SessionMfa::Required);
-    assert_eq!(with(&[yes, hard], "").session_mfa, SessionMfa::RequiredVerified);
+    assert_eq!(with(&[yes, hard], "").session_mfa, SessionMfa::RequiredHardware);
+    let pin = "require_session_mfa: hardware_key_pin";
+    assert_eq!(with(&[pin, hard], "").session_mfa, SessionMfa::RequiredVerified);
     assert_eq!(with(&[""], hard).session_mfa, SessionMfa::Off, "a role that does not concern the target says nothing");
 }
 

@@ -163,12 +163,12 @@ fn a_documents_frame(#[case] yaml: &str, #[case] want: &[&str]) {
 #[case(
     "  options:\n    require_session_mfa: maybe",
     &["6: `require_session_mfa` can't be `maybe` (use true, false, yes, no, hardware_key, \
-           hardware_key_touch, hardware_key_pin, hardware_key_touch_and_pin)"]
+           hardware_key_touch, hardware_key_pin, hardware_key_touch_and_pin, hardware_key_attested)"]
 )]
 #[case(
     "  options:\n    require_session_mfa:",
     &["6: `require_session_mfa` must be one word (use true, false, yes, no, hardware_key, \
-           hardware_key_touch, hardware_key_pin, hardware_key_touch_and_pin)"]
+           hardware_key_touch, hardware_key_pin, hardware_key_touch_and_pin, hardware_key_attested)"]
 )]
 #[case(
     "  options:\n    max_session_ttl: 1d",

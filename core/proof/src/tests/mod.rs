@@ -1,5 +1,7 @@
 //! Tests that take several modules together, and what they share.
 
+mod agreement;
+mod canonical;
 mod chain;
 mod cost;
 mod encoding;
@@ -14,8 +16,8 @@ use tapgate_model::{Digest, Kind, Login, TargetRef, TargetUid, UnixTime, UserNam
 
 use crate::testing::SoftKey;
 use crate::{
-    Expected, Holder, Proof, ProofError, Purpose, RelyingParty, Statement, StatementParts, StatementTarget, Uses,
-    VerifiedTap, verify,
+    Expected, Holder, KnownParty, Proof, ProofError, Purpose, RelyingParty, Statement, StatementParts, StatementTarget,
+    Uses, VerifiedTap, verify,
 };
 
 const GATE: Digest = Digest::from_bytes([7; 32]);
@@ -69,7 +71,7 @@ fn judge<'a>(
     proof: &Proof,
     change: impl FnOnce(&mut Expected<'a>),
 ) -> Result<VerifiedTap, ProofError> {
-    static RELYING_PARTY: LazyLock<RelyingParty> = LazyLock::new(rp);
+    static RELYING_PARTY: LazyLock<KnownParty> = LazyLock::new(|| rp().into());
     static JERRY: LazyLock<UserName> = LazyLock::new(|| user("jerry"));
     let mut expected = Expected {
         key: key.key(),

@@ -238,7 +238,7 @@ fn client_data_is_read_strictly() {
 #[test]
 fn a_relying_party_without_origins_accepts_nothing() {
     let key = SoftKey::generate();
-    let nowhere = RelyingParty { origins: Vec::new(), ..rp() };
+    let nowhere = RelyingParty { origins: Vec::new(), ..rp() }.into();
     let error = judge(&key, &honest(&key), |e| e.relying_party = &nowhere).err();
     assert_eq!(error, Some(ProofError::Origin("https://tap.example.com".to_owned())));
 }

@@ -23,7 +23,7 @@ fn tap(world: &World, session: &Identity, uses: Uses) -> Arc<Tap> {
     let proof = Arc::new(world.key.tap(&statement, [7; 32], &world.rp));
     let expected = Expected {
         key: world.key.key(),
-        relying_party: &world.rp,
+        relying_party: &world.rp.clone().into(),
         gate: &GATE,
         purpose: Purpose::Session,
         user: &user("jerry"),

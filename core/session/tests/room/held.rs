@@ -34,7 +34,7 @@ fn tap(world: &World, number: u8) -> Arc<Tap> {
     let proof = Arc::new(world.key.tap(&statement, [number; 32], &world.rp));
     let expected = Expected {
         key: world.key.key(),
-        relying_party: &world.rp,
+        relying_party: &world.rp.clone().into(),
         gate: &GATE,
         purpose: Purpose::Session,
         user: &user("jerry"),

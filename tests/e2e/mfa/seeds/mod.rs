@@ -18,6 +18,7 @@
 
 mod browser;
 mod databases;
+mod modes;
 mod session;
 
 use std::path::PathBuf;
