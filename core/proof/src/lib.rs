@@ -22,6 +22,7 @@ mod proof;
 mod purpose;
 mod registration;
 mod signature;
+mod sso;
 mod statement;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -38,5 +39,6 @@ pub use key::{Algorithm, CredentialKey, KeyError};
 pub use proof::{Proof, ProofError, RelyingParty};
 pub use purpose::{Purpose, Uses};
 pub use registration::{Invite, Link, Registration};
+pub use sso::{Claims, ExpectedSso, IdToken, JwkError, ProviderKey, SsoRegistration, TokenError, verify_sso};
 pub use statement::{Statement, StatementError, StatementParts, StatementTarget};
 pub use verify::{Expected, VerifiedTap, verify};
