@@ -17,4 +17,5 @@ pub mod session;
 pub mod solver;
 pub mod ssh;
 pub mod ssh_agent;
+pub mod sso;
 pub mod tls;

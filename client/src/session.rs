@@ -1,15 +1,16 @@
 //! A session's certificates: the login's where no tap is due, else a window's, old or new.
 
-use tapgate_api::{Requirement, SessionBegin, SessionCertificates, SessionTarget, path};
+use tapgate_api::{Requirement, SessionBegin, SessionCertificates, SessionTarget, SsoSessionBegin, path};
 use tapgate_model::{Clock as _, Kind, Login, SystemClock, TargetName};
 
 use crate::agent::client::AgentClient;
 use crate::agent::wire::Window;
-use crate::browser::Handover;
+use crate::browser::{Handover, Return};
 use crate::ceremony::{Checked, Deed, Wish};
 use crate::cli::Context;
 use crate::error::{Act as _, Failure, Result};
 use crate::keys::{SessionKey, sha256, to_base64};
+use crate::sso;
 
 /// What a session is opened with.
 pub enum Access {
@@ -86,10 +87,14 @@ async fn ask(
     let login = login.to_string();
     let wanted = SessionTarget { kind: kind.to_string(), name: target.to_string(), login: login.clone() };
     let begin = SessionBegin { targets: vec![wanted], public_key: to_base64(&spki) };
-    let Requirement::Tap { ceremony, reusable } = http.post(path::SESSION_BEGIN, &begin).await? else {
-        return Ok(None);
+    let deed = |reusable| Deed::Session { kind, target, login: &login, key: sha256(&spki), reusable };
+    let asked = if context.wants_sso() { Requirement::Sso } else { http.post(path::SESSION_BEGIN, &begin).await? };
+    let (ceremony, reusable) = match asked {
+        Requirement::None => return Ok(None),
+        Requirement::Sso => return ask_sso(context, begin, deed, &format!("{} \"{target}\"", kind.title()), key).await,
+        Requirement::Tap { ceremony, reusable } => (ceremony, reusable),
     };
-    let deed = Deed::Session { kind, target, login: &login, key: sha256(&spki), reusable };
+    let deed = deed(reusable);
     let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
     let checked = Checked::new(*ceremony, &wish)?;
     let origin = context.origin().await?;
@@ -101,6 +106,25 @@ async fn ask(
     let certificates: SessionCertificates = http.post(path::SESSION_FINISH, &assertion).await?;
     fit(&certificates, key)?;
     Ok(Some(certificates))
+}
+
+/// The same by the identity provider.
+async fn ask_sso<'a>(
+    context: &Context,
+    begin: SessionBegin,
+    deed: impl FnOnce(bool) -> Deed<'a>,
+    asked_for: &str,
+    key: &SessionKey,
+) -> Result<Option<SessionCertificates>> {
+    if !context.may_use_sso() {
+        return Err(Failure::new("you have no security key here, and log in by an identity provider")
+            .advise("use --mfa-mode=sso"));
+    }
+    let back = Return::bind().await?;
+    let begin = SsoSessionBegin { targets: begin.targets, public_key: begin.public_key, back: back.told() };
+    let certificates = sso::session(context, begin, back, deed, asked_for).await?;
+    certificates.as_ref().map(|certificates| fit(certificates, key)).transpose()?;
+    Ok(certificates)
 }
 
 fn fit(certificates: &SessionCertificates, key: &SessionKey) -> Result<()> {

@@ -5,6 +5,7 @@ mod device;
 mod openapi;
 mod page;
 mod reply;
+mod sso;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -66,6 +67,7 @@ impl Web {
     pub(crate) fn new(app: Arc<App>) -> Self {
         let router = api::router(Arc::clone(&app))
             .merge(page::router(Arc::clone(&app)))
+            .merge(sso::router(Arc::clone(&app)))
             .layer(middleware::from_fn_with_state(Arc::clone(&app), guard));
         Self { app, router }
     }

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{api, device};
+use super::{api, device, sso};
 
 /// The whole of `/v1`.
 #[derive(OpenApi)]
@@ -37,6 +37,10 @@ use super::{api, device};
         api::resources,
         api::status,
         api::explain,
+        sso::login_begin,
+        sso::login_finish,
+        sso::session_begin,
+        sso::session_finish,
         document
     ),
     components(schemas(tapgate_api::ApiError))

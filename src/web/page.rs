@@ -51,6 +51,11 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+/// The one page of all addresses below `/web`; its script tells them apart.
+pub(super) fn page() -> Response {
+    file("text/html; charset=utf-8", PAGE)
+}
+
 fn file(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], text).into_response()
 }
@@ -95,7 +100,7 @@ async fn deny(
 }
 
 /// Only our own page sends: no other site's form can set this type, and no other site's script this origin.
-fn own_page(origins: &[String], headers: &HeaderMap) -> Result<(), Fault> {
+pub(super) fn own_page(origins: &[String], headers: &HeaderMap) -> Result<(), Fault> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let json = text(header::CONTENT_TYPE).split(';').next().is_some_and(|kind| kind.trim() == "application/json");
     let ours = origins.iter().any(|origin| origin == text(header::ORIGIN));
@@ -107,7 +112,7 @@ fn own_page(origins: &[String], headers: &HeaderMap) -> Result<(), Fault> {
 }
 
 /// What every answer below `/web` carries.
-async fn protect(request: Request, next: Next) -> Response {
+pub(super) async fn protect(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, POLICY),

@@ -5,6 +5,7 @@
 
 mod callback;
 mod launch;
+mod sso;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use crate::limits::BROWSER_WAIT;
 use callback::{Callback, Listener};
 
 pub use launch::possible;
+pub use sso::Return;
 
 /// Where a ceremony is handed over.
 pub struct Handover<'a> {
@@ -105,6 +107,10 @@ fn no_answer(outcome: &BrowserOutcome) -> Failure {
         BrowserOutcome::Denied => Failure::new("the request was denied in the browser"),
         BrowserOutcome::Exhausted => {
             Failure::new("there were too many wrong tries in the browser").advise("start again")
+        }
+        BrowserOutcome::Refused { reason } => {
+            // It comes from the gate, sealed; what the provider has said in it is plain text already.
+            Failure::new(reason.clone()).advise("start again")
         }
         _ => Failure::new("the browser answered something else than was asked"),
     }

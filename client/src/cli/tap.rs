@@ -17,7 +17,7 @@ use crate::solver::MfaMode;
 use crate::ssh::copy::Copy;
 use crate::ssh::destination::{Destination, Tail};
 use crate::ssh::options::Job;
-use crate::{agent, ssh};
+use crate::{agent, ssh, sso};
 
 /// Reach what is behind a Tapgate. A session that requires it asks for a tap of your security key.
 #[derive(Debug, Parser)]
@@ -46,11 +46,17 @@ struct Trust {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Log in with password and security key
+    /// Log in with password and security key, or at an identity provider
     #[command(
-        after_help = "Examples:\n  tap login --gate localhost:3080 --user jerry --ca-pin sha256:…\n  tap login --mfa-mode=browser"
+        after_help = "Examples:\n  tap login --gate localhost:3080 --user jerry --ca-pin sha256:…\n  tap login --mfa-mode=browser\n  tap login --auth=corp"
     )]
-    Login(Trust),
+    Login {
+        #[command(flatten)]
+        trust: Trust,
+        /// The identity provider to log in at, or `local` for password and key
+        #[arg(long, value_name = "NAME")]
+        auth: Option<String>,
+    },
     /// Spend an invite: choose a password and register a security key
     #[command(after_help = "Example:\n  tap enrol --gate localhost:3080 --ca-pin sha256:… --token …")]
     Enrol {
@@ -148,7 +154,7 @@ enum Proxy {
 pub async fn run(args: Tap) -> Result<u8> {
     let Tap { global, user, command } = args;
     match command {
-        Command::Login(trust) => log_in(&global, user, trust).await,
+        Command::Login { trust, auth } => log_in(&global, user, trust, auth).await,
         Command::Enrol { trust, token, device_name } => enrol(&global, trust, token, device_name).await,
         Command::Status => status(&Context::new(&global, user.as_ref())?),
         Command::Logout => log_out(&global).await,
@@ -183,9 +189,19 @@ pub async fn run(args: Tap) -> Result<u8> {
     Ok(0)
 }
 
-async fn log_in(global: &Global, user: Option<UserName>, trust: Trust) -> Result<()> {
+async fn log_in(global: &Global, user: Option<UserName>, trust: Trust, auth: Option<String>) -> Result<()> {
     let home = Home::from_env()?;
     let profile = login::first_trust(&home, global.gate.as_ref(), trust.ca_pin)?;
+    if auth.as_deref() != Some("local") {
+        let found = sso::find(&profile).await?;
+        // By itself only where the cluster says that its people log in so.
+        let own = global.mfa_mode == MfaMode::Auto && found.auth.kind != "local";
+        if auth.is_some() || global.mfa_mode == MfaMode::Sso || own {
+            let name = sso::connector(&found.auth, auth.as_deref())?;
+            let profile = sso::login(&home, profile, &found, &name, user).await?;
+            return show_profile(global, &profile);
+        }
+    }
     let user = user
         .or_else(|| profile.user.clone())
         .ok_or_else(|| Failure::new("nobody is named to log in").advise("pass --user NAME"))?;
@@ -303,6 +319,8 @@ mod tests {
             "tap mfa rm blue",
             "tap mfa rename blue green",
             "tap login --mfa-mode=otp",
+            "tap login --auth=corp",
+            "tap login --mfa-mode=sso --auth corp",
             "tap login --proxy=localhost:3080 --user=jerry",
         ] {
             assert!(Tap::try_parse_from(line.split(' ')).is_ok(), "{line}");

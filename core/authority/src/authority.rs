@@ -16,6 +16,7 @@ use crate::cas::{Cas, kept};
 use crate::password::Passwords;
 use crate::rate::Rates;
 use crate::snapshot::State;
+use crate::sso::Sso;
 use crate::token::{Secret, random, sha256};
 use crate::webauthn::Ceremonies;
 use crate::{AuthorityError, limits, webauthn};
@@ -55,6 +56,7 @@ pub struct Authority {
     pub(crate) webauthn: Ceremonies,
     pub(crate) passwords: Passwords,
     pub(crate) rates: Rates,
+    pub(crate) sso: Sso,
     /// From which invites are derived. It is never stored: a copy of the store holds no invite.
     pub(crate) invites: Secret,
     /// From which the keys of users who are not there are derived, the same ones after a restart.
@@ -79,6 +81,7 @@ impl Authority {
             webauthn: Ceremonies::new(&relying_party, &parts.cluster)?,
             passwords: Passwords::new()?,
             rates: Rates::new(),
+            sso: Sso::default(),
             invites: Secret::new(&random::<32>()),
             decoys: Secret::new(&decoys),
             state: ArcSwap::from_pointee(State::empty(&relying_party, &cas.gate())?),

@@ -33,6 +33,7 @@ mod resources;
 mod session;
 mod snapshot;
 mod spend;
+mod sso;
 mod tap;
 #[cfg(test)]
 mod tests;
@@ -45,3 +46,4 @@ pub use browser::Asker;
 pub use documents::resource_files;
 pub use error::AuthorityError;
 pub use fault::Fault;
+pub use sso::{SSO_COOKIE, SsoDeparture, SsoOutcome, SsoStarted};

@@ -116,6 +116,7 @@ const fn tap(terms: &Terms) -> &'static str {
     match terms.session_mfa {
         SessionMfa::Off => "",
         SessionMfa::Required => ", after a tap",
+        SessionMfa::RequiredWebAuthn => ", after a tap of a security key",
         SessionMfa::RequiredVerified => ", after a tap with a PIN or biometrics",
     }
 }

@@ -67,6 +67,7 @@ pub(crate) fn session_mfa(section: &Section<'_>) -> SessionMfa {
         ("false", SessionMfa::Off),
         ("yes", SessionMfa::Required),
         ("no", SessionMfa::Off),
+        ("webauthn", SessionMfa::RequiredWebAuthn),
         ("hardware_key", SessionMfa::RequiredVerified),
         ("hardware_key_touch", SessionMfa::RequiredVerified),
         ("hardware_key_pin", SessionMfa::RequiredVerified),

@@ -94,7 +94,7 @@ impl AuthPreference {
         if self.require_session_mfa != SessionMfa::Off && !self.second_factors.contains(&SecondFactor::Sso) {
             report(spec, "require_session_mfa", "is not satisfied by `otp` (add `webauthn` to `second_factors`)");
         }
-        if self.require_session_mfa == SessionMfa::RequiredVerified {
+        if self.require_session_mfa >= SessionMfa::RequiredWebAuthn {
             report(spec, "require_session_mfa", "with a hardware key needs `webauthn` in `second_factors`");
         }
         if self.allow_cli_auth_via_browser {

@@ -75,7 +75,7 @@ fn tls(section: Section<'_>) -> (Option<String>, Option<String>) {
     (ca_cert, server_name)
 }
 
-fn certificate(at: &At<'_>) -> Option<String> {
+pub(crate) fn certificate(at: &At<'_>) -> Option<String> {
     let text = at.text()?;
     if text.contains("-----BEGIN CERTIFICATE-----") && !text.contains("PRIVATE KEY") {
         return Some(text.to_owned());

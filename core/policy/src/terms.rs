@@ -12,6 +12,8 @@ pub enum SessionMfa {
     Off,
     /// A tap is due.
     Required,
+    /// A tap of a key is due; the identity provider's step-up is not enough.
+    RequiredWebAuthn,
     /// A tap with user verification (PIN or biometrics) is due: every `hardware_key…` value.
     RequiredVerified,
 }
@@ -109,7 +111,7 @@ impl Terms {
             SessionMfa::RequiredVerified => {
                 Self { in_band: self.in_band.max(InBand::Sk), reuse_login_key: false, ..self }
             }
-            SessionMfa::Off | SessionMfa::Required => self,
+            SessionMfa::Off | SessionMfa::Required | SessionMfa::RequiredWebAuthn => self,
         }
     }
 }
@@ -137,7 +139,8 @@ mod tests {
 
     #[test]
     fn the_stricter_value_is_the_greater() {
-        assert!(SessionMfa::Off < SessionMfa::Required && SessionMfa::Required < SessionMfa::RequiredVerified);
+        assert!(SessionMfa::Off < SessionMfa::Required && SessionMfa::Required < SessionMfa::RequiredWebAuthn);
+        assert!(SessionMfa::RequiredWebAuthn < SessionMfa::RequiredVerified);
         assert!(InBand::Url < InBand::Sk && InBand::Sk < InBand::Off);
     }
 

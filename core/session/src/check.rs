@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tapgate_model::UnixTime;
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
-use tapgate_proof::{Expected, Purpose, Uses};
+use tapgate_proof::{Expected, ExpectedSso, Proof, Purpose, Uses};
 
 use crate::evidence::{Probe, Tap};
 use crate::grant::Basis;
@@ -112,6 +112,9 @@ impl Check<'_> {
     fn verify(&self, terms: &Terms) -> Result<Arc<Tap>, Because> {
         let identity = self.ask.identity;
         let proof = identity.proof().ok_or(Because::NoTap)?;
+        if proof.is_sso() {
+            return self.verify_sso(proof);
+        }
         let registration = self
             .snapshot
             .registrations
@@ -129,6 +132,25 @@ impl Check<'_> {
         Tap::verify(proof, &expected).map(Arc::new).map_err(Because::Invalid)
     }
 
+    /// The same for a tap at the identity provider: one signature, by a key that the provider had.
+    fn verify_sso(&self, proof: &Arc<Proof>) -> Result<Arc<Tap>, Because> {
+        let user = self.ask.identity.user();
+        let known = self.snapshot.sso.of(user).ok_or(Because::NotRegistered)?;
+        let issuer = &known.registration.issuer;
+        let expected = ExpectedSso {
+            issuer,
+            audience: &known.audience,
+            classes: &known.classes,
+            account: Some(known.account),
+            keys: &self.snapshot.sso.keys.of(issuer),
+            gate: self.gate.fingerprint(),
+            purpose: Purpose::Session,
+            user,
+            at: self.now,
+        };
+        Tap::verify_sso(proof, &expected).map(Arc::new).map_err(Because::Invalid)
+    }
+
     /// What a verified tap is worth for this ask under these terms. Everything is looked at anew:
     /// a tap that was verified under an older snapshot may since have lost its key or its window.
     fn weigh(&self, tap: &Tap, record: &Record, terms: &Terms) -> Weighed {
@@ -143,9 +165,11 @@ impl Check<'_> {
         if parts.user != *self.ask.identity.user() || !named {
             return Weighed::Nothing(Because::OtherTarget);
         }
-        let registered = self.snapshot.registrations.credential(&parts.user, tap.verified().credential_id());
-        if registered.is_none_or(|r| r.created > parts.created) {
+        if !self.snapshot.is_registered(&parts.user, tap.verified()) {
             return Weighed::Nothing(Because::NotRegistered);
+        }
+        if terms.session_mfa >= SessionMfa::RequiredWebAuthn && tap.verified().is_sso() {
+            return Weighed::Nothing(Because::KeyDemanded);
         }
         if terms.session_mfa == SessionMfa::RequiredVerified && !tap.verified().user_verified() {
             return Weighed::Nothing(Because::Invalid(tapgate_proof::ProofError::UserVerification));

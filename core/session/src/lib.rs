@@ -49,6 +49,7 @@ mod live;
 mod prompt;
 mod report;
 mod snapshot;
+mod sso;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod verdict;
@@ -63,4 +64,5 @@ pub use live::{CutReason, CutWatch, EndReason, Live};
 pub use prompt::{Invitation, NoPrompt, NoTaps, Prompt, PromptError, SpendError, Spender, Taps};
 pub use report::tap_record;
 pub use snapshot::{NodeTrust, Snapshot};
+pub use sso::ProviderKeys;
 pub use verdict::{Challenge, Denial, DenialReason, Refusal, Verdict};

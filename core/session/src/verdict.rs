@@ -37,6 +37,7 @@ pub(crate) enum Because {
     Over,
     NotRegistered,
     Address,
+    KeyDemanded,
     Invalid(ProofError),
 }
 
@@ -64,6 +65,7 @@ impl Challenge {
             Because::Over => "the tap's window is over".to_owned(),
             Because::NotRegistered => "the security key of the tap is not registered".to_owned(),
             Because::Address => "the tap was made from another address".to_owned(),
+            Because::KeyDemanded => "a security key is demanded, and the identity provider made the tap".to_owned(),
             Because::Invalid(error) => format!("the tap does not verify: {error}"),
         }
     }

@@ -11,6 +11,7 @@ mod lab;
 mod limits;
 mod missing;
 mod process;
+mod provider;
 mod sshd;
 
 pub use browser::Browser;
@@ -18,6 +19,7 @@ pub use client::{Client, Ran};
 pub use gate::Gate;
 pub use keys::KeyPair;
 pub use lab::Lab;
-pub use missing::{own_binary, program};
+pub use missing::{node_package, own_binary, program};
 pub use process::Process;
+pub use provider::Provider;
 pub use sshd::{Sshd, SshdOptions};

@@ -55,7 +55,7 @@ fn of_enrolment(enrolment: &PendingEnrolment, shown: BrowserShown) -> BrowserSho
     BrowserShown { ceremony: "create".to_owned(), webauthn: enrolment.options.clone(), details, ..shown }
 }
 
-fn target(entry: &StatementTarget) -> BrowserTarget {
+pub(crate) fn target(entry: &StatementTarget) -> BrowserTarget {
     let login = match &entry.login {
         Login::App => String::new(),
         login => login.to_string(),

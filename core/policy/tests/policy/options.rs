@@ -54,6 +54,7 @@ fn what_holds_where_nothing_is_said() {
 #[case("'yes'", SessionMfa::Required)]
 #[case("false", SessionMfa::Off)]
 #[case("no", SessionMfa::Off)]
+#[case("webauthn", SessionMfa::RequiredWebAuthn)]
 #[case("hardware_key", SessionMfa::RequiredVerified)]
 #[case("hardware_key_touch", SessionMfa::RequiredVerified)]
 #[case("hardware_key_pin", SessionMfa::RequiredVerified)]

@@ -1,0 +1,1 @@
+//! What an account's claims become, and whose they are.
