@@ -138,7 +138,8 @@ pub enum ProofError {
     Audience,
     /// The provider did not do what was demanded of it.
     #[error(
-        "the provider did not authenticate by the class that was demanded, but by {0:?} (the provider must honour acr)"
+        "the provider did not authenticate by a class that was demanded, but by {:?} (it must honour acr)",
+        .0.as_deref().unwrap_or("none")
     )]
     Class(Option<String>),
     /// Somebody else signed in at the provider.

@@ -57,7 +57,7 @@ impl SsoBook {
             let connector = policy.connectors().find(|connector| connector.issuer_url == registration.issuer)?;
             let (audience, classes) = (connector.client_id.clone(), connector.step_up_classes());
             let (user, account) = (registration.user.clone(), registration.account());
-            (!classes.is_empty()).then(|| (user, SsoAccount { registration, account, audience, classes }))
+            (!classes.is_empty()).then_some((user, SsoAccount { registration, account, audience, classes }))
         };
         Self { accounts: registrations.into_iter().filter_map(account).collect(), keys }
     }

@@ -10,4 +10,5 @@ mod offline;
 mod replay;
 mod secrets;
 mod seeds;
+mod sso;
 mod tamper;

@@ -22,7 +22,7 @@ const own = made("own");
 const stranger = made("stranger");
 
 // What the tests may switch on. Honest: `acr` is what a sign-in achieves; `name`, `groups` and `login` are the account's
-// claims. Dishonest: `claims` over those of the token, `drop` takes one away, `age` makes the sign-in that many seconds
+// claims; `error` ends the sign-in so. Dishonest: `claims` over those of the token, `drop` takes one away, `age` makes the sign-in that many seconds
 // older, `stranger` signs with a key that is not in the set, under the name `kid` where there is one.
 let mode = {};
 const MFA = "urn:lab:mfa";
@@ -86,6 +86,12 @@ provider.use(async (ctx, next) => {
   }
   if (signIn) {
     const form = new URLSearchParams(await body(ctx.req));
+    if (mode.error) {
+      const error = { error: mode.error, error_description: "the lab said no" };
+      await provider.interactionFinished(ctx.req, ctx.res, error, { mergeWithLastSubmission: false });
+      ctx.respond = false;
+      return;
+    }
     const login = { accountId: form.get("name"), acr: mode.acr ?? MFA, amr: ["hwk", "mfa"] };
     await provider.interactionFinished(ctx.req, ctx.res, { login }, { mergeWithLastSubmission: false });
     ctx.respond = false;

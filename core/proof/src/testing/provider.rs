@@ -27,7 +27,7 @@ impl SoftProvider {
 
     /// Honest claims: this account signed in at `at` for the statement.
     pub fn claims(&self, client: &str, subject: &str, statement: &Statement, random: &[u8; 32], at: UnixTime) -> Value {
-        let nonce = bytes::encode(&statement.challenge(random));
+        let nonce = bytes::encode(statement.challenge(random));
         json!({
             "iss": self.issuer, "sub": subject, "aud": client, "nonce": nonce, "acr": "phr",
             "iat": at.as_secs(), "exp": at.as_secs() + 300, "auth_time": at.as_secs(),
