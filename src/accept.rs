@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, HANDSHAKE_MAX, HANDSHAKES_PER_ADDRESS_MAX, PLAIN_REQUEST_MAX};
+use crate::limits::{ACCEPT_PAUSE, HANDSHAKE_MAX, HANDSHAKES_PER_ADDRESS_MAX, PLAIN_REQUEST_MAX};
 use crate::prefixed::Prefixed;
 use crate::sniff::{self, Spoken};
 use crate::tls::{self, Tls};
@@ -23,6 +23,8 @@ pub(crate) struct Edge {
     pub(crate) tls: Tls,
     pub(crate) web: Web,
     pub(crate) handshakes: Arc<Handshakes>,
+    /// How many connections more there is room for, on all ports together.
+    pub(crate) room: Arc<Semaphore>,
 }
 
 /// How many connections of each address are in their handshake.
@@ -56,9 +58,16 @@ impl Drop for Handshake {
     }
 }
 
+/// A port, and what is spoken there: one protocol, whose server speaks first, or whatever the first bytes say.
+pub(crate) struct Port {
+    pub(crate) listener: TcpListener,
+    pub(crate) only: Option<Arc<dyn Protocol>>,
+}
+
 /// Accepts until it is told to stop; connections go on in tasks of their own.
-pub(crate) async fn accept(listener: TcpListener, edge: Arc<Edge>, stop: CancellationToken) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+pub(crate) async fn accept(port: Port, edge: Arc<Edge>, stop: CancellationToken) {
+    let room = Arc::clone(&edge.room);
+    let Port { listener, only } = port;
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -76,21 +85,25 @@ pub(crate) async fn accept(listener: TcpListener, edge: Arc<Edge>, stop: Cancell
             tracing::warn!(%peer, "Refused a connection: the gate is full");
             continue;
         };
-        let edge = Arc::clone(&edge);
+        let (edge, only) = (Arc::clone(&edge), only.clone());
         tokio::spawn(async move {
-            serve(&edge, stream, peer).await;
+            serve(&edge, only, stream, peer).await;
             drop(permit);
         });
     }
 }
 
-async fn serve(edge: &Arc<Edge>, mut stream: TcpStream, peer: SocketAddr) {
+async fn serve(edge: &Arc<Edge>, only: Option<Arc<dyn Protocol>>, mut stream: TcpStream, peer: SocketAddr) {
     let Some(handshake) = edge.handshakes.begin(peer.ip()) else {
         tracing::warn!(%peer, "Refused a connection: too many handshakes from its address");
         return;
     };
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "Could not set TCP_NODELAY");
+    }
+    if let Some(protocol) = only {
+        let handshake: Option<Box<dyn Send + Sync>> = Some(Box::new(handshake));
+        return protocol.serve(Accepted { io: Box::new(stream), peer, tls: None, handshake }).await;
     }
     let deadline = Instant::now() + HANDSHAKE_MAX;
     let sniffed = timeout_at(deadline, sniff::sniff(&mut stream, &edge.protocols)).await;
@@ -128,10 +141,10 @@ async fn serve(edge: &Arc<Edge>, mut stream: TcpStream, peer: SocketAddr) {
 /// What is inside a TLS connection, by its ALPN.
 async fn inside(edge: &Arc<Edge>, opened: tls::Opened, peer: SocketAddr) {
     match opened.inside {
-        tls::Inside::Protocol(name) => {
-            let Some(protocol) = edge.protocols.iter().find(|p| p.name() == name) else { return };
+        tls::Inside::Protocol(n) => {
+            let Some(protocol) = edge.protocols.get(n) else { return };
             let io = Box::new(opened.stream);
-            Arc::clone(protocol).serve(Accepted { io, peer, tls: opened.identity, handshake: None }).await;
+            Arc::clone(protocol).serve(Accepted { io, peer, tls: Some(opened.facts), handshake: None }).await;
         }
         tls::Inside::Http => edge.web.serve(opened, peer).await,
     }

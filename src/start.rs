@@ -18,12 +18,13 @@ use tapgate_ssh::{Ssh, SshParts};
 use tapgate_store::{SqliteStore, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::accept::{self, Edge, Handshakes};
+use crate::accept::{self, Edge, Handshakes, Port};
 use crate::admin;
-use crate::limits::{DRAIN_MAX, SWEEP_EVERY};
-use crate::tls::Tls;
+use crate::limits::{CONNECTIONS_MAX, DRAIN_MAX, SWEEP_EVERY};
+use crate::tls::{Tls, TlsParts};
 use crate::web::{App, Web};
 
 /// The parts that have a state on the disk.
@@ -149,7 +150,8 @@ pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
     let edge = Arc::new(edge(config, &opened, &gate)?);
     let listener = bind(config.listen).await?;
     let stop = CancellationToken::new();
-    let mut tasks = vec![tokio::spawn(accept::accept(listener, edge, stop.clone()))];
+    let port = Port { listener, only: None };
+    let mut tasks = vec![tokio::spawn(accept::accept(port, Arc::clone(&edge), stop.clone()))];
     if let Some(address) = config.admin_listen {
         tasks.push(tokio::spawn(admin::serve(bind(address).await?, gate.clone(), stop.clone())));
     }
@@ -186,8 +188,15 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
     .context("the SSH door can't be opened")?;
     let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(ssh)];
     let (chain, key) = authority.host_tls().context("can't issue the gate's TLS certificate")?;
-    let tls =
-        Tls::new(names(config), &chain, &key, &trust, clock).context("the gate's TLS certificate can't be used")?;
+    let parts = TlsParts {
+        names: names(config),
+        chain,
+        key: Arc::new(key),
+        trust,
+        clock: Arc::clone(clock),
+        gate: authority.gate_fingerprint(),
+    };
+    let tls = Tls::new(parts, &protocols).context("the gate's TLS certificate can't be used")?;
     let app = App {
         authority: Arc::clone(authority),
         gate: gate.clone(),
@@ -199,7 +208,8 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         origin: config.origins.first().cloned().unwrap_or_default(),
         installing: std::sync::Mutex::new(()),
     };
-    Ok(Edge { protocols, tls, web: Web::new(Arc::new(app)), handshakes: Arc::new(Handshakes::default()) })
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    Ok(Edge { protocols, tls, web: Web::new(Arc::new(app)), handshakes: Arc::new(Handshakes::default()), room })
 }
 
 /// Removes what has ended from the store, now and then.

@@ -3,95 +3,189 @@
 use std::io;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
+use futures::future::{BoxFuture, FutureExt as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::Acceptor;
+use rustls::{ServerConfig, ServerConnection};
 use tapgate_identity::{ClientAuth, ClientVerifier, Credential, Identity, TrustSource, server_config};
-use tapgate_model::{Clock, UnixTime};
-use tapgate_session::ProtocolName;
+use tapgate_model::{Clock, Digest, UnixTime};
+use tapgate_proof::Holder;
+use tapgate_relay::{DoorName, Io, Protocol, Secured, StartTls, TlsDoor, TlsFacts};
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::prefixed::Prefixed;
 
-/// The ALPN name of the raw SSH tunnel that `tap proxy ssh` opens.
-pub(crate) const ALPN_SSH: &[u8] = b"tapgate-ssh";
+/// The label under which a connection's own secret is exported (RFC 5705 section 4).
+const EXPORTER: &[u8] = b"EXPORTER-tapgate-session";
+
+/// What the handshakes of every door are made with.
+#[derive(Clone)]
+pub(crate) struct TlsParts {
+    pub(crate) names: Vec<String>,
+    pub(crate) chain: Vec<CertificateDer<'static>>,
+    pub(crate) key: Arc<PrivateKeyDer<'static>>,
+    pub(crate) trust: TrustSource,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) gate: Digest,
+}
 
 /// The TLS side of the one port.
 pub(crate) struct Tls {
-    names: Vec<String>,
-    trust: TrustSource,
-    clock: Arc<dyn Clock>,
+    parts: TlsParts,
     api: Arc<ServerConfig>,
-    tunnel: Arc<ServerConfig>,
+    doors: Vec<Door>,
+}
+
+/// A door, and the protocol behind it by its place in the table.
+struct Door {
+    known: TlsDoor,
+    protocol: usize,
+    config: Arc<ServerConfig>,
 }
 
 /// A connection whose handshake is over.
 pub(crate) struct Opened {
     pub(crate) stream: TlsStream<Prefixed<TcpStream>>,
     pub(crate) inside: Inside,
-    /// The name that the client asked for.
-    pub(crate) sni: Option<String>,
-    /// Whose login certificate was shown, if any.
-    pub(crate) identity: Option<Arc<Identity>>,
+    pub(crate) facts: TlsFacts,
 }
 
 /// What is inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Inside {
-    Protocol(ProtocolName),
+    /// A protocol, by its place in the table.
+    Protocol(usize),
+    /// The gate's own interface.
     Http,
 }
 
+impl TlsParts {
+    fn config(&self, auth: ClientAuth, alpn: &[&[u8]]) -> Result<Arc<ServerConfig>, rustls::Error> {
+        let verifier = Arc::new(ClientVerifier::new(Arc::clone(&self.trust), Arc::clone(&self.clock), auth));
+        server_config(verifier, self.chain.clone(), self.key.clone_key(), alpn).map(Arc::new)
+    }
+
+    /// What a handshake said. It has proven the key; the certificate itself is verified here once more, by the one
+    /// function that makes identities.
+    fn facts(&self, connection: &ServerConnection, sni: Option<String>) -> io::Result<TlsFacts> {
+        let identity = self.identity(connection.peer_certificates(), self.clock.now())?;
+        let mut secret = [0; 32];
+        let exported =
+            connection.export_keying_material(&mut secret[..], EXPORTER, Some(self.gate.as_bytes())).map(drop);
+        let channel = exported.is_ok().then(|| Holder::TlsExporter(Digest::from_bytes(secret)));
+        Ok(TlsFacts { identity, sni, alpn: connection.alpn_protocol().map(<[u8]>::to_vec), channel })
+    }
+
+    fn identity(&self, shown: Option<&[CertificateDer<'_>]>, now: UnixTime) -> io::Result<Option<Arc<Identity>>> {
+        let Some([leaf, intermediates @ ..]) = shown else { return Ok(None) };
+        let identity = (self.trust)().verify_x509(leaf, intermediates, now).map_err(io::Error::other)?;
+        Ok(Some(Arc::new(identity)))
+    }
+}
+
 impl Tls {
-    /// Prepares both configurations: the interface, where a certificate may be shown, and the
-    /// tunnels, where it must be.
-    pub(crate) fn new(
-        names: Vec<String>,
-        chain: &[CertificateDer<'static>],
-        key: &PrivateKeyDer<'static>,
-        trust: &TrustSource,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<Self, rustls::Error> {
-        let config = |auth: ClientAuth, alpn: &[u8]| {
-            let verifier = Arc::new(ClientVerifier::new(Arc::clone(trust), Arc::clone(clock), auth));
-            server_config(verifier, chain.to_vec(), key.clone_key(), &[alpn]).map(Arc::new)
-        };
-        Ok(Self {
-            api: config(ClientAuth::Optional, b"http/1.1")?,
-            tunnel: config(ClientAuth::Mandatory, ALPN_SSH)?,
-            names,
-            trust: Arc::clone(trust),
-            clock: Arc::clone(clock),
-        })
+    /// Prepares the interface, where a certificate may be shown, and the door of every protocol.
+    pub(crate) fn new(parts: TlsParts, protocols: &[Arc<dyn Protocol>]) -> Result<Self, rustls::Error> {
+        let api = parts.config(ClientAuth::Optional, &[b"http/1.1"])?;
+        let all = protocols.iter().enumerate().flat_map(|(n, p)| p.tls_doors().into_iter().map(move |door| (n, door)));
+        let doors = all.map(|(protocol, door)| {
+            let config = parts.config(door.client, &door.alpn)?;
+            Ok(Door { known: door, protocol, config })
+        });
+        Ok(Self { api, doors: doors.collect::<Result<_, rustls::Error>>()?, parts })
     }
 
     /// Does the handshake; the caller sets the deadline.
     pub(crate) async fn accept(&self, stream: Prefixed<TcpStream>) -> io::Result<Opened> {
         let start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let hello = start.client_hello();
-        let sni = hello.server_name().map(str::to_owned);
-        if let Some(name) = sni.as_ref().filter(|name| !self.names.contains(name)) {
-            return Err(io::Error::other(format!("asked for the name {name}, which is not this gate's")));
-        }
-        let tunnel = hello.alpn().is_some_and(|mut names| names.any(|name| name == ALPN_SSH));
-        let (config, inside) =
-            if tunnel { (&self.tunnel, Inside::Protocol(ProtocolName::Ssh)) } else { (&self.api, Inside::Http) };
+        let sni = hello.server_name().map(str::to_ascii_lowercase);
+        let offered: Vec<&[u8]> = hello.alpn().into_iter().flatten().collect();
+        let door = self.door(sni.as_deref(), &offered)?;
+        let (config, inside) = match door {
+            Some(door) => (&door.config, Inside::Protocol(door.protocol)),
+            None => (&self.api, Inside::Http),
+        };
+        let session = door.is_some_and(|door| door.known.session);
         let stream = start.into_stream(Arc::clone(config)).await?;
-        let identity = self.identity(stream.get_ref().1.peer_certificates(), self.clock.now())?;
-        Ok(Opened { stream, inside, sni, identity })
-    }
-
-    /// The login identity behind the certificates that were shown. The handshake has proven the
-    /// key; the certificate itself is verified here once more, by the one function that makes
-    /// identities. Session certificates open sessions, not the interface.
-    fn identity(&self, shown: Option<&[CertificateDer<'_>]>, now: UnixTime) -> io::Result<Option<Arc<Identity>>> {
-        let Some([leaf, intermediates @ ..]) = shown else { return Ok(None) };
-        let identity = (self.trust)().verify_x509(leaf, intermediates, now).map_err(io::Error::other)?;
-        if identity.credential() != Credential::Login {
+        let facts = self.parts.facts(stream.get_ref().1, sni)?;
+        if !session && facts.identity.as_ref().is_some_and(|identity| identity.credential() != Credential::Login) {
             return Err(io::Error::other("a session certificate was shown where a login certificate is due"));
         }
-        Ok(Some(Arc::new(identity)))
+        Ok(Opened { stream, inside, facts })
+    }
+
+    /// The door that a client wants: by the name it asks for, or at the gate's own name by what it offers to speak.
+    fn door(&self, sni: Option<&str>, offered: &[&[u8]]) -> io::Result<Option<&Door>> {
+        let named = |door: &&Door| match &door.known.name {
+            DoorName::Host(name) => sni == Some(name.as_str()),
+            DoorName::Under(name) => sni.is_some_and(|sni| is_under(sni, name)),
+            DoorName::Alpn(_) => false,
+        };
+        if let Some(door) = self.doors.iter().find(named) {
+            return Ok(Some(door));
+        }
+        if let Some(name) = sni.filter(|sni| !self.parts.names.iter().any(|name| name == sni)) {
+            return Err(io::Error::other(format!("asked for the name {name}, which is not this gate's")));
+        }
+        let spoken = |door: &&Door| matches!(door.known.name, DoorName::Alpn(alpn) if offered.contains(&alpn));
+        Ok(self.doors.iter().find(spoken))
+    }
+}
+
+/// Whether a name is one label and then this one.
+fn is_under(name: &str, above: &str) -> bool {
+    name.strip_suffix(above)
+        .and_then(|rest| rest.strip_suffix('.'))
+        .is_some_and(|label| !label.is_empty() && !label.contains('.'))
+}
+
+/// TLS that begins within a protocol.
+pub(crate) struct Upgrade {
+    parts: TlsParts,
+    config: Arc<ServerConfig>,
+    /// The name under which targets have names of their own, where they have.
+    under: Option<String>,
+}
+
+impl Upgrade {
+    /// An upgrade that agrees to speak these.
+    pub(crate) fn new(parts: TlsParts, alpn: &[&[u8]], under: Option<String>) -> Result<Self, rustls::Error> {
+        let config = parts.config(ClientAuth::Optional, alpn)?;
+        Ok(Self { parts, config, under })
+    }
+
+    async fn secure(&self, io: Box<dyn Io>) -> io::Result<Secured> {
+        let start = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
+        let sni = start.client_hello().server_name().map(str::to_ascii_lowercase);
+        let ours = |name: &str| self.parts.names.iter().any(|own| own == name);
+        let under = |name: &str| self.under.as_deref().is_some_and(|above| is_under(name, above));
+        if let Some(name) = sni.as_deref().filter(|name| !ours(name) && !under(name)) {
+            return Err(io::Error::other(format!("asked for the name {name}, which is not this gate's")));
+        }
+        let stream = start.into_stream(Arc::clone(&self.config)).await?;
+        let tls = self.parts.facts(stream.get_ref().1, sni)?;
+        Ok(Secured { io: Box::new(stream), tls })
+    }
+}
+
+impl StartTls for Upgrade {
+    fn start(&self, io: Box<dyn Io>) -> BoxFuture<'_, io::Result<Secured>> {
+        self.secure(io).boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_label_more_and_no_other() {
+        assert!(is_under("grafana.apps.example.com", "apps.example.com"));
+        for not in ["apps.example.com", ".apps.example.com", "a.b.apps.example.com", "xapps.example.com", ""] {
+            assert!(!is_under(not, "apps.example.com"), "{not}");
+        }
     }
 }

@@ -23,11 +23,11 @@ pub async fn find(profile: &Profile) -> Result<Find> {
 
 /// The provider that is meant: the one that was named, or the gate's first.
 pub fn connector(auth: &FindAuth, named: Option<&str>) -> Result<String> {
-    let mut names = auth.connectors.iter().map(|connector| connector.name.as_str());
-    let all: Vec<&str> = names.clone().collect();
+    let mut known = auth.connectors.iter().map(|connector| connector.name.as_str());
+    let all: Vec<&str> = known.clone().collect();
     let found = match named {
-        Some(named) => names.find(|name| *name == named),
-        None => names.next(),
+        Some(named) => known.find(|name| *name == named),
+        None => known.next(),
     };
     found.map(str::to_owned).ok_or_else(|| match (named, all.is_empty()) {
         (_, true) => Failure::new("this gate has no identity provider").advise("log in with password and key"),

@@ -6,7 +6,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tapgate_identity::PinnedGate;
-use tapgate_model::SystemClock;
+use tapgate_model::{SystemClock, tunnel};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -30,7 +30,7 @@ impl Alpn {
     const fn as_bytes(self) -> &'static [u8] {
         match self {
             Self::Http => b"http/1.1",
-            Self::Ssh => b"tapgate-ssh",
+            Self::Ssh => tunnel::SSH,
         }
     }
 }

@@ -20,6 +20,9 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where the one port for clients listens.
     pub listen: SocketAddr,
+    /// Where MySQL clients that know nothing of this gate connect, if anywhere: their server speaks first, so they
+    /// need a port of their own.
+    pub mysql_listen: Option<SocketAddr>,
     /// The host and port that users type.
     pub public_addr: HostPort,
     /// Where `/healthz` and `/readyz` listen, if anywhere. Never the public port.

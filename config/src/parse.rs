@@ -9,10 +9,11 @@ use tapgate_model::Digest;
 use crate::lines::line_of;
 use crate::{Config, HostPort, Problem};
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "cluster_name",
     "data_dir",
     "listen",
+    "mysql_listen",
     "public_addr",
     "admin_listen",
     "webauthn",
@@ -65,8 +66,11 @@ impl Reader<'_> {
         let listen = self.optional(root, &["listen"], socket).unwrap_or(SocketAddr::from(([0, 0, 0, 0], 3080)));
         let (rp_id, origins) = self.webauthn(root, public_addr.as_ref());
         let admin_listen = self.optional(root, &["admin_listen"], socket);
-        if admin_listen == Some(listen) {
-            self.wrong(&["admin_listen"], "is the public port too; give it a port of its own".to_owned());
+        let mysql_listen = self.optional(root, &["mysql_listen"], socket);
+        for (key, address) in [("admin_listen", admin_listen), ("mysql_listen", mysql_listen)] {
+            if address == Some(listen) {
+                self.wrong(&[key], "is the public port too; give it a port of its own".to_owned());
+            }
         }
         let first_admins = self.pins(root);
         let resources = self.optional(root, &["resources"], path);
@@ -75,6 +79,7 @@ impl Reader<'_> {
             cluster_name: cluster_name?,
             data_dir,
             listen,
+            mysql_listen,
             public_addr: public_addr?,
             admin_listen,
             rp_id: rp_id?,
@@ -225,15 +230,16 @@ mod tests {
     #[test]
     fn all_problems_come_at_once_with_their_lines() {
         let text = "public_addr: nowhere\nlisten: 3080\ncolour: red\nwebauthn:\n  rp_id: 127.0.0.1\n  origin: x\n";
-        assert_eq!(
-            problems(text),
-            "t.yaml:3: unknown key `colour` (known here: cluster_name, data_dir, listen, public_addr, admin_listen, webauthn, first_admins, resources, audit_log)\n\
+        let known = KEYS.join(", ");
+        let expected = format!(
+            "t.yaml:3: unknown key `colour` (known here: {known})\n\
              t.yaml:1: `public_addr` is not a host and port such as gate.example.com:443: nowhere\n\
              t.yaml:2: `listen` must be a text (quote it)\n\
              t.yaml:6: unknown key `origin` (known here: rp_id, origins)\n\
              t.yaml:5: `rp_id` 127.0.0.1 can't hold security keys (use a full host name, or localhost for a demo)\n\
              t.yaml:4: `origins` must be a list of texts such as https://gate.example.com"
         );
+        assert_eq!(problems(text), expected);
     }
 
     #[test]

@@ -111,6 +111,7 @@ fn config(dir: &std::path::Path, port: u16) -> Config {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         public_addr: HostPort { host: "localhost".to_owned(), port },
         admin_listen: None,
+        mysql_listen: None,
         rp_id: "localhost".to_owned(),
         origins: vec![format!("https://localhost:{port}")],
         first_admins: Vec::new(),

@@ -78,7 +78,7 @@ impl Web {
 
     /// Serves one connection to its end.
     pub(crate) async fn serve(&self, opened: Opened, peer: SocketAddr) {
-        let caller = Caller { peer, identity: opened.identity, sni: opened.sni };
+        let caller = Caller { peer, identity: opened.facts.identity, sni: opened.facts.sni };
         let router = self.router.clone().layer(Extension(caller));
         let service = TowerToHyperService::new(router);
         let served = hyper::server::conn::http1::Builder::new()

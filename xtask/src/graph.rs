@@ -42,7 +42,7 @@ const ARROWS: &[(&str, May)] = &[
         "tapgate-session",
         May::Only(&["tapgate-identity", "tapgate-proof", "tapgate-policy", "tapgate-audit", "tapgate-model"]),
     ),
-    ("tapgate-relay", May::Only(&["tapgate-session", "tapgate-model", "tapgate-identity"])),
+    ("tapgate-relay", May::Only(&["tapgate-session", "tapgate-model", "tapgate-identity", "tapgate-proof"])),
     (
         "tapgate-authority",
         May::Only(&[

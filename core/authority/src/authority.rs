@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tapgate_audit::{Event, Sink};
-use tapgate_identity::{SshCa, Trust};
+use tapgate_identity::{SshCa, Trust, X509Ca};
 use tapgate_model::{Clock, Digest, UnixTime};
 use tapgate_proof::RelyingParty;
 use tapgate_store::Store;
 use zeroize::Zeroizing;
 
 use crate::cas::{Cas, kept};
+use crate::login::pem;
 use crate::password::Passwords;
 use crate::rate::Rates;
 use crate::snapshot::State;
@@ -114,6 +115,16 @@ impl Authority {
     /// The authority that signs the gate's SSH host certificates.
     pub fn host_ca(&self) -> Arc<SshCa> {
         Arc::clone(&self.cas.host_ssh)
+    }
+
+    /// Whose TLS client certificates the gate shows to databases and other targets.
+    pub fn target_tls_ca(&self) -> Arc<X509Ca> {
+        Arc::clone(&self.cas.target_tls)
+    }
+
+    /// The same authority's certificate, PEM, for the targets that shall trust it.
+    pub fn target_tls_ca_pem(&self) -> String {
+        pem(self.cas.target_tls.certificate())
     }
 
     /// The authority that signs what the gate shows to targets.

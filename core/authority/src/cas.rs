@@ -20,6 +20,7 @@ pub(crate) struct Cas {
     pub(crate) session_ssh: SshCa,
     pub(crate) host_ssh: Arc<SshCa>,
     pub(crate) target_ssh: Arc<SshCa>,
+    pub(crate) target_tls: Arc<X509Ca>,
     pub(crate) trust: Arc<Trust>,
 }
 
@@ -50,7 +51,9 @@ impl Cas {
             session_ssh: vec![session_ssh.public_key().clone()],
         })?;
         let (host_ssh, target_ssh) = (Arc::new(ssh(CaKind::HostSsh)?), Arc::new(ssh(CaKind::TargetSsh)?));
-        Ok(Self { login, session, host, login_ssh, session_ssh, host_ssh, target_ssh, trust: Arc::new(trust) })
+        let target_tls = Arc::new(x509(CaKind::TargetTls)?);
+        let trust = Arc::new(trust);
+        Ok(Self { login, session, host, login_ssh, session_ssh, host_ssh, target_ssh, target_tls, trust })
     }
 
     /// The cluster's fingerprint: the host authority's key.

@@ -223,9 +223,6 @@ pub(crate) fn parse_targets(targets: &[SessionTarget]) -> Result<Vec<Wish>, Faul
 fn parse_target(target: &SessionTarget) -> Result<Wish, Fault> {
     let kind: Kind =
         target.kind.parse().map_err(|e| Fault::invalid(format!("{:?} is {e}", target.kind), "see `tap ls`"))?;
-    if kind != Kind::Node {
-        return Err(Fault::invalid(format!("this gate does not open a {kind} yet"), "only nodes so far"));
-    }
     let bad = |e: tapgate_model::NameError| Fault::invalid(e.to_string(), "see `tap ls`");
-    Ok((kind, target.name.parse().map_err(bad)?, Login::Unix(target.login.parse().map_err(bad)?)))
+    Ok((kind, target.name.parse().map_err(bad)?, Login::parse(kind, &target.login).map_err(bad)?))
 }

@@ -19,12 +19,22 @@ pub enum CaKind {
     HostSsh,
     /// The SSH certificates that the gate shows to targets.
     TargetSsh,
+    /// The TLS client certificates that the gate shows to targets, such as databases.
+    TargetTls,
 }
 
 impl CaKind {
     /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Login, Self::Session, Self::Host, Self::LoginSsh, Self::SessionSsh, Self::HostSsh, Self::TargetSsh];
+    pub const ALL: [Self; 8] = [
+        Self::Login,
+        Self::Session,
+        Self::Host,
+        Self::LoginSsh,
+        Self::SessionSsh,
+        Self::HostSsh,
+        Self::TargetSsh,
+        Self::TargetTls,
+    ];
 
     /// The kind's name in storage and in the authority's own subject.
     pub const fn as_str(self) -> &'static str {
@@ -36,6 +46,7 @@ impl CaKind {
             Self::SessionSsh => "session-ssh",
             Self::HostSsh => "host-ssh",
             Self::TargetSsh => "target-ssh",
+            Self::TargetTls => "target-tls",
         }
     }
 

@@ -5,6 +5,7 @@ mod login;
 mod name;
 mod target;
 mod time;
+pub mod tunnel;
 
 pub use id::{Digest, SessionId, TargetUid};
 pub use login::Login;

@@ -47,6 +47,17 @@ impl Kind {
             Self::WindowsDesktop => "Desktop",
         }
     }
+
+    /// The command that opens a session of this kind with a tap.
+    pub const fn command(self) -> &'static str {
+        match self {
+            Self::Node => "tap ssh",
+            Self::Db => "tap db connect",
+            Self::KubeCluster => "tap kube login",
+            Self::App => "tap proxy app",
+            Self::WindowsDesktop => "tap desktop connect",
+        }
+    }
 }
 
 impl fmt::Display for Kind {

@@ -24,6 +24,27 @@ pub(crate) fn host(at: &At<'_>) -> Option<String> {
     None
 }
 
+/// The `host:port` of a URL with one of these schemes, and the scheme's own port where it names none. A TCP address
+/// without a port gets the port 0, which only an application that lists its ports may have.
+pub(crate) fn of_url(text: &str, schemes: &[&str]) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let own = match *schemes.iter().find(|known| **known == scheme)? {
+        "http" => 80,
+        "https" => 443,
+        _ => 0,
+    };
+    if rest.contains(['@', ' ', '?', '#']) {
+        return None;
+    }
+    let authority = rest.split('/').next().unwrap_or(rest);
+    if is_address(authority) {
+        return Some(authority.to_owned());
+    }
+    let v6 = authority.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = v6.map_or_else(|| is_host(authority), |host| host.parse::<Ipv6Addr>().is_ok());
+    host.then(|| format!("{authority}:{own}"))
+}
+
 fn is_address(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
     let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -64,6 +85,18 @@ mod tests {
             "a..b:1",
         ] {
             assert!(!is_address(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn urls() {
+        let of = |text| of_url(text, &["http", "https", "tcp"]);
+        assert_eq!(of("https://grafana.example.com").as_deref(), Some("grafana.example.com:443"));
+        assert_eq!(of("http://127.0.0.1:8080/base/").as_deref(), Some("127.0.0.1:8080"));
+        assert_eq!(of("https://[::1]").as_deref(), Some("[::1]:443"));
+        assert_eq!(of("tcp://broker").as_deref(), Some("broker:0"));
+        for bad in ["", "ftp://a", "http://", "http://u@a", "http://a b", "http://a?x", "http://a:0", "http://a:b"] {
+            assert_eq!(of(bad), None, "{bad}");
         }
     }
 }

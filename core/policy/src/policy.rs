@@ -141,9 +141,19 @@ impl Policy {
         self.dbs.values()
     }
 
+    /// The database of this name.
+    pub fn db(&self, name: &TargetName) -> Option<&DbResource> {
+        self.dbs.get(name)
+    }
+
     /// Every Kubernetes cluster, by name.
     pub fn kube_clusters(&self) -> impl Iterator<Item = &KubeResource> {
         self.kube_clusters.values()
+    }
+
+    /// The cluster of this name.
+    pub fn kube_cluster(&self, name: &TargetName) -> Option<&KubeResource> {
+        self.kube_clusters.get(name)
     }
 
     /// Every application, by name.
@@ -151,9 +161,19 @@ impl Policy {
         self.apps.values()
     }
 
+    /// The application of this name.
+    pub fn app(&self, name: &TargetName) -> Option<&AppResource> {
+        self.apps.get(name)
+    }
+
     /// Every desktop, by name.
     pub fn desktops(&self) -> impl Iterator<Item = &DesktopResource> {
         self.desktops.values()
+    }
+
+    /// The desktop of this name.
+    pub fn desktop(&self, name: &TargetName) -> Option<&DesktopResource> {
+        self.desktops.get(name)
     }
 
     /// Every `OpenID` Connect provider.

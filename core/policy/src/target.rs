@@ -95,6 +95,8 @@ pub struct KubeResource {
     pub labels: Labels,
     /// How the gate reaches it: the text of a kubeconfig.
     pub kubeconfig: String,
+    /// Where its API server is, as `host:port`.
+    pub addr: String,
 }
 
 /// Never prints the kubeconfig, which holds credentials.
@@ -114,11 +116,13 @@ impl KubeResource {
             ("dynamic_labels", "use `metadata.labels`"),
         ];
         let spec = spec.without(UNSUPPORTED);
-        let kubeconfig = spec.need("kubeconfig", "(the file in base64)").and_then(|at| from_base64(&at));
+        let at = spec.need("kubeconfig", "(the file in base64)");
+        let kubeconfig = at.as_ref().and_then(from_base64);
+        let addr = at.zip(kubeconfig.as_deref()).and_then(|(at, text)| api_server(&at, text));
         spec.finish();
         let name: TargetName = metadata.name()?;
         let uid = metadata.uid(Kind::KubeCluster, &name);
-        Some(Self { name, uid, labels: metadata.labels(), kubeconfig: kubeconfig? })
+        Some(Self { name, uid, labels: metadata.labels(), kubeconfig: kubeconfig?, addr: addr? })
     }
 }
 
@@ -129,6 +133,24 @@ fn from_base64(at: &At<'_>) -> Option<String> {
         at.problem("`kubeconfig` is not base64 of a text (use `base64 < kubeconfig`)");
     }
     text
+}
+
+/// The address of the API server in a kubeconfig: that of the cluster of the current context.
+fn api_server(at: &At<'_>, kubeconfig: &str) -> Option<String> {
+    let found = serde_norway::from_str::<serde_norway::Value>(kubeconfig).ok().and_then(|config| {
+        let named = |list: &str, name: &serde_norway::Value| {
+            config.get(list)?.as_sequence()?.iter().find(|entry| entry.get("name") == Some(name)).cloned()
+        };
+        let context = named("contexts", config.get("current-context")?)?;
+        let cluster = named("clusters", context.get("context")?.get("cluster")?)?;
+        cluster.get("cluster")?.get("server")?.as_str().and_then(|server| address::of_url(server, &["https"]))
+    });
+    if found.is_none() {
+        at.problem(
+            "`kubeconfig` names no API server (its current-context must lead to a cluster with `server: https://…`)",
+        );
+    }
+    found
 }
 
 /// An application.
@@ -142,6 +164,8 @@ pub struct AppResource {
     pub labels: Labels,
     /// Where it is: `http://…`, `https://…` or `tcp://…`.
     pub uri: String,
+    /// The same as `host:port`.
+    pub addr: String,
     /// The name under which browsers reach it, where it has one of its own.
     pub public_addr: Option<String>,
     /// The ports of a TCP application that has several, as first and last.
@@ -177,14 +201,26 @@ impl AppResource {
         spec.finish();
         let name: TargetName = metadata.name()?;
         let uid = metadata.uid(Kind::App, &name);
-        Some(Self { name, uid, labels: metadata.labels(), uri: uri?, public_addr, tcp_ports })
+        let uri = uri?;
+        let addr = address::of_url(&uri, &APP_SCHEMES)?;
+        Some(Self { name, uid, labels: metadata.labels(), uri, addr, public_addr, tcp_ports })
+    }
+
+    /// Its address at another port; `None` where it does not list that one.
+    pub fn at_port(&self, port: u16) -> Option<String> {
+        let host = self.addr.rsplit_once(':')?.0;
+        let own = self.tcp_ports.is_empty() && self.addr.ends_with(&format!(":{port}"));
+        let listed = self.tcp_ports.iter().any(|(first, last)| (*first..=*last).contains(&port));
+        (own || listed).then(|| format!("{host}:{port}"))
     }
 }
 
+/// How an application's address may begin.
+const APP_SCHEMES: [&str; 3] = ["http", "https", "tcp"];
+
 fn app_uri(at: &At<'_>) -> Option<String> {
     let text = at.text()?;
-    let rest = ["http://", "https://", "tcp://"].into_iter().find_map(|scheme| text.strip_prefix(scheme));
-    let good = rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']));
+    let good = address::of_url(text, &APP_SCHEMES).is_some();
     if !good {
         at.problem(format!("`uri`: `{text}` is not an address (use http://, https:// or tcp:// and host:port)"));
     }

@@ -11,16 +11,16 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::limits::DIAL_MAX;
-use crate::live::Entry;
+use crate::live::{CutWatch, Entry};
 use crate::report;
 use crate::snapshot::Record;
-use crate::{Denial, EndReason, Grant, Live, NodeTrust};
+use crate::{About, Denial, EndReason, Grant, Live};
 
 /// Why a granted session did not reach its target, in words for the user.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// The tap was good for one session, and that was opened before.
-    #[error("the tap was good for one session and is spent (start again with `tap ssh`)")]
+    #[error("the tap was good for one session and is spent (tap again)")]
     Spent,
     /// The store could not say whether the tap is spent, so it counts as spent.
     #[error("the gate can't check the tap now (try again later)")]
@@ -55,6 +55,11 @@ impl Grant {
     /// Spends the grant: the session becomes live, is looked at once more, and only then the
     /// target is connected to. A lock that lands in between cuts it here.
     pub async fn dial(self) -> Result<(Upstream, Live), DialError> {
+        self.dial_at(None).await
+    }
+
+    /// The same, to one port of an application that lists several.
+    pub async fn dial_at(self, port: Option<u16>) -> Result<(Upstream, Live), DialError> {
         let gate = self.gate.clone();
         if let Some((proof, until)) = self.spend {
             match gate.spender().spend(proof, until).await {
@@ -74,7 +79,7 @@ impl Grant {
         };
         let connected = match live.may_begin() {
             Err(denial) => Err(DialError::Denied(denial)),
-            Ok(()) => connect(&entry.record, &mut live).await,
+            Ok(()) => connect(&entry.record, live.cut(), port, Arc::default()).await,
         };
         match connected {
             Ok(upstream) => {
@@ -96,13 +101,36 @@ impl Grant {
     }
 }
 
+impl Live {
+    /// Connects to the session's own target once more: for protocols whose one session has many
+    /// connections there. The session must still be allowed; what it moves counts as the session's.
+    pub async fn connect(&self) -> Result<Upstream, DialError> {
+        self.connect_at(None).await
+    }
+
+    /// The same, to another port of an application that lists it.
+    pub async fn connect_at(&self, port: Option<u16>) -> Result<Upstream, DialError> {
+        self.still_allowed().map_err(DialError::Denied)?;
+        connect(self.record(), self.cut(), port, self.counts()).await
+    }
+}
+
 #[expect(clippy::disallowed_methods, reason = "this is the one place that connects to a target")]
-async fn connect(record: &Arc<Record>, live: &mut Live) -> Result<Upstream, DialError> {
+async fn connect(
+    record: &Arc<Record>,
+    mut cut: CutWatch,
+    port: Option<u16>,
+    counts: Arc<Counts>,
+) -> Result<Upstream, DialError> {
     let unreachable = |why: String| DialError::Unreachable { target: record.target.clone(), why };
-    let mut cut = live.cut();
+    let address = match port {
+        None => Some(record.address.clone()),
+        Some(port) => record.about.app().and_then(|app| app.at_port(port)),
+    };
+    let Some(address) = address else { return Err(unreachable("it has no such port".to_owned())) };
     let stream = tokio::select! {
         reason = cut.wanted() => return Err(DialError::Denied(Denial::session(reason.to_string()))),
-        connected = tokio::time::timeout(DIAL_MAX, TcpStream::connect(record.address.as_str())) => connected,
+        connected = tokio::time::timeout(DIAL_MAX, TcpStream::connect(address)) => connected,
     };
     let stream = match stream {
         Err(_) => return Err(unreachable(format!("no answer within {} seconds", DIAL_MAX.as_secs()))),
@@ -110,7 +138,7 @@ async fn connect(record: &Arc<Record>, live: &mut Live) -> Result<Upstream, Dial
         Ok(Ok(stream)) => stream,
     };
     stream.set_nodelay(true).map_err(|e| unreachable(e.to_string()))?;
-    Ok(Upstream { stream, record: Arc::clone(record), counts: Arc::default() })
+    Ok(Upstream { stream, record: Arc::clone(record), counts })
 }
 
 /// The failure without the address, which is not the client's to know.
@@ -139,9 +167,9 @@ pub(crate) struct Counts {
 }
 
 impl Upstream {
-    /// How the target is known to be the right one.
-    pub fn node(&self) -> &NodeTrust {
-        &self.record.trust
+    /// What the protocol must know of the target.
+    pub fn about(&self) -> &About {
+        &self.record.about
     }
 
     /// The target.

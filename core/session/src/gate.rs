@@ -188,7 +188,9 @@ impl Gate {
                 let TargetRef { kind, name, uid } = &record.target;
                 let logins = snapshot.policy.logins(user, *kind, name, uid, &record.labels);
                 let mfa = logins.iter().any(|login| {
-                    let Ok(login) = login.parse().map(Login::Unix) else { return false };
+                    // `*` stands for every database user; what holds for one whom a role would take holds for it.
+                    let login = if login == "*" { "any" } else { login };
+                    let Ok(login) = Login::parse(*kind, login) else { return false };
                     let query = Query { user, kind: *kind, name, uid, labels: &record.labels, login: &login, now };
                     matches!(snapshot.policy.decide(&query), Decision::Allow(t) if t.session_mfa != SessionMfa::Off)
                 });

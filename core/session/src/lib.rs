@@ -37,6 +37,7 @@
 //! let identity = tapgate_identity::Identity { key: tapgate_model::Digest::from_bytes([0; 32]), ..unreachable!() };
 //! ```
 
+mod about;
 mod ask;
 mod check;
 mod deeds;
@@ -55,6 +56,7 @@ pub mod testing;
 mod verdict;
 mod waiting;
 
+pub use about::About;
 pub use ask::{Ask, ConnectionFacts, Door, ProtocolName};
 pub use dial::{DialError, Upstream};
 pub use evidence::Tap;

@@ -16,7 +16,7 @@ use crate::dial::Counts;
 use crate::evidence::Tap;
 use crate::limits::{LIVE_MAX, WINDOW_MAX};
 use crate::snapshot::{Record, Snapshot};
-use crate::{ConnectionFacts, Denial, Gate, Grant, report};
+use crate::{About, ConnectionFacts, Denial, Gate, Grant, report};
 
 /// What the register holds of a session.
 pub(crate) struct Entry {
@@ -214,6 +214,20 @@ impl Live {
         &self.entry.record.target
     }
 
+    /// What the protocol must know of it.
+    pub fn about(&self) -> &About {
+        &self.entry.record.about
+    }
+
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.entry.record
+    }
+
+    /// Where the session's bytes are counted.
+    pub(crate) fn counts(&self) -> Arc<Counts> {
+        self.entry.begun.get().map(|(_, counts)| Arc::clone(counts)).unwrap_or_default()
+    }
+
     /// Who the user became there.
     pub fn login(&self) -> &Login {
         &self.entry.login
@@ -257,7 +271,7 @@ impl Live {
     }
 
     /// Whether the present snapshot allows the session.
-    fn still_allowed(&self) -> Result<(), Denial> {
+    pub(crate) fn still_allowed(&self) -> Result<(), Denial> {
         let snapshot = self.gate.snapshot();
         let allowed = self.entry.allowed(&snapshot, self.gate.clock().now());
         allowed.map(drop).map_err(|reason| Denial::session(reason.to_string()))

@@ -10,6 +10,8 @@ use tapgate_proof::{Chained, SsoRegistration, VerifiedTap};
 use crate::ProviderKeys;
 use crate::sso::SsoBook;
 
+use crate::about::{self, About};
+
 /// What the gate decides by. [`crate::Gate::install`] swaps it whole.
 pub struct Snapshot {
     pub(crate) policy: Arc<Policy>,
@@ -26,7 +28,7 @@ pub(crate) struct Record {
     pub(crate) target: TargetRef,
     pub(crate) labels: Labels,
     pub(crate) address: String,
-    pub(crate) trust: NodeTrust,
+    pub(crate) about: About,
 }
 
 /// How a protocol knows a target to be the right one.
@@ -44,16 +46,10 @@ impl Snapshot {
     /// A snapshot of this policy's targets and these registrations.
     pub fn new(policy: Arc<Policy>, registrations: Chained) -> Self {
         let mut targets: HashMap<Kind, HashMap<TargetName, Arc<Record>>> = HashMap::new();
-        for node in policy.nodes() {
-            let target = TargetRef { kind: Kind::Node, name: node.name.clone(), uid: node.uid };
-            let host = node.addr.rsplit_once(':').map_or(node.addr.as_str(), |(host, _)| host);
-            let trust = NodeTrust {
-                host_keys: node.host_keys.clone(),
-                host_ca: node.host_ca.clone(),
-                host: host.trim_matches(['[', ']']).to_owned(),
-            };
-            let record = Record { target, labels: node.labels.clone(), address: node.addr.clone(), trust };
-            targets.entry(Kind::Node).or_default().insert(node.name.clone(), Arc::new(record));
+        for (entry, address, about) in about::all(&policy) {
+            let target = TargetRef { kind: entry.kind, name: entry.name.clone(), uid: *entry.uid };
+            let record = Record { target, labels: entry.labels.clone(), address, about };
+            targets.entry(entry.kind).or_default().insert(entry.name.clone(), Arc::new(record));
         }
         Self { policy, registrations, sso: SsoBook::default(), targets, epoch: 0 }
     }

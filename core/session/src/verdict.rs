@@ -197,9 +197,10 @@ impl From<Denial> for Refusal {
 
 impl From<&Challenge> for Refusal {
     fn from(challenge: &Challenge) -> Self {
+        let command = challenge.target.kind.command();
         let hint = match &challenge.because {
-            Because::NoTap => "this connection brought no tap; use `tap ssh`".to_owned(),
-            _ => format!("{}; start again with `tap ssh`", challenge.reason()),
+            Because::NoTap => format!("this connection brought no tap; use `{command}`"),
+            _ => format!("{}; start again with `{command}`", challenge.reason()),
         };
         Self { message: format!("{challenge} ({hint})"), reason: challenge.reason() }
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::future::BoxFuture;
 use tapgate_identity::Identity;
 use tapgate_model::TargetName;
-use tapgate_relay::{Accepted, Io};
+use tapgate_relay::{Accepted, Io, TlsFacts};
 
 use crate::limits::JUMPS_MAX;
 use crate::serve::{Ssh, serve_behind};
@@ -61,7 +61,7 @@ impl Jump {
     /// Serves the connection inside. It must be the same user's as the one around it.
     pub(crate) fn land(self, io: Box<dyn Io>) -> BoxFuture<'static, ()> {
         let (ssh, tls) = (Arc::clone(&self.jumper.ssh), Some(Arc::clone(&self.jumper.identity)));
-        let conn = Accepted { io, peer: self.jumper.peer, tls, handshake: None };
+        let conn = Accepted { io, peer: self.jumper.peer, tls: tls.map(within), handshake: None };
         let (target, host) = (self.target.clone(), self.host.clone());
         Box::pin(async move {
             serve_behind(ssh, conn, target, &host).await;
@@ -74,4 +74,9 @@ impl Drop for Jump {
     fn drop(&mut self) {
         self.jumper.jumps.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+/// What a jump knows of the TLS that it came through: who opened it.
+fn within(identity: Arc<Identity>) -> TlsFacts {
+    TlsFacts { identity: Some(identity), ..TlsFacts::default() }
 }

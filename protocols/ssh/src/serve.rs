@@ -9,8 +9,8 @@ use russh::keys::ssh_key::{Certificate, PrivateKey};
 use russh::server::RunningSession;
 use tapgate_audit::Sink;
 use tapgate_identity::{IssueError, SshCa, Trust, TrustSource};
-use tapgate_model::{Clock, Kind, Login, TargetName};
-use tapgate_relay::{Accepted, Protocol, Sniff};
+use tapgate_model::{Clock, Kind, Login, TargetName, tunnel};
+use tapgate_relay::{Accepted, Protocol, Sniff, TlsDoor};
 use tapgate_session::{Ask, ConnectionFacts, CutReason, CutWatch, Door, EndReason, Gate, Live, NoPrompt, ProtocolName};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -115,6 +115,11 @@ impl Protocol for Ssh {
         ProtocolName::Ssh
     }
 
+    /// The tunnel brings the login; the session's certificate is shown inside.
+    fn tls_doors(&self) -> Vec<TlsDoor> {
+        vec![TlsDoor::tunnel(tunnel::SSH, false)]
+    }
+
     fn sniff(&self, head: &[u8]) -> Sniff {
         sniff(head)
     }
@@ -151,7 +156,8 @@ pub(crate) fn serve_behind(ssh: Arc<Ssh>, conn: Accepted, target: TargetName, ho
 async fn serve(ssh: Arc<Ssh>, conn: Accepted, doorway: Doorway, config: Arc<russh::server::Config>) {
     let deadline = Instant::now() + HANDSHAKE_MAX;
     let (link, mut faults) = Link::new();
-    let (entrance, arrival) = Entrance::new(Arc::clone(&ssh), conn.peer, conn.tls, Arc::clone(&link), doorway);
+    let (entrance, arrival) =
+        Entrance::new(Arc::clone(&ssh), conn.peer, conn.tls.and_then(|tls| tls.identity), Arc::clone(&link), doorway);
     let token = CancellationToken::new();
     let sever = token.clone().drop_guard();
     let running = russh::server::run_stream(config, Severable::new(conn.io, token), entrance);

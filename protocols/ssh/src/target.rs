@@ -109,7 +109,8 @@ async fn enter(
     link: Arc<Link>,
 ) -> Result<TargetLeg, TargetError> {
     let Login::Unix(login) = live.login() else { return Err(TargetError::Login) };
-    let known = KnownHost::new(&live.target().name, upstream.node());
+    let trust = upstream.about().node().ok_or(TargetError::Login)?;
+    let known = KnownHost::new(&live.target().name, trust);
     let config = Arc::new(algorithms::client(known.pinned(), known.has_authority()));
     let reception = Reception { known, clock: Arc::clone(&passport.clock), link };
     let token = CancellationToken::new();

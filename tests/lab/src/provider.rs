@@ -1,4 +1,4 @@
-//! A real OpenID Connect provider: npm's oidc-provider, over TLS with an authority of its own.
+//! A real `OpenID` Connect provider: npm's oidc-provider, over TLS with an authority of its own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -77,14 +77,13 @@ impl Provider {
     /// The connector for it, as an administrator would write it; each role is brought by the group of its name. `more`
     /// are further lines of its spec.
     pub fn connector_yaml(&self, name: &str, redirect: &str, roles: &[&str], more: &str) -> Result<String> {
-        let rule = |role: &&str| format!("    - {{ claim: groups, value: {role}, roles: [{role}] }}\n");
-        let rules: String = roles.iter().map(rule).collect();
-        let ca = fs::read_to_string(self.folder.join("ca.pem"))?;
-        let ca: String = ca.lines().map(|line| format!("    {line}\n")).collect();
+        let brought = |role: &&str| format!("    - {{ claim: groups, value: {role}, roles: [{role}] }}");
+        let mapping = roles.iter().map(brought).collect::<Vec<_>>().join("\n");
+        let ca = fs::read_to_string(self.folder.join("ca.pem"))?.trim_end().replace('\n', "\n    ");
         Ok(format!(
             "kind: oidc\nversion: v3\nmetadata: {{ name: {name} }}\nspec:\n  display: Lab Sign-In\n  issuer_url: {}\n  \
              client_id: tapgate\n  client_secret_file: {}\n  redirect_url: {redirect}\n  scope: [profile]\n  \
-             mfa: {{ acr_values: \"{STEP_UP}\" }}\n  claims_to_roles:\n{rules}{more}  ca_cert: |\n{ca}",
+             mfa: {{ acr_values: \"{STEP_UP}\" }}\n  claims_to_roles:\n{mapping}\n{more}  ca_cert: |\n    {ca}\n",
             self.issuer(),
             self.folder.join("secret").display()
         ))

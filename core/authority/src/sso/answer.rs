@@ -86,7 +86,7 @@ impl Authority {
         let random = token::from_text(&request.random).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         let statement = token::from_text(&request.statement).ok_or(damaged)?;
         let proof = Proof::from_id_token(random.ok_or(damaged)?, statement, &token).map_err(|e| e.to_string())?;
-        self.sso_proven(connector, request, proof).map_err(|error| error.to_string())
+        self.sso_proven(connector, request, proof)
     }
 
     /// Verifies the proof as gate and auditors will, and that the token has not ended.

@@ -40,7 +40,7 @@ pub(super) enum ProviderError {
     NoToken,
 }
 
-/// A provider's metadata (OpenID Connect Discovery 1.0, section 3), as far as it is used.
+/// A provider's metadata (`OpenID` Connect Discovery 1.0, section 3), as far as it is used.
 #[derive(Debug, Clone, Deserialize)]
 struct Metadata {
     issuer: String,
@@ -89,10 +89,11 @@ impl Providers {
         };
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
         match &*known {
-            Some(Ok(provider)) if now.since(provider.asked) < PROVIDER_FRESH => {
-                if !missing(provider) || now.since(provider.asked) < REFETCH_PAUSE {
-                    return Ok(provider.clone());
-                }
+            Some(Ok(provider))
+                if now.since(provider.asked) < REFETCH_PAUSE
+                    || (now.since(provider.asked) < PROVIDER_FRESH && !missing(provider)) =>
+            {
+                return Ok(provider.clone());
             }
             Some(Err((error, asked))) if now.since(*asked) < PROVIDER_DOWN => return Err(error.clone()),
             _ => {}

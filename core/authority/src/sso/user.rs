@@ -147,7 +147,7 @@ impl Authority {
 }
 
 /// The name of a user who is new: what the connector says, or what people usually are known by.
-fn name(connector: &OidcResource, claims: &Claims) -> Result<UserName, Fault> {
+pub(super) fn name(connector: &OidcResource, claims: &Claims) -> Result<UserName, Fault> {
     let claim = |name: &str| claims.all.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     // An address that nobody has confirmed may be another person's.
     let confirmed = claims.all.get("email_verified") == Some(&Value::Bool(true));
@@ -164,7 +164,7 @@ fn name(connector: &OidcResource, claims: &Claims) -> Result<UserName, Fault> {
 }
 
 /// The roles that the claims bring, each once, in the connector's order.
-fn roles(connector: &OidcResource, claims: &Claims) -> Vec<String> {
+pub(super) fn roles(connector: &OidcResource, claims: &Claims) -> Vec<String> {
     let mut roles: Vec<String> = Vec::new();
     for rule in &connector.claims_to_roles {
         let holds = claims.all.get(&rule.claim).is_some_and(|claim| texts(claim).any(|text| text == rule.value));
@@ -178,7 +178,7 @@ fn roles(connector: &OidcResource, claims: &Claims) -> Vec<String> {
 }
 
 /// The claims that templates read. A `*` is no value: what a provider says is never every value.
-fn traits(claims: &Claims) -> BTreeMap<String, Vec<String>> {
+pub(super) fn traits(claims: &Claims) -> BTreeMap<String, Vec<String>> {
     let own = claims.all.iter().filter(|(name, _)| !PROTOCOL.contains(&name.as_str()));
     let values = |name: &str, claim: &Value| -> Vec<String> {
         let logins = matches!(name, "logins" | "windows_logins");
@@ -200,7 +200,7 @@ fn texts(claim: &Value) -> impl Iterator<Item = &str> {
 }
 
 /// The user as a resource.
-fn document(
+pub(super) fn document(
     user: &UserName,
     connector: &OidcResource,
     roles: &[String],

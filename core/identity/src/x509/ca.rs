@@ -141,6 +141,22 @@ impl X509Ca {
         Ok((certificate, PrivatePkcs8KeyDer::from(pkcs8.to_vec())))
     }
 
+    /// A client certificate that the gate shows to a target, with a new P-256 key. Its common name is the login
+    /// there, by which databases know their users.
+    pub fn issue_target(
+        &self,
+        login: &str,
+        now: UnixTime,
+    ) -> Result<(CertificateDer<'static>, PrivatePkcs8KeyDer<'static>), IssueError> {
+        self.must_be(CaKind::TargetTls)?;
+        let pkcs8 = Signer::generate(Algorithm::P256)?;
+        let key = Signer::from_pkcs8(Algorithm::P256, &pkcs8)?;
+        let mut params = params(login, now, now.plus(limits::TARGET_LIFE))?;
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = self.sign(params, &key)?;
+        Ok((certificate, PrivatePkcs8KeyDer::from(pkcs8.to_vec())))
+    }
+
     fn issue_user(
         &self,
         credential: Credential,
@@ -198,7 +214,7 @@ impl fmt::Debug for X509Ca {
 fn algorithm(kind: CaKind) -> Result<Algorithm, IssueError> {
     match kind {
         CaKind::Login | CaKind::Session => Ok(Algorithm::Ed25519),
-        CaKind::Host => Ok(Algorithm::P256),
+        CaKind::Host | CaKind::TargetTls => Ok(Algorithm::P256),
         CaKind::LoginSsh | CaKind::SessionSsh | CaKind::HostSsh | CaKind::TargetSsh => {
             Err(IssueError::Parts("the kind is not X.509"))
         }

@@ -461,6 +461,10 @@ fn nodes(#[case] yaml: &str, #[case] want: &[&str]) {
     "kind: kube_cluster\nversion: v3\nmetadata: {name: d}\nspec:\n  kubeconfig: '!!'",
     &["5: `kubeconfig` is not base64 of a text (use `base64 < kubeconfig`)"]
 )]
+#[case(
+    "kind: kube_cluster\nversion: v3\nmetadata: {name: d}\nspec:\n  kubeconfig: YXBpVmVyc2lvbjogdjEK",
+    &["5: `kubeconfig` names no API server (its current-context must lead to a cluster with `server: https://…`)"]
+)]
 fn other_kinds(#[case] yaml: &str, #[case] want: &[&str]) {
     assert_eq!(told(yaml), want);
 }

@@ -44,7 +44,7 @@ spec:
 kind: kube_cluster
 version: v3
 metadata: {name: k1}
-spec: {kubeconfig: YXBpVmVyc2lvbjogdjEK}
+spec: {kubeconfig: YXBpVmVyc2lvbjogdjEKY3VycmVudC1jb250ZXh0OiBjCmNvbnRleHRzOiBbe25hbWU6IGMsIGNvbnRleHQ6IHtjbHVzdGVyOiBrLCB1c2VyOiB1fX1dCmNsdXN0ZXJzOiBbe25hbWU6IGssIGNsdXN0ZXI6IHtzZXJ2ZXI6ICJodHRwczovL2suZXhhbXBsZS5jb206NjQ0MyJ9fV0K}
 ---
 kind: app
 version: v3
@@ -94,7 +94,9 @@ fn every_kind_of_target() {
     let db = policy.dbs().next().unwrap();
     assert_eq!((db.protocol, db.addr.as_str()), (DbProtocol::Postgres, "db.example.com:5432"));
     assert_eq!(db.server_name.as_deref(), Some("shop.internal"));
-    assert_eq!(policy.kube_clusters().next().unwrap().kubeconfig, "apiVersion: v1\n");
+    let kube = policy.kube_clusters().next().unwrap();
+    assert!(kube.kubeconfig.starts_with("apiVersion: v1\n"));
+    assert_eq!(kube.addr, "k.example.com:6443");
     let app = policy.apps().next().unwrap();
     assert_eq!((app.uri.as_str(), app.tcp_ports.as_slice()), ("tcp://localhost", &[(80, 80), (8000, 8010)][..]));
     assert_eq!(policy.desktops().next().unwrap().protocol, DesktopProtocol::Rdp);

@@ -128,7 +128,7 @@ pub fn verify_sso(proof: &Proof, expected: &ExpectedSso<'_>) -> Result<VerifiedT
         return Err(ProofError::Account);
     }
     let challenge = crate::challenge(&proof.random, &proof.statement);
-    if claims.nonce.as_deref() != Some(&*bytes::encode(challenge)) {
+    if claims.nonce.as_deref() != Some(&*bytes::encode(&challenge)) {
         return Err(ProofError::Challenge);
     }
     let statement = proof.statement()?;

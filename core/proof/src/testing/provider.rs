@@ -27,7 +27,7 @@ impl SoftProvider {
 
     /// Honest claims: this account signed in at `at` for the statement.
     pub fn claims(&self, client: &str, subject: &str, statement: &Statement, random: &[u8; 32], at: UnixTime) -> Value {
-        let nonce = bytes::encode(statement.challenge(random));
+        let nonce = bytes::encode(&statement.challenge(random));
         json!({
             "iss": self.issuer, "sub": subject, "aud": client, "nonce": nonce, "acr": "phr",
             "iat": at.as_secs(), "exp": at.as_secs() + 300, "auth_time": at.as_secs(),
@@ -46,13 +46,17 @@ impl SoftProvider {
 
     /// A token with this header and these claims, be they right or wrong.
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
-        let signed = format!("{}.{}", bytes::encode(header.to_string()), bytes::encode(claims.to_string()));
+        let signed = format!(
+            "{}.{}",
+            bytes::encode(header.to_string().as_bytes()),
+            bytes::encode(claims.to_string().as_bytes())
+        );
         let signature = self.key.sign(signed.as_bytes());
         let signature = match self.key.key().algorithm() {
             Algorithm::Es256 => fixed(&signature),
             Algorithm::EdDsa | Algorithm::Rs256 => signature,
         };
-        format!("{signed}.{}", bytes::encode(signature))
+        format!("{signed}.{}", bytes::encode(&signature))
     }
 }
 

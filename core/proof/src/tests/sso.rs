@@ -60,9 +60,9 @@ impl World {
         let mut claims = self.claims();
         let members = claims.as_object_mut().unwrap();
         if value.is_null() {
-            drop(members.remove(claim))
+            drop(members.remove(claim));
         } else {
-            drop(members.insert(claim.to_owned(), value))
+            drop(members.insert(claim.to_owned(), value));
         }
         verify_sso(&self.proof(&claims)?, &self.expected())
     }
@@ -227,6 +227,6 @@ fn keys_are_read_from_a_providers_set() {
         bad[member] = value;
         assert!(read(bad).is_err(), "{member}");
     }
-    let short = json!({"kty": "RSA", "n": crate::bytes::encode([0x81; 128]), "e": "AQAB"});
+    let short = json!({"kty": "RSA", "n": crate::bytes::encode(&[0x81; 128]), "e": "AQAB"});
     assert!(read(short).is_err(), "1024 bits are too few");
 }

@@ -13,7 +13,7 @@ use tapgate_identity::{
 };
 use tapgate_model::Clock;
 use tapgate_proof::{Holder, Uses};
-use tapgate_relay::{Accepted, Protocol};
+use tapgate_relay::{Accepted, Protocol, TlsFacts};
 use tapgate_session::testing::{GATE, World, user};
 use tapgate_ssh::demo_target::DemoTarget;
 use tapgate_ssh::{Ssh, SshParts};
@@ -232,7 +232,7 @@ impl Lab {
         let connecting = TcpStream::connect(listener.local_addr()?);
         let (near, far) = tokio::join!(connecting, listener.accept());
         let (io, peer): (TcpStream, SocketAddr) = far?;
-        let accepted = Accepted { io: Box::new(io), peer, tls: self.tunnel.clone(), handshake: None };
+        let accepted = Accepted { io: Box::new(io), peer, tls: self.tunnel.clone().map(within), handshake: None };
         tokio::spawn(Arc::clone(&self.ssh).serve(accepted));
         Ok(near?)
     }
@@ -384,4 +384,9 @@ impl Handler for Ear {
         self.heard.send_replace(Some(words));
         Ok(())
     }
+}
+
+/// What a TLS tunnel says of who opened it.
+fn within(identity: Arc<Identity>) -> TlsFacts {
+    TlsFacts { identity: Some(identity), ..TlsFacts::default() }
 }
