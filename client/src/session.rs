@@ -117,6 +117,8 @@ async fn ask_sso<'a>(
     key: &SessionKey,
 ) -> Result<Option<SessionCertificates>> {
     if !context.may_use_sso() {
+        // What makes no taps at all says so first.
+        context.means()?;
         return Err(Failure::new("you have no security key here, and log in by an identity provider")
             .advise("use --mfa-mode=sso"));
     }

@@ -117,7 +117,7 @@ fn ask(connector: &OidcResource, now: UnixTime) -> Result<Provider, ProviderErro
     if keys.is_empty() {
         return Err(ProviderError::NoKeys);
     }
-    // Without a list it is client_secret_basic (OpenID Connect Discovery 1.0, section 3).
+    // Without a list it is client_secret_basic (`OpenID` Connect Discovery 1.0, section 3).
     let methods = metadata.token_endpoint_auth_methods_supported;
     let basic = methods.is_none_or(|methods| methods.iter().any(|method| method == "client_secret_basic"));
     Ok(Provider {

@@ -10,3 +10,4 @@ mod login;
 mod otp;
 mod resources;
 mod session;
+mod sso;

@@ -131,7 +131,7 @@ fn a_change_of_who_counts_holds_at_once() {
     scene.install(&policy("", "127.0.0.1:9"), "00u1");
     assert_eq!(scene.prod3(&tapped), NOBODY, "there is no connector");
     scene.install(&with_provider("", "[webauthn, sso]", MFA), "00u2");
-    assert_eq!(scene.prod3(&tapped), NOBODY, "jerry is another account");
+    assert!(scene.prod3(&tapped).contains("another account signed in"), "{}", scene.prod3(&tapped));
     scene.install(&with_provider("", "[webauthn, sso]", "  mfa: { acr_values: phrh }\n"), "00u1");
     assert!(scene.prod3(&scene.tapped()).contains("by a class that was demanded"));
 }

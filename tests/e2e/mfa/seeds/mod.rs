@@ -12,13 +12,14 @@
 //! | `teleport.yaml` of FIPS builds                       | the gate reads `tapgate.yaml`, and there is no FIPS build |
 //! | Kubernetes, application and desktop sessions         | not there yet                                            |
 //! | `tsh db connect`, `tsh proxy db`, `tsh db exec`      | not there yet                                            |
-//! | MFA by an identity provider, `--mfa-mode=sso`        | not there yet                                            |
+//! | MFA by an identity provider, beyond the prompt       | `mfa::sso`, with a real provider in a real browser       |
 //! | SSH in the web UI, VNet                              | not there                                                |
 //! | The browser's part, from the link to `Approved`      | the suite `web`                                          |
 //! | `tsh mfa add --mfa-mode=browser`                     | not there yet: in the browser keys enrol by invite alone |
 
 mod browser;
 mod session;
+mod sso;
 
 use std::path::PathBuf;
 

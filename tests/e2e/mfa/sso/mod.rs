@@ -25,23 +25,23 @@ const REST: Duration = Duration::from_secs(30);
 const CONNECTOR: &str = "corp";
 
 /// A world with an identity provider, and ann, who has an account there and no key anywhere.
-struct Scene {
-    browser: Browser,
-    provider: Provider,
-    ann: Client,
-    world: World,
+pub(super) struct Scene {
+    pub(super) browser: Browser,
+    pub(super) provider: Provider,
+    pub(super) ann: Client,
+    pub(super) world: World,
 }
 
 /// A command that waits for the browser.
-struct Waiting {
-    process: Process,
-    link: String,
-    code: String,
+pub(super) struct Waiting {
+    pub(super) process: Process,
+    pub(super) link: String,
+    pub(super) code: String,
 }
 
 impl Scene {
     /// Up to where the connector is written and sign-in by it counts as a tap.
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let world = World::new()?;
         let redirect = format!("https://{}/web/sso/callback", world.address);
         let provider = Provider::start(&world.lab, &redirect)?;
@@ -57,14 +57,14 @@ impl Scene {
     }
 
     /// The same where ann has logged in.
-    fn logged_in() -> Result<Self> {
+    pub(super) fn logged_in() -> Result<Self> {
         let scene = Self::new()?;
         scene.log_in("ann")?.success()?;
         Ok(scene)
     }
 
     /// The provider's behaviour; what is not named is honest.
-    fn behave(&self, mode: &Value) -> Result<()> {
+    pub(super) fn behave(&self, mode: &Value) -> Result<()> {
         let mut all = json!({ "groups": ["access-dev", "access-prod"], "login": self.world.login });
         for (name, value) in mode.as_object().into_iter().flatten() {
             all[name] = value.clone();
@@ -73,7 +73,7 @@ impl Scene {
     }
 
     /// `tap login --auth=corp`, done in the browser as this account.
-    fn log_in(&self, account: &str) -> Result<Ran> {
+    pub(super) fn log_in(&self, account: &str) -> Result<Ran> {
         let (gate, pin) = (self.world.address.as_str(), self.world.pin.as_str());
         let waiting = self.start(["login", "--gate", gate, "--ca-pin", pin, "--auth", CONNECTOR])?;
         self.sign_in(&waiting, "Approve a login", account)?;
@@ -81,14 +81,14 @@ impl Scene {
     }
 
     /// `tap … ssh` to prod3, done in the browser as this account.
-    fn ssh(&self, account: &str, command: &str) -> Result<Ran> {
+    pub(super) fn ssh(&self, account: &str, command: &str) -> Result<Ran> {
         let waiting = self.start(["--mfa-mode=sso", "ssh", &self.world.at("prod3"), command])?;
         self.sign_in(&waiting, "Approve a session", account)?;
         waiting.finish()
     }
 
     /// `tap …`, up to where it waits for the browser.
-    fn start<A: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = A>) -> Result<Waiting> {
+    pub(super) fn start<A: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = A>) -> Result<Waiting> {
         let process = self.ann.start(&own_binary("tap")?, words)?;
         process.wait_for_error("open it by clicking on the link:\n ")?;
         let link = process.wait_for_error_line("the link", |line| Some(line.trim().to_owned()))?;
@@ -98,14 +98,14 @@ impl Scene {
     }
 
     /// Opens the link, types the code, goes to the provider, and signs in there.
-    fn sign_in(&self, waiting: &Waiting, title: &str, account: &str) -> Result<()> {
+    pub(super) fn sign_in(&self, waiting: &Waiting, title: &str, account: &str) -> Result<()> {
         self.depart(waiting, title)?;
         self.browser.fill("#name", account)?;
         self.browser.click("#go")
     }
 
     /// The same up to the provider's form.
-    fn depart(&self, waiting: &Waiting, title: &str) -> Result<()> {
+    pub(super) fn depart(&self, waiting: &Waiting, title: &str) -> Result<()> {
         self.browser.go(&waiting.link)?;
         self.browser.wait_for(title)?;
         self.browser.fill("#code", &waiting.code)?;
@@ -115,7 +115,7 @@ impl Scene {
 }
 
 impl Waiting {
-    fn finish(self) -> Result<Ran> {
+    pub(super) fn finish(self) -> Result<Ran> {
         self.process.finish(REST)
     }
 }
@@ -128,7 +128,7 @@ impl Drop for Scene {
 }
 
 /// The cluster's preference.
-fn preference(factors: &str, session_mfa: &str) -> String {
+pub(super) fn preference(factors: &str, session_mfa: &str) -> String {
     format!(
         "kind: cluster_auth_preference\nversion: v2\nmetadata: {{ name: cluster-auth-preference }}\nspec:\n  \
          second_factors: {factors}\n  require_session_mfa: {session_mfa}\n"
