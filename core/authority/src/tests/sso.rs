@@ -241,7 +241,7 @@ fn a_token_that_has_ended_or_names_another_request_is_refused() {
     assert!(refused(json!({ "auth_time": at - 60 })).contains("older than the request"));
     let (departure, asked) = scene.begin().unwrap();
     scene.answer(&asked, signer, "one", &json!({ "exp": at + 10 }));
-    scene.lab.clock.advance(Duration::from_secs(60));
+    scene.lab.clock.advance(Duration::from_mins(1));
     let ended = scene.finish(&departure, &asked).map(drop).unwrap_err();
     assert!(ended.error.message.contains("the ID token has ended"), "{ended}");
 }

@@ -1,11 +1,11 @@
-//! "… or by delegating MFA checks to your IdP", and the place of the provider in the order of `--mfa-mode`.
+//! "… or by delegating MFA checks to your `IdP`", and the place of the provider in the order of `--mfa-mode`.
 
 use anyhow::Result;
 
 use crate::mfa::sso::{Scene, preference};
 use crate::world::ASKED;
 
-/// "Per-session MFA checks can be satisfied by a webauthn device or by delegating MFA checks to your IdP."
+/// "Per-session MFA checks can be satisfied by a webauthn device or by delegating MFA checks to your `IdP`."
 #[test]
 fn either_satisfies_a_session() -> Result<()> {
     let scene = Scene::logged_in()?;
