@@ -3,6 +3,7 @@
 mod accept;
 mod admin;
 mod demo;
+mod doors;
 mod limits;
 mod prefixed;
 mod run;

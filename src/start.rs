@@ -22,10 +22,10 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::{self, Edge, Handshakes, Port};
-use crate::admin;
 use crate::limits::{CONNECTIONS_MAX, DRAIN_MAX, SWEEP_EVERY};
 use crate::tls::{Tls, TlsParts};
 use crate::web::{App, Web};
+use crate::{admin, doors};
 
 /// The parts that have a state on the disk.
 pub(crate) struct Opened {
@@ -46,9 +46,26 @@ pub(crate) struct Running {
 
 /// The names by which clients may call the gate.
 fn names(config: &Config) -> Vec<String> {
-    let mut names = vec![config.public_addr.host.clone(), config.cluster_name.clone()];
-    names.dedup();
+    let own = [config.public_addr.host.as_str(), config.cluster_name.as_str()];
+    let mut names: Vec<String> = Vec::new();
+    for name in own.into_iter().chain(config.origins.iter().map(|origin| host_of(origin))) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
     names
+}
+
+/// The host of an origin.
+fn host_of(origin: &str) -> &str {
+    let host = origin.split_once("://").map_or(origin, |(_, rest)| rest);
+    host.split([':', '/']).next().unwrap_or(host)
+}
+
+/// The host of the pages, where it is neither the one that users type nor the cluster's.
+fn pages_host(config: &Config) -> Option<String> {
+    let host = config.origins.first().map(|origin| host_of(origin))?;
+    (host != config.public_addr.host && host != config.cluster_name).then(|| host.to_owned())
 }
 
 /// Opens the store and the audit log, and loads or makes the certificate authorities.
@@ -109,7 +126,7 @@ fn authority(
         cluster: config.cluster_name.clone(),
         relying_party: relying_party(config),
         pins: config.first_admins.clone(),
-        host_names: names(config),
+        host_names: [names(config), doors::kube::hosts(&names(config))].concat(),
         resource_dir: config.resources.clone(),
     })
     .context("can't load the certificate authorities")
@@ -186,10 +203,11 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         gate_name: config.cluster_name.clone(),
     })
     .context("the SSH door can't be opened")?;
-    let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(ssh)];
+    let protocols: Vec<Arc<dyn Protocol>> = vec![Arc::new(ssh), doors::kube::open(gate, clock, &names(config))];
     let (chain, key) = authority.host_tls().context("can't issue the gate's TLS certificate")?;
     let parts = TlsParts {
         names: names(config),
+        pages_host: pages_host(config),
         chain,
         key: Arc::new(key),
         trust,
@@ -206,6 +224,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         names: names(config),
         rp_id: config.rp_id.clone(),
         origin: config.origins.first().cloned().unwrap_or_default(),
+        pages_host: pages_host(config),
         installing: std::sync::Mutex::new(()),
     };
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));

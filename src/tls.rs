@@ -24,6 +24,8 @@ const EXPORTER: &[u8] = b"EXPORTER-tapgate-session";
 #[derive(Clone)]
 pub(crate) struct TlsParts {
     pub(crate) names: Vec<String>,
+    /// The one of them that is the pages' alone, where they have an origin of their own.
+    pub(crate) pages_host: Option<String>,
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key: Arc<PrivateKeyDer<'static>>,
     pub(crate) trust: TrustSource,
@@ -35,6 +37,8 @@ pub(crate) struct TlsParts {
 pub(crate) struct Tls {
     parts: TlsParts,
     api: Arc<ServerConfig>,
+    /// For the name of the pages, where they have an origin of their own.
+    pages: Arc<ServerConfig>,
     doors: Vec<Door>,
 }
 
@@ -86,15 +90,17 @@ impl TlsParts {
 }
 
 impl Tls {
-    /// Prepares the interface, where a certificate may be shown, and the door of every protocol.
+    /// Prepares the interface, where a certificate may be shown, the pages of an origin of their own, where none is
+    /// asked for, and the door of every protocol.
     pub(crate) fn new(parts: TlsParts, protocols: &[Arc<dyn Protocol>]) -> Result<Self, rustls::Error> {
         let api = parts.config(ClientAuth::Optional, &[b"http/1.1"])?;
+        let pages = parts.config(ClientAuth::Never, &[b"http/1.1"])?;
         let all = protocols.iter().enumerate().flat_map(|(n, p)| p.tls_doors().into_iter().map(move |door| (n, door)));
         let doors = all.map(|(protocol, door)| {
             let config = parts.config(door.client, &door.alpn)?;
             Ok(Door { known: door, protocol, config })
         });
-        Ok(Self { api, doors: doors.collect::<Result<_, rustls::Error>>()?, parts })
+        Ok(Self { api, pages, doors: doors.collect::<Result<_, rustls::Error>>()?, parts })
     }
 
     /// Does the handshake; the caller sets the deadline.
@@ -106,6 +112,7 @@ impl Tls {
         let door = self.door(sni.as_deref(), &offered)?;
         let (config, inside) = match door {
             Some(door) => (&door.config, Inside::Protocol(door.protocol)),
+            None if sni.is_some() && sni == self.parts.pages_host => (&self.pages, Inside::Http),
             None => (&self.api, Inside::Http),
         };
         let session = door.is_some_and(|door| door.known.session);
@@ -129,6 +136,10 @@ impl Tls {
         }
         if let Some(name) = sni.filter(|sni| !self.parts.names.iter().any(|name| name == sni)) {
             return Err(io::Error::other(format!("asked for the name {name}, which is not this gate's")));
+        }
+        // Nothing but pages is at the pages' own name.
+        if sni.is_some() && sni == self.parts.pages_host.as_deref() {
+            return Ok(None);
         }
         let spoken = |door: &&Door| matches!(door.known.name, DoorName::Alpn(alpn) if offered.contains(&alpn));
         Ok(self.doors.iter().find(spoken))

@@ -85,8 +85,8 @@ impl Checked {
     pub async fn answer(self, means: &mut Means, handover: &Handover<'_>) -> Result<Assertion> {
         match means {
             Means::Key(solver) => self.tap(handover.origin, solver.as_mut()),
-            Means::Browser => {
-                let webauthn = handover.tap(&self.id, self.expires).await?;
+            Means::Browser(carry) => {
+                let webauthn = handover.tap(*carry, &self.id, self.expires).await?;
                 Ok(Assertion { id: self.id, webauthn })
             }
         }

@@ -48,6 +48,9 @@ pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// How long somebody may take in the browser; the gate's ceremonies are no longer than this.
 pub const BROWSER_WAIT: Duration = Duration::from_mins(5);
 
+/// How often an answer may be pasted: one that was cut off is copied once more.
+pub const PASTE_TRIES_MAX: u8 = 3;
+
 /// How many wrong answers on the callback are taken by whoever knows its number.
 pub const CALLBACK_TRIES_MAX: u32 = 32;
 
@@ -62,3 +65,9 @@ pub const PASSWORD_BYTES_MAX: u64 = 1024;
 
 /// How often a first one-time code is asked for: the gate takes as many.
 pub const OTP_CONFIRM_TRIES: u8 = 3;
+
+/// How long the gate's line in answer to a tunnel's first one may be: a refusal in a sentence or two.
+pub const HAIL_ANSWER_BYTES_MAX: usize = 2048;
+
+/// How many connections a local proxy carries at once: more than a browser or a test suite opens.
+pub const PROXY_CONNECTIONS_MAX: usize = 512;

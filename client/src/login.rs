@@ -144,9 +144,9 @@ pub async fn enrol(
             eprintln!("Detected security key tap");
             made
         }
-        Means::Browser => {
+        Means::Browser(carry) => {
             let handover = Handover { http: &http, path: path::ENROL_BROWSER, origin: &origin };
-            handover.register(&challenge.id, SystemClock.now().plus(BROWSER_WAIT)).await?
+            handover.register(*carry, &challenge.id, SystemClock.now().plus(BROWSER_WAIT)).await?
         }
     };
     let finish = EnrolFinish { id: challenge.id, webauthn };

@@ -41,6 +41,15 @@ impl Signer {
             Self::Agent(agent, id) => agent.sign(*id, data).await,
         }
     }
+
+    /// The signature of a TLS handshake, waited for on this thread: rustls asks for it in the midst of its own
+    /// work, and the agent is a process of its own that answers at once.
+    pub fn sign_now(&self, data: &[u8]) -> Result<Vec<u8>> {
+        match self {
+            Self::Here(key) => Ok(key.sign(data)),
+            Self::Agent(agent, id) => agent.sign_now(*id, data),
+        }
+    }
 }
 
 /// Gets what a session of this target needs; asks for a tap where one is due.

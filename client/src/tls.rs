@@ -16,6 +16,7 @@ use crate::error::{Act as _, Failure, Result};
 use crate::gate_addr::{CaPin, GateAddr};
 use crate::keys::LoginFiles;
 use crate::limits::CONNECT_WAIT;
+use crate::tunnel::SessionIdentity;
 
 /// The protocols that the gate speaks over TLS to this client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub enum Alpn {
     Http,
     /// A raw tunnel to the SSH door.
     Ssh,
+    /// Another tunnel, by its name in [`tunnel`].
+    Tunnel(&'static [u8]),
 }
 
 impl Alpn {
@@ -31,6 +34,7 @@ impl Alpn {
         match self {
             Self::Http => b"http/1.1",
             Self::Ssh => tunnel::SSH,
+            Self::Tunnel(name) => name,
         }
     }
 }
@@ -66,6 +70,12 @@ impl Tls {
         let config =
             pinned(pin).with_client_auth_cert(chain, key).act(|| "the login certificate cannot be used".to_owned())?;
         Ok(Self { gate, config })
+    }
+
+    /// For tunnels that carry a session's certificate.
+    pub fn with_session(gate: GateAddr, pin: &CaPin, session: SessionIdentity) -> Self {
+        let config = pinned(pin).with_client_cert_resolver(Arc::new(session));
+        Self { gate, config }
     }
 
     /// The gate that this leads to.

@@ -13,7 +13,7 @@ use tapgate_model::{Kind, Login, TargetName, UserName};
 use tapgate_policy::{ResourceKind, SecondFactor, Verb};
 
 use super::reply::{Reply, blocking, body, identity};
-use super::{App, Caller, device, openapi, sso};
+use super::{App, Caller, device, live, openapi, sso};
 
 pub(super) type Shared = State<Arc<App>>;
 
@@ -36,6 +36,9 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(path::DEVICE_CHANGE, post(device::change_begin))
         .route(path::DEVICE_CHANGE_FINISH, post(device::change_finish))
         .route(path::DEVICE_OTP, post(device::otp))
+        .route(path::DEVICE_BROWSER, post(device_browser))
+        .route(path::SESSIONS_LIVE, get(live::list))
+        .route(path::SESSIONS_END, post(live::end))
         .route(path::ENROL_BROWSER, post(enrol_browser))
         .route(path::TARGETS, get(targets))
         .route(path::SESSION_BEGIN, post(session_begin))
@@ -211,6 +214,17 @@ pub(super) async fn admin_browser(State(app): Shared, Extension(caller): Extensi
     blocking(&app, move |app| {
         let identity = identity(app, &caller)?;
         app.authority.browser_begin(&app.origin, Asker::Admin(&identity), &body(&bytes)?, caller.peer.ip())
+    })
+    .await
+}
+
+/// Hands a new key, or the tap for a change of the caller's devices, to the browser.
+#[utoipa::path(post, path = "/v1/devices/browser", request_body = tapgate_api::BrowserBegin,
+    responses((status = 200, body = tapgate_api::BrowserRequest), (status = 403, body = tapgate_api::ApiError)))]
+pub(super) async fn device_browser(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    blocking(&app, move |app| {
+        let identity = identity(app, &caller)?;
+        app.authority.browser_begin(&app.origin, Asker::Device(&identity), &body(&bytes)?, caller.peer.ip())
     })
     .await
 }

@@ -1,10 +1,13 @@
 //! The gate's own interface: `/v1` and the pages of `/web`, over HTTP/1.1 in TLS.
 
 mod api;
+mod cookie;
 mod device;
+mod live;
 mod openapi;
 mod page;
 mod reply;
+mod site;
 mod sso;
 
 use std::net::SocketAddr;
@@ -37,6 +40,8 @@ pub(crate) struct App {
     pub(crate) names: Vec<String>,
     pub(crate) rp_id: String,
     pub(crate) origin: String,
+    /// The host of the pages, where they have an origin of their own.
+    pub(crate) pages_host: Option<String>,
     /// Held while a new state is read and installed.
     pub(crate) installing: Mutex<()>,
 }
@@ -66,7 +71,7 @@ pub(crate) struct Web {
 impl Web {
     pub(crate) fn new(app: Arc<App>) -> Self {
         let router = api::router(Arc::clone(&app))
-            .merge(page::router(Arc::clone(&app)))
+            .merge(page::router(&app, site::router(Arc::clone(&app))))
             .merge(sso::router(Arc::clone(&app)))
             .layer(middleware::from_fn_with_state(Arc::clone(&app), guard));
         Self { app, router }
@@ -151,5 +156,9 @@ fn host_name(request: &Request<Body>) -> &str {
 
 fn is_for_us(app: &App, caller: &Caller, request: &Request<Body>) -> bool {
     let name = host_name(request);
-    app.names.iter().any(|n| n == name) && caller.sni.as_ref().is_none_or(|sni| sni == name)
+    let known = app.names.iter().any(|n| n == name) && caller.sni.as_ref().is_none_or(|sni| sni == name);
+    // The pages' own origin has the pages, and what they must know before anybody signs in.
+    let path = request.uri().path();
+    let a_page = || path == "/" || path == "/web" || path.starts_with("/web/") || path == tapgate_api::path::FIND;
+    known && (app.pages_host.as_deref() != Some(name) || a_page())
 }

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{api, device, sso};
+use super::{api, device, live, sso};
 
 /// The whole of `/v1`.
 #[derive(OpenApi)]
@@ -23,6 +23,9 @@ use super::{api, device, sso};
         device::change_begin,
         device::change_finish,
         device::otp,
+        api::device_browser,
+        live::list,
+        live::end,
         api::login_browser,
         api::enrol_begin,
         api::enrol_finish,

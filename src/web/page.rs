@@ -1,19 +1,20 @@
-//! `/web`: the page where a tap is approved in the browser, and what that page asks for.
+//! `/web`: the pages, and what the one asks for where a tap of a terminal is approved.
 //!
-//! The page is one script and one style sheet that the gate carries within itself. No request of it needs a
-//! certificate or a cookie: the request's number, the typed code and the tap are what counts.
+//! All pages are one file, one script and one style sheet that the gate carries within itself; who is signed in is
+//! asked for by the script. Approving for a terminal needs neither certificate nor cookie: the request's number, the
+//! typed code and the tap are what counts.
 
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::http::header::{self, HeaderName, HeaderValue};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use bytes::Bytes;
-use tapgate_api::path;
+use tapgate_api::{path, web_path};
 use tapgate_authority::Fault;
 
 use super::reply::{Reply, blocking, body};
@@ -35,20 +36,39 @@ const PERMISSIONS: &str = "publickey-credentials-get=(self), publickey-credentia
 
 type Shared = State<Arc<App>>;
 
-pub(super) fn router(app: Arc<App>) -> Router {
+pub(super) fn router(app: &Arc<App>, site: Router) -> Router {
     let page = path::BROWSER_PAGE;
-    Router::new()
+    let fixed = [path::BROWSER_APPROVED, path::BROWSER_DENIED, web_path::SIGN_IN_PAGE, web_path::ENROL_PAGE];
+    let fixed = fixed.into_iter().chain(web_path::PAGES);
+    let pages = fixed
+        .fold(Router::new(), |router, path| router.route(path, get(async || file("text/html; charset=utf-8", PAGE))));
+    pages
+        .route("/", get(async || Redirect::temporary("/web/")))
+        .route("/web", get(async || Redirect::temporary("/web/")))
         .route(&format!("{page}/{{id}}"), get(request_page))
         .route(&format!("{page}/{{id}}/request"), get(request))
         .route(&format!("{page}/{{id}}/approve"), post(approve))
         .route(&format!("{page}/{{id}}/deny"), post(deny))
-        .route(path::BROWSER_APPROVED, get(async || file("text/html; charset=utf-8", PAGE)))
-        .route(path::BROWSER_DENIED, get(async || file("text/html; charset=utf-8", PAGE)))
         .route("/web/page.js", get(async || file("text/javascript; charset=utf-8", SCRIPT)))
         .route("/web/page.css", get(async || file("text/css; charset=utf-8", STYLE)))
         .route("/web/icon.svg", get(async || file("image/svg+xml", ICON)))
+        .with_state(Arc::clone(app))
+        .merge(site)
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), at_home))
         .layer(middleware::from_fn(protect))
-        .with_state(app)
+}
+
+/// Pages with an origin of their own are at no other: whoever comes elsewhere is led there, and nothing is taken.
+async fn at_home(State(app): Shared, request: Request, next: Next) -> Response {
+    let here = super::host_name(&request);
+    if app.pages_host.as_deref().is_none_or(|home| home == here) {
+        return next.run(request).await;
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return (StatusCode::MISDIRECTED_REQUEST, "the pages have an origin of their own\n").into_response();
+    }
+    let path = request.uri().path_and_query().map_or("/web/", |path| path.as_str());
+    Redirect::temporary(&format!("{}{path}", app.origin)).into_response()
 }
 
 /// The one page of all addresses below `/web`; its script tells them apart.

@@ -1,30 +1,4 @@
-// What the page asks the gate for, as `core/api/src/browser.rs` writes it.
-
-export interface Target {
-  kind: string;
-  name: string;
-  login: string;
-}
-
-export interface Shown {
-  ceremony: "get" | "create";
-  webauthn: unknown;
-  cluster: string;
-  user: string;
-  purpose: "session" | "login" | "admin" | "enrol";
-  targets: Target[];
-  reusable_until: number | null;
-  details: string | null;
-  address: string;
-  elsewhere: boolean;
-  asked: number;
-  expires: number;
-}
-
-export interface Carried {
-  action: string;
-  sealed: string;
-}
+// How pages ask the gate: JSON in, JSON out, and its own words where it says no.
 
 /** An answer that is no success, with the gate's own words. */
 export class Refusal extends Error {
@@ -36,40 +10,113 @@ export class Refusal extends Error {
   }
 }
 
-async function ask<T>(path: string, init: RequestInit): Promise<T> {
-  const response = await fetch(path, { ...init, cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer" });
-  if (response.ok) return (await response.json()) as T;
-  const words = (await response.json().catch(() => null)) as { message?: string } | null;
-  throw new Refusal(response.status, words?.message ?? `The gate answered ${response.status}.`);
+interface Words {
+  message?: string;
+  hint?: string;
 }
 
-const post = <T>(path: string, body: unknown) =>
-  ask<T>(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+/** Asks; the session's cookie goes along only where `credentials` says so. */
+export async function ask<T>(path: string, init: RequestInit): Promise<T> {
+  const response = await fetch(path, { ...init, cache: "no-store", referrerPolicy: "no-referrer" });
+  if (response.ok) return (await response.json()) as T;
+  const words = (await response.json().catch(() => null)) as Words | null;
+  const message = words?.message ?? `The gate answered ${response.status}.`;
+  throw new Refusal(response.status, words?.hint ? `${message} (${words.hint})` : message);
+}
 
-export const shown = (page: string) => ask<Shown>(`${page}/request`, { method: "GET" });
+export function send(body: unknown): RequestInit {
+  return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+}
 
-export const approve = (page: string, code: string, webauthn: unknown) =>
-  post<Carried>(`${page}/approve`, { code, webauthn });
+const API = "/web/api";
 
-export const deny = (page: string) => post<Carried>(`${page}/deny`, {});
+/** Asks as whoever is signed in. */
+export const read = <T>(path: string) => ask<T>(API + path, { method: "GET", credentials: "same-origin" });
+export const write = <T>(path: string, body: unknown) => ask<T>(API + path, { ...send(body), credentials: "same-origin" });
 
-const CALLBACK = /^http:\/\/127\.0\.0\.1:\d{4,5}\/callback\/[0-9a-f-]{36}$/;
+export interface Auth {
+  second_factors: string[];
+  /** The identity providers, where there are any. */
+  connectors?: { name: string; display?: string }[];
+}
 
-/**
- * Carries the sealed answer to the terminal: a form's POST as a navigation of the whole page, because
- * browsers keep pages from fetching anything on the user's own machine.
- */
-export function carry({ action, sealed }: Carried): void {
-  if (!CALLBACK.test(action)) throw new Refusal(0, "The gate named a terminal that is not on this machine.");
-  const form = document.createElement("form");
-  form.method = "post";
-  form.action = action;
-  form.hidden = true;
-  const field = document.createElement("input");
-  field.type = "hidden";
-  field.name = "sealed";
-  field.value = sealed;
-  form.append(field);
-  document.body.append(form);
-  form.submit();
+export interface Find {
+  auth: Auth;
+  cluster_name: string;
+}
+
+export const find = () => ask<Find>("/v1/webapi/find", { method: "GET", credentials: "omit" });
+
+export interface Me {
+  user: string;
+  cluster: string;
+  public_addr: string;
+  method: string;
+  expires: number;
+}
+
+export const me = () => read<Me>("/me");
+export const signOut = () => write<null>("/sign-out", {});
+
+/** A ceremony of the gate: its number, and what goes to the authenticator. */
+export interface Ceremony {
+  id: string;
+  webauthn: unknown;
+}
+
+export interface Target {
+  kind: string;
+  name: string;
+  labels: Record<string, string>;
+  logins: string[];
+  mfa_required: boolean;
+}
+
+export const targets = () => read<{ targets: Target[] }>("/targets").then((answer) => answer.targets);
+
+export interface LiveSession {
+  id: string;
+  kind: string;
+  target: string;
+  login: string;
+  protocol: string;
+  peer: string;
+  since: number | null;
+  tapped: boolean;
+}
+
+type Live = { sessions: LiveSession[] };
+export const sessions = () => read<Live>("/sessions").then((answer) => answer.sessions);
+export const endSession = (id: string) => write<Live>("/sessions/end", { id }).then((answer) => answer.sessions);
+
+export interface Device {
+  name: string;
+  kind: "webauthn" | "otp";
+  added: number;
+  vouched_by: string;
+}
+
+export interface DeviceOutcome {
+  lines: string[];
+  otp?: { id: string; uri: string; expires: number };
+}
+
+export type DeviceAction =
+  | { action: "remove_device"; name: string }
+  | { action: "rename_device"; name: string; to: string }
+  | { action: "add_otp"; name: string };
+
+export const devices = () => read<{ devices: Device[] }>("/devices").then((answer) => answer.devices);
+
+export interface Invite {
+  user: string;
+  cluster: string;
+  invited_by: string | null;
+  expires: number;
+  password_min: number;
+}
+
+export interface Enrolled {
+  user: string;
+  pin?: string;
 }

@@ -33,15 +33,19 @@ const publicKey = (webauthn: unknown): Json => {
   return present(options);
 };
 
-/** Asks a registered key for a tap. */
-export async function get(webauthn: unknown): Promise<Json> {
+/** Asks a registered key for a tap; with `mediation` beside a field, as the browser offers it. */
+export async function get(webauthn: unknown, how: { signal?: AbortSignal; conditional?: boolean } = {}): Promise<Json> {
   const options = publicKey(webauthn);
   const request = {
     ...options,
     challenge: bytes(options["challenge"]),
     allowCredentials: descriptors(options["allowCredentials"]),
   } as unknown as PublicKeyCredentialRequestOptions;
-  const credential = (await navigator.credentials.get({ publicKey: request })) as PublicKeyCredential | null;
+  const credential = (await navigator.credentials.get({
+    publicKey: request,
+    ...(how.signal ? { signal: how.signal } : {}),
+    ...(how.conditional ? { mediation: "conditional" as const } : {}),
+  })) as PublicKeyCredential | null;
   if (!credential) throw new DOMException("no credential", "NotAllowedError");
   const response = credential.response as AuthenticatorAssertionResponse;
   return {
@@ -56,6 +60,12 @@ export async function get(webauthn: unknown): Promise<Json> {
       userHandle: text(response.userHandle),
     },
   };
+}
+
+/** Whether the browser can offer passkeys beside a field. */
+export async function offersPasskeys(): Promise<boolean> {
+  const known = globalThis.PublicKeyCredential?.isConditionalMediationAvailable;
+  return (await known?.call(PublicKeyCredential)) ?? false;
 }
 
 /** Makes a new key. */
@@ -92,6 +102,8 @@ export function words(error: unknown): string {
       return "No key was tapped. Try again, and tap when the browser asks.";
     case "InvalidStateError":
       return "This key is registered already. Try another one.";
+    case "AbortError":
+      return "";
     case "SecurityError":
       return "The browser does not accept this page's name for security keys. Tell the gate's administrator.";
     default:

@@ -23,6 +23,7 @@ const PROTOCOL: May = May::Only(&[
     "tapgate-identity",
     "tapgate-proof",
     "tapgate-audit",
+    "tapgate-sql",
     "tapgate-model",
     "russh-relay",
 ]);
@@ -35,6 +36,7 @@ const ARROWS: &[(&str, May)] = &[
     ("tapgate-api", May::Only(&["tapgate-model"])),
     ("tapgate-proof", May::Only(&["tapgate-model"])),
     ("tapgate-policy", May::Only(&["tapgate-model"])),
+    ("tapgate-sql", May::Only(&["tapgate-model"])),
     ("tapgate-config", May::Only(&["tapgate-model"])),
     ("tapgate-identity", May::Only(&["tapgate-model", "tapgate-proof"])),
     ("tapgate-audit", May::Only(&["tapgate-model", "tapgate-proof"])),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use tapgate_api::SessionCertificates;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
@@ -11,7 +13,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::server::READY;
-use super::wire::{Answer, Ask, Window, receive, send};
+use super::wire::{Answer, Ask, Window, exchange_now, receive, send};
 use crate::error::{Act as _, Failure, Result};
 use crate::keys::{Seed, from_base64, to_base64};
 use crate::limits::{AGENT_ANSWER_WAIT, AGENT_START_WAIT};
@@ -80,6 +82,22 @@ impl AgentClient {
         let gone = || Failure::new("the agent has ended");
         let stream = self.connect().await?.ok_or_else(gone)?;
         match exchange(stream, &Ask::Sign { id, data: to_base64(data) }).await? {
+            Answer::Signature { signature } => from_base64(&signature),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// The signature of a TLS handshake by a window's key, waited for on this thread.
+    pub fn sign_now(&self, id: u64, data: &[u8]) -> Result<Vec<u8>> {
+        let act = || "the agent cannot be asked".to_owned();
+        let mut stream = std::os::unix::net::UnixStream::connect(&self.socket).act(act)?;
+        let peer = getsockopt(&stream, PeerCredentials).act(act)?;
+        if peer.uid() != nix::unistd::geteuid().as_raw() {
+            return Err(Failure::new(format!("{} is served by another user", self.socket.display())));
+        }
+        stream.set_read_timeout(Some(AGENT_ANSWER_WAIT)).act(act)?;
+        stream.set_write_timeout(Some(AGENT_ANSWER_WAIT)).act(act)?;
+        match exchange_now(&mut stream, &Ask::Sign { id, data: to_base64(data) })? {
             Answer::Signature { signature } => from_base64(&signature),
             other => Err(unexpected(other)),
         }

@@ -84,14 +84,43 @@ impl Keep {
             .map_or(Answer::Absent, |(id, entry)| Answer::Window { id: *id, certificates: entry.certificates.clone() })
     }
 
-    /// Signs an SSH authentication request of this very window: its user name, its certificate.
+    /// Signs an SSH authentication request of this very window (its user name, its certificate), or the handshake of a
+    /// TLS client, which shows this window's certificate: for another one the signature is worth nothing.
     fn sign(&self, id: u64, data: &str) -> Result<Answer> {
         let entry = self.entries.get(&id).ok_or_else(|| Failure::new("the window is over"))?;
         let data = from_base64(data)?;
-        let auth = UserAuth::parse(&data).ok_or_else(|| Failure::new("this is not an SSH authentication request"))?;
+        if is_client_handshake(&data) {
+            return Ok(Answer::Signature { signature: to_base64(&entry.key.sign(&data)) });
+        }
+        let auth = UserAuth::parse(&data)
+            .ok_or_else(|| Failure::new("this is neither an SSH authentication request nor a TLS handshake"))?;
         if auth.key != entry.blob.as_slice() || auth.user != entry.window.ssh_user() {
             return Err(Failure::new("this is for another window"));
         }
         Ok(Answer::Signature { signature: to_base64(&entry.key.sign(&data)) })
+    }
+}
+
+/// Whether this is what a TLS 1.3 client signs: 64 spaces, the context, a zero, a transcript hash (RFC 8446 section
+/// 4.4.3). No SSH message begins with a space.
+fn is_client_handshake(data: &[u8]) -> bool {
+    let Some(rest) = data.strip_prefix(&[b' '; 64]) else { return false };
+    let hash = rest.strip_prefix(b"TLS 1.3, client CertificateVerify\0");
+    hash.is_some_and(|hash| matches!(hash.len(), 32 | 48))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_tls_client_signs() {
+        let text =
+            |context: &str, hash: usize| [vec![b' '; 64], context.as_bytes().to_vec(), vec![0], vec![7; hash]].concat();
+        assert!(is_client_handshake(&text("TLS 1.3, client CertificateVerify", 32)));
+        assert!(is_client_handshake(&text("TLS 1.3, client CertificateVerify", 48)));
+        assert!(!is_client_handshake(&text("TLS 1.3, client CertificateVerify", 33)));
+        assert!(!is_client_handshake(&text("TLS 1.3, server CertificateVerify", 32)));
+        assert!(!is_client_handshake(b"TLS 1.3, client CertificateVerify"));
     }
 }

@@ -1,5 +1,7 @@
 //! What `tap` and its agent say to each other: JSON with a length in front.
 
+use std::io::{Read, Write};
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tapgate_api::SessionCertificates;
@@ -55,7 +57,7 @@ pub enum Ask {
     Sign {
         /// The window's number.
         id: u64,
-        /// An SSH authentication request, base64url; nothing else is signed.
+        /// An SSH authentication request or a TLS client's handshake, base64url; nothing else is signed.
         data: String,
     },
     /// Forget everything and end.
@@ -117,6 +119,24 @@ pub async fn receive<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin))
     let mut body = Zeroizing::new(vec![0; len]);
     stream.read_exact(&mut body).await.act(act)?;
     serde_json::from_slice(&body).map(Some).act(act)
+}
+
+/// One exchange on this thread; the caller sets the stream's time-outs.
+pub fn exchange_now(stream: &mut (impl Read + Write), ask: &Ask) -> Result<Answer> {
+    let act = || "the agent's socket has failed".to_owned();
+    let body = Zeroizing::new(serde_json::to_vec(ask).act(act)?);
+    let len = u32::try_from(body.len()).act(act)?;
+    stream.write_all(&len.to_be_bytes()).act(act)?;
+    stream.write_all(&body).act(act)?;
+    let mut len = [0; 4];
+    stream.read_exact(&mut len).act(act)?;
+    let len = usize::try_from(u32::from_be_bytes(len)).act(act)?;
+    if len > AGENT_FRAME_BYTES_MAX {
+        return Err(Failure::new("the message is too large for the agent"));
+    }
+    let mut body = Zeroizing::new(vec![0; len]);
+    stream.read_exact(&mut body).act(act)?;
+    serde_json::from_slice(&body).act(act)
 }
 
 #[cfg(test)]

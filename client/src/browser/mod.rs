@@ -5,6 +5,7 @@
 
 mod callback;
 mod launch;
+mod paste;
 mod sso;
 
 use std::time::Duration;
@@ -24,6 +25,15 @@ use callback::{Callback, Listener};
 pub use launch::possible;
 pub use sso::Return;
 
+/// How the answer comes back from the browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carry {
+    /// By the browser itself, to a port of this machine.
+    Loopback,
+    /// By the person, who pastes it into the terminal.
+    Paste,
+}
+
 /// Where a ceremony is handed over.
 pub struct Handover<'a> {
     /// The connection over which it was begun.
@@ -36,22 +46,41 @@ pub struct Handover<'a> {
 
 impl Handover<'_> {
     /// Has a tap made in the browser.
-    pub async fn tap(&self, ceremony: &str, expires: UnixTime) -> Result<PublicKeyCredential> {
-        match self.carry_out(ceremony, expires).await? {
+    pub async fn tap(&self, carry: Carry, ceremony: &str, expires: UnixTime) -> Result<PublicKeyCredential> {
+        match self.carry_out(carry, ceremony, expires).await? {
             BrowserOutcome::Tapped { webauthn } => Ok(*webauthn),
             other => Err(no_answer(&other)),
         }
     }
 
     /// Has a key made in the browser.
-    pub async fn register(&self, ceremony: &str, expires: UnixTime) -> Result<RegisterPublicKeyCredential> {
-        match self.carry_out(ceremony, expires).await? {
+    pub async fn register(
+        &self,
+        carry: Carry,
+        ceremony: &str,
+        expires: UnixTime,
+    ) -> Result<RegisterPublicKeyCredential> {
+        match self.carry_out(carry, ceremony, expires).await? {
             BrowserOutcome::Registered { webauthn } => Ok(*webauthn),
             other => Err(no_answer(&other)),
         }
     }
 
-    async fn carry_out(&self, ceremony: &str, expires: UnixTime) -> Result<BrowserOutcome> {
+    async fn carry_out(&self, carry: Carry, ceremony: &str, expires: UnixTime) -> Result<BrowserOutcome> {
+        let left = expires.since(SystemClock.now()).clamp(Duration::from_secs(1), BROWSER_WAIT);
+        let late = |_| Failure::new("nobody approved in the browser in time").advise("start again");
+        let outcome = match carry {
+            Carry::Loopback => timeout(left, self.by_loopback(ceremony)).await,
+            Carry::Paste => timeout(left, self.by_hand(ceremony)).await,
+        };
+        let outcome = outcome.map_err(late)??;
+        if !matches!(outcome, BrowserOutcome::Denied | BrowserOutcome::Exhausted) {
+            eprintln!("Approved in the browser");
+        }
+        Ok(outcome)
+    }
+
+    async fn by_loopback(&self, ceremony: &str) -> Result<BrowserOutcome> {
         // Bound before anybody hears of the port.
         let listener = Listener::bind().await?;
         let key = Key::generate();
@@ -60,6 +89,7 @@ impl Handover<'_> {
             port: listener.port(),
             nonce: listener.nonce().to_owned(),
             public_key: key.public().to_owned(),
+            paste: false,
         };
         let request: BrowserRequest = self.http.post(self.path, &begin).await?;
         let page = self.page(&request)?;
@@ -69,13 +99,23 @@ impl Handover<'_> {
         eprintln!("Type this code on the page: {code}");
         launch::launch(&link);
         let callback = Callback::new(&listener, key, browser_context(&request.id, ceremony), page);
-        let left = expires.since(SystemClock.now()).clamp(Duration::from_secs(1), BROWSER_WAIT);
-        let late = |_| Failure::new("nobody approved in the browser in time").advise("start again");
-        let outcome = timeout(left, listener.serve(callback)).await.map_err(late)??;
-        if !matches!(outcome, BrowserOutcome::Denied | BrowserOutcome::Exhausted) {
-            eprintln!("Approved in the browser");
-        }
-        Ok(outcome)
+        listener.serve(callback).await
+    }
+
+    async fn by_hand(&self, ceremony: &str) -> Result<BrowserOutcome> {
+        let key = Key::generate();
+        let begin = BrowserBegin {
+            ceremony: ceremony.to_owned(),
+            port: 0,
+            nonce: String::new(),
+            public_key: key.public().to_owned(),
+            paste: true,
+        };
+        let request: BrowserRequest = self.http.post(self.path, &begin).await?;
+        let (page, code) = (self.page(&request)?, shown_code(&request.code)?);
+        eprintln!("Open this page in a browser of yours, on any machine:\n {page}");
+        eprintln!("Type this code on the page: {code}");
+        paste::outcome(key, browser_context(&request.id, ceremony)).await
     }
 
     /// The page, if it is this gate's own: we send nobody elsewhere.

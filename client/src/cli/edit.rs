@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use similar::TextDiff;
 use tapgate_api::AdminAction;
 
 use super::resources::{Selector, documents, get};
 use super::{Context, admin, output};
-use crate::error::{Act as _, Failure, Result};
+use crate::error::{Act as _, Failure, Result, printable};
 use crate::files;
 
 /// Fetches, edits, and puts. An edit that the gate refuses is kept, and it is said where.
@@ -28,6 +29,7 @@ pub async fn edit(context: &Context, selector: &Selector) -> Result<()> {
     if after.trim() == before.trim() {
         return output::write("no changes were made\n");
     }
+    eprint!("{}", printable(&difference(&before, &after)));
     match admin::change(context, &AdminAction::PutResources { yaml: after, replace: true }).await {
         Ok(outcome) => output::write(&admin::lines(&outcome)),
         Err(failure) => {
@@ -37,6 +39,11 @@ pub async fn edit(context: &Context, selector: &Selector) -> Result<()> {
             Err(failure)
         }
     }
+}
+
+/// What the edit changes, as a unified difference: seen before the tap that signs it.
+fn difference(before: &str, after: &str) -> String {
+    TextDiff::from_lines(before, after).unified_diff().context_radius(3).header("now", "edited").to_string()
 }
 
 /// `$VISUAL`, else `$EDITOR`, else `vi`; it may be a command with arguments, so a shell reads it.
@@ -52,5 +59,16 @@ fn run_editor(file: &Path) -> Result<()> {
         Ok(())
     } else {
         Err(Failure::new(format!("the editor {editor} has failed, so nothing was changed")).advise("set EDITOR"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edit_is_shown_by_its_changed_lines() {
+        let difference = difference("a: 1\nb: 2\n", "a: 1\nb: 3\n");
+        assert_eq!(difference, "--- now\n+++ edited\n@@ -1,2 +1,2 @@\n a: 1\n-b: 2\n+b: 3\n");
     }
 }

@@ -11,12 +11,14 @@ use tapgate_api::{
 use tapgate_model::{Clock as _, SystemClock, UnixTime};
 
 use super::{Context, otp, output};
+use crate::browser::Handover;
 use crate::ceremony::{Checked, Deed, Wish};
 use crate::error::{Act as _, Failure, Result, printable};
 use crate::keys::sha256;
-use crate::limits::OTP_CONFIRM_TRIES;
+use crate::limits::{BROWSER_WAIT, OTP_CONFIRM_TRIES};
 use crate::login::forget_windows;
 use crate::registration;
+use crate::solver::Means;
 
 /// What can be done with devices.
 #[derive(Debug, Subcommand)]
@@ -25,7 +27,9 @@ pub enum Mfa {
     #[command(after_help = "Example:\n  tap mfa ls --format json")]
     Ls,
     /// Add a security key: tap the new one, then one that you have registered already
-    #[command(after_help = "Examples:\n  tap mfa add --name blue\n  tap mfa add --otp --name phone")]
+    #[command(
+        after_help = "Examples:\n  tap mfa add --name blue\n  tap mfa add --otp --name phone\n  tap mfa add --mfa-mode=browser --name laptop --passwordless"
+    )]
     Add {
         /// What you call it
         #[arg(long, value_name = "NAME")]
@@ -33,6 +37,9 @@ pub enum Mfa {
         /// Add one-time codes of an authenticator app instead; they are good for login alone
         #[arg(long, conflicts_with = "new_software_key")]
         otp: bool,
+        /// Make it a passkey, which signs in to the gate's pages without name and password
+        #[arg(long, conflicts_with_all = ["otp", "new_software_key"])]
+        passwordless: bool,
         /// A file that shall act as the new security key, for tests and demos only
         #[arg(long, value_name = "PATH")]
         new_software_key: Option<PathBuf>,
@@ -61,9 +68,9 @@ pub async fn run(context: &Context, command: Mfa) -> Result<()> {
             let name = name.unwrap_or_else(|| "authenticator app".to_owned());
             add_otp(context, name).await
         }
-        Mfa::Add { name, new_software_key, .. } => {
+        Mfa::Add { name, new_software_key, passwordless, .. } => {
             let name = name.unwrap_or_else(|| "another security key".to_owned());
-            add_key(context, name, new_software_key).await
+            add_key(context, DeviceBegin { name, passwordless }, new_software_key).await
         }
         Mfa::Rm { name } => {
             let outcome = change(context, &DeviceAction::RemoveDevice { name }).await?;
@@ -101,15 +108,25 @@ fn voucher(word: &str) -> &str {
 }
 
 /// The new key answers first; only then is it known what the tap of the other one must sign.
-async fn add_key(context: &Context, name: String, software_key: Option<PathBuf>) -> Result<()> {
+async fn add_key(context: &Context, begin: DeviceBegin, software_key: Option<PathBuf>) -> Result<()> {
     let user = context.user()?;
-    let (mut new, mut old) = (context.new_key(software_key)?, context.old_key()?);
+    let (mut new, mut old) = (context.new_key(software_key)?, context.means()?);
     let http = context.with_login()?;
-    let challenge: DeviceChallenge = http.post(path::DEVICES, &DeviceBegin { name: name.clone() }).await?;
+    let challenge: DeviceChallenge = http.post(path::DEVICES, &begin).await?;
     let origin = context.origin().await?;
-    eprintln!("Tap the NEW security key");
-    let webauthn = new.register(&origin, challenge.webauthn)?;
-    eprintln!("Detected security key tap");
+    let handover = Handover { http: &http, path: path::DEVICE_BROWSER, origin: &origin };
+    let webauthn = match &mut new {
+        Means::Key(solver) => {
+            eprintln!("Tap the NEW security key");
+            let made = solver.register(&origin, challenge.webauthn)?;
+            eprintln!("Detected security key tap");
+            made
+        }
+        Means::Browser(carry) => {
+            eprintln!("First, make the NEW security key or passkey");
+            handover.register(*carry, &challenge.id, SystemClock.now().plus(BROWSER_WAIT)).await?
+        }
+    };
     let action = registration::digest(user, &webauthn)?;
     let answer = DeviceRegister { id: challenge.id, webauthn };
     let ceremony: Ceremony = http.post(path::DEVICE_REGISTER, &answer).await?;
@@ -118,10 +135,10 @@ async fn add_key(context: &Context, name: String, software_key: Option<PathBuf>)
     let checked = Checked::new(ceremony, &wish)?;
     eprintln!(
         "To add the security key \"{}\" (sha256:{action}) to {user} at {}, tap one that is registered ALREADY",
-        printable(&name),
+        printable(&begin.name),
         context.profile.gate
     );
-    let assertion = checked.tap(&origin, old.as_mut())?;
+    let assertion = checked.answer(&mut old, &handover).await?;
     let outcome: DeviceOutcome = http.post(path::DEVICE_FINISH, &assertion).await?;
     show(context, &outcome)
 }
@@ -161,9 +178,10 @@ async fn change(context: &Context, action: &DeviceAction) -> Result<DeviceOutcom
     let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
     let checked = Checked::new(ceremony, &wish)?;
     let origin = context.origin().await?;
-    let solver = context.old_key();
+    let means = context.means();
     eprintln!("MFA is required to {}", described(action));
-    let assertion = checked.tap(&origin, solver?.as_mut())?;
+    let handover = Handover { http: &http, path: path::DEVICE_BROWSER, origin: &origin };
+    let assertion = checked.answer(&mut means?, &handover).await?;
     http.post(path::DEVICE_CHANGE_FINISH, &assertion).await
 }
 

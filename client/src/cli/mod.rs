@@ -26,7 +26,7 @@ use crate::gate_addr::GateAddr;
 use crate::http::Http;
 use crate::keys::LoginFiles;
 use crate::profile::{Home, Profile};
-use crate::solver::{self, Means, MfaMode, Solver};
+use crate::solver::{self, Means, MfaMode};
 use crate::tls::Tls;
 
 pub use output::Format;
@@ -37,8 +37,8 @@ pub struct Global {
     /// The gate, as HOST:PORT; without it, the one that was logged in to last
     #[arg(long, visible_alias = "proxy", global = true, env = "TAP_GATE", value_name = "HOST:PORT")]
     pub gate: Option<GateAddr>,
-    /// How to tap: a security key (cross-platform), the identity provider (sso), the browser (browser), codes for
-    /// login (otp), or whichever of these is there, in this order (auto)
+    /// How to tap: a security key (cross-platform), the identity provider (sso), the browser (browser), a browser on
+    /// another machine (paste, where the cluster allows it), codes for login (otp), or whichever is there (auto)
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "MODE")]
     pub mfa_mode: MfaMode,
     /// A file that acts as the security key, for tests and demos only
@@ -125,7 +125,7 @@ impl Context {
             MfaMode::Auto => {
                 self.profile.connector.is_some() && self.global.software_key.is_none() && !cfg!(feature = "fido-usb")
             }
-            MfaMode::CrossPlatform | MfaMode::Platform | MfaMode::Browser | MfaMode::Otp => false,
+            MfaMode::CrossPlatform | MfaMode::Platform | MfaMode::Browser | MfaMode::Paste | MfaMode::Otp => false,
         }
     }
 
@@ -134,18 +134,14 @@ impl Context {
         matches!(self.global.mfa_mode, MfaMode::Auto | MfaMode::Sso)
     }
 
-    /// Whoever answers for a key that is new: the software key in this file, or the hardware.
-    pub fn new_key(&self, software_key: Option<PathBuf>) -> Result<Box<dyn Solver>> {
-        if software_key.is_none() && self.global.software_key.is_some() {
+    /// What answers for a key that is new: the software key in this file, the browser, or the hardware.
+    pub fn new_key(&self, software_key: Option<PathBuf>) -> Result<Means> {
+        let by_browser = matches!(self.global.mfa_mode, MfaMode::Browser | MfaMode::Paste);
+        if !by_browser && software_key.is_none() && self.global.software_key.is_some() {
             return Err(Failure::new("the software key is registered already")
                 .advise("name a file for the new one with --new-software-key PATH, or leave --software-key away"));
         }
-        solver::choose(self.global.mfa_mode, software_key)?.key()
-    }
-
-    /// The key that answers where the browser can't.
-    pub fn old_key(&self) -> Result<Box<dyn Solver>> {
-        self.means()?.key()
+        solver::choose(self.global.mfa_mode, software_key)
     }
 
     /// How lists are written.

@@ -8,11 +8,12 @@ use zeroize::Zeroizing;
 
 use super::password::first_line;
 use crate::error::{Act as _, Result};
+use crate::limits::PASSWORD_BYTES_MAX;
 
 /// Reads a code from standard input. It is shown as it is typed: it is worth nothing in a minute.
 pub fn ask(prompt: &str) -> Result<Zeroizing<String>> {
     eprint!("{prompt}");
-    let line = first_line(stdin().lock(), "standard input")?;
+    let line = first_line(stdin().lock(), "standard input", PASSWORD_BYTES_MAX)?;
     Ok(Zeroizing::new(line.chars().filter(char::is_ascii_alphanumeric).collect()))
 }
 

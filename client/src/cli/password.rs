@@ -28,11 +28,11 @@ pub fn choose(from_stdin: bool, prompt: &str) -> Result<Zeroizing<String>> {
 fn unattended(from_stdin: bool) -> Result<Option<Zeroizing<String>>> {
     if from_stdin {
         // No more than the line: what follows may be a one-time code.
-        return first_line(stdin().lock(), "standard input").map(Some);
+        return first_line(stdin().lock(), "standard input", PASSWORD_BYTES_MAX).map(Some);
     }
     let Some(path) = std::env::var_os("TAP_PASSWORD_FILE").filter(|path| !path.is_empty()) else { return Ok(None) };
     let file = File::open(&path).act(|| format!("{} cannot be read", path.display()))?;
-    first_line(BufReader::new(file), &path.display().to_string()).map(Some)
+    first_line(BufReader::new(file), &path.display().to_string(), PASSWORD_BYTES_MAX).map(Some)
 }
 
 fn ask(prompt: &str) -> Result<Zeroizing<String>> {
@@ -42,9 +42,10 @@ fn ask(prompt: &str) -> Result<Zeroizing<String>> {
     Ok(Zeroizing::new(password))
 }
 
-pub(super) fn first_line(reader: impl BufRead, name: &str) -> Result<Zeroizing<String>> {
+/// The first line, of which no more than this many bytes are read.
+pub(crate) fn first_line(reader: impl BufRead, name: &str, most: u64) -> Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
-    reader.take(PASSWORD_BYTES_MAX).read_line(&mut text).act(|| format!("{name} cannot be read"))?;
+    reader.take(most).read_line(&mut text).act(|| format!("{name} cannot be read"))?;
     let line = Zeroizing::new(text.lines().next().unwrap_or_default().to_owned());
     if line.is_empty() { Err(Failure::new(format!("there is nothing in {name}"))) } else { Ok(line) }
 }
@@ -55,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_first_line_counts() {
-        assert_eq!(*first_line(&b"one two\r\nthree"[..], "x").unwrap(), "one two");
-        assert!(first_line(&b"\n"[..], "x").is_err());
+        assert_eq!(*first_line(&b"one two\r\nthree"[..], "x", 100).unwrap(), "one two");
+        assert!(first_line(&b"\n"[..], "x", 100).is_err());
     }
 }

@@ -68,6 +68,9 @@ enum Command {
         /// What you call the key
         #[arg(long, default_value = "security key", value_name = "NAME")]
         device_name: String,
+        /// Make it a passkey, which signs in to the gate's pages without name and password
+        #[arg(long)]
+        passwordless: bool,
     },
     /// Show who is logged in, and until when
     #[command(after_help = "Example:\n  tap status")]
@@ -155,7 +158,10 @@ pub async fn run(args: Tap) -> Result<u8> {
     let Tap { global, user, command } = args;
     match command {
         Command::Login { trust, auth } => log_in(&global, user, trust, auth).await,
-        Command::Enrol { trust, token, device_name } => enrol(&global, trust, token, device_name).await,
+        Command::Enrol { trust, token, device_name, passwordless } => {
+            let invite = EnrolBegin { token, password: String::new(), device_name, passwordless };
+            enrol(&global, trust, invite).await
+        }
         Command::Status => status(&Context::new(&global, user.as_ref())?),
         Command::Logout => log_out(&global).await,
         Command::Ls => list(&Context::new(&global, user.as_ref())?).await,
@@ -218,12 +224,12 @@ async fn log_in(global: &Global, user: Option<UserName>, trust: Trust, auth: Opt
     show_profile(global, &profile)
 }
 
-async fn enrol(global: &Global, trust: Trust, token: String, device_name: String) -> Result<()> {
+async fn enrol(global: &Global, trust: Trust, mut invite: EnrolBegin) -> Result<()> {
     let home = Home::from_env()?;
     let profile = login::first_trust(&home, global.gate.as_ref(), trust.ca_pin)?;
     let mut means = global.means()?;
     let password = password::choose(trust.password_stdin, "Choose a password: ")?;
-    let mut invite = EnrolBegin { token, password: password.as_str().to_owned(), device_name };
+    password.as_str().clone_into(&mut invite.password);
     let (profile, enrolled) = login::enrol(&home, profile, &invite, &mut means).await?;
     invite.password.zeroize();
     output::show(global.format, &enrolled, |enrolled| {

@@ -13,7 +13,7 @@ use webauthn_rs_proto::{
     CreationChallengeResponse, PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse,
 };
 
-use crate::browser;
+use crate::browser::{self, Carry};
 use crate::error::{Failure, Result};
 
 pub use software::SoftwareKey;
@@ -40,6 +40,8 @@ pub enum MfaMode {
     Platform,
     /// The browser.
     Browser,
+    /// A browser on another machine, whose answer is pasted here.
+    Paste,
     /// The identity provider.
     Sso,
     /// A one-time code.
@@ -53,6 +55,7 @@ impl MfaMode {
             Self::CrossPlatform => "cross-platform",
             Self::Platform => "platform",
             Self::Browser => "browser",
+            Self::Paste => "paste",
             Self::Sso => "sso",
             Self::Otp => "otp",
         }
@@ -64,24 +67,14 @@ pub enum Means {
     /// A key that this program reaches.
     Key(Box<dyn Solver>),
     /// Whatever the browser reaches.
-    Browser,
-}
-
-impl Means {
-    /// The key that this program reaches, for what the browser's page can't do yet.
-    pub fn key(self) -> Result<Box<dyn Solver>> {
-        match self {
-            Self::Key(solver) => Ok(solver),
-            Self::Browser => Err(Failure::new("the browser's page does not manage keys yet")
-                .advise("use --mfa-mode=cross-platform with a security key")),
-        }
-    }
+    Browser(Carry),
 }
 
 /// The means that the flags and this build allow.
 pub fn choose(mode: MfaMode, software_key: Option<PathBuf>) -> Result<Means> {
     match mode {
-        MfaMode::Browser => return Ok(Means::Browser),
+        MfaMode::Browser => return Ok(Means::Browser(Carry::Loopback)),
+        MfaMode::Paste => return Ok(Means::Browser(Carry::Paste)),
         MfaMode::Auto | MfaMode::CrossPlatform => {}
         MfaMode::Otp => {
             return Err(Failure::new("per-session MFA is not satisfied by 'otp' devices")
@@ -102,7 +95,9 @@ pub fn choose(mode: MfaMode, software_key: Option<PathBuf>) -> Result<Means> {
             Ok(Means::Key(Box::new(SoftwareKey::at(path))))
         }
         // By itself only where it opens before the person's eyes.
-        None if mode == MfaMode::Auto && !cfg!(feature = "fido-usb") && browser::possible() => Ok(Means::Browser),
+        None if mode == MfaMode::Auto && !cfg!(feature = "fido-usb") && browser::possible() => {
+            Ok(Means::Browser(Carry::Loopback))
+        }
         None => usb_key().map(Means::Key),
     }
 }
@@ -133,6 +128,7 @@ mod tests {
         let error = choose(MfaMode::Otp, Some("/x".into())).err().map(|e| e.to_string()).unwrap_or_default();
         assert!(error.starts_with("per-session MFA is not satisfied by 'otp' devices"), "{error}");
         assert!(matches!(choose(MfaMode::Auto, Some("/x".into())), Ok(Means::Key(_))));
-        assert!(matches!(choose(MfaMode::Browser, Some("/x".into())), Ok(Means::Browser)));
+        assert!(matches!(choose(MfaMode::Browser, Some("/x".into())), Ok(Means::Browser(Carry::Loopback))));
+        assert!(matches!(choose(MfaMode::Paste, None), Ok(Means::Browser(Carry::Paste))));
     }
 }

@@ -10,12 +10,15 @@ use webauthn_rs_proto::{PublicKeyCredential, RegisterPublicKeyCredential};
 pub struct BrowserBegin {
     /// The ceremony's number.
     pub ceremony: String,
-    /// The port of `127.0.0.1` on which the terminal listens, 1024 or higher.
+    /// The port of `127.0.0.1` on which the terminal listens, 1024 or higher; 0 where the answer is pasted.
     pub port: u16,
     /// The number in the callback's path: a UUID's 32 hex digits and four hyphens.
     pub nonce: String,
     /// The key that the answer is sealed to (X25519, base64url).
     pub public_key: String,
+    /// Whether the person carries the answer to the terminal by hand, where the cluster allows it.
+    #[serde(default)]
+    pub paste: bool,
 }
 
 /// Where the browser goes, and what is typed there.
@@ -48,7 +51,7 @@ pub struct BrowserShown {
     pub cluster: String,
     /// Who taps.
     pub user: String,
-    /// `session`, `login`, `admin` or `enrol`.
+    /// `session`, `login`, `admin`, `enrol`, `register`, `add-device` or `device`.
     pub purpose: String,
     /// The targets of the sessions.
     pub targets: Vec<BrowserTarget>,
@@ -56,6 +59,10 @@ pub struct BrowserShown {
     pub reusable_until: Option<u64>,
     /// What is changed, or what the new key is called.
     pub details: Option<String>,
+    /// What becomes of each resource that is written, line by line.
+    pub changes: Vec<BrowserChange>,
+    /// Whether the person carries the answer to the terminal by hand.
+    pub paste: bool,
     /// From where it was asked for.
     pub address: String,
     /// Whether the browser is at another address than that.
@@ -64,6 +71,15 @@ pub struct BrowserShown {
     pub asked: u64,
     /// When it ends, in seconds since the epoch.
     pub expires: u64,
+}
+
+/// What becomes of one resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct BrowserChange {
+    /// Which one and what, such as `update role "dev"`.
+    pub title: String,
+    /// Its lines as a unified difference: each begins with ` `, `-`, `+` or `@@`.
+    pub diff: String,
 }
 
 /// One target on the page.
@@ -97,8 +113,8 @@ impl std::fmt::Debug for BrowserAnswer {
 /// Where the page carries the outcome: a form's `POST` with the field `sealed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct BrowserCarried {
-    /// The terminal's callback, on loopback.
-    pub action: String,
+    /// The terminal's callback, on loopback; none where the person pastes what is sealed.
+    pub action: Option<String>,
     /// A [`BrowserOutcome`], sealed to the terminal's key.
     pub sealed: String,
 }

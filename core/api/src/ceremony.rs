@@ -100,6 +100,9 @@ pub struct EnrolBegin {
     pub password: String,
     /// What the user calls the key, such as `yubi`.
     pub device_name: String,
+    /// Whether it shall hold a passkey that signs in to the pages without name and password.
+    #[serde(default)]
+    pub passwordless: bool,
 }
 
 /// Never prints the invite or the password.

@@ -28,6 +28,9 @@ pub struct Device {
 pub struct DeviceBegin {
     /// What the user calls it.
     pub name: String,
+    /// Whether it shall hold a passkey that signs in to the pages without name and password.
+    #[serde(default)]
+    pub passwordless: bool,
 }
 
 /// What the new key is asked.

@@ -9,13 +9,14 @@ mod device;
 mod discovery;
 mod session;
 mod sso;
+mod web;
 
 pub use admin::{
     AdminAction, AdminOutcome, ExplainRole, Explanation, InviteCreated, ResourceText, Status,
 };
 pub use browser::{
-    BrowserAnswer, BrowserBegin, BrowserCarried, BrowserOutcome, BrowserRequest, BrowserShown,
-    BrowserTarget, browser_context,
+    BrowserAnswer, BrowserBegin, BrowserCarried, BrowserChange, BrowserOutcome, BrowserRequest,
+    BrowserShown, BrowserTarget, browser_context,
 };
 pub use ceremony::{
     Assertion, Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, InviteTerms,
@@ -33,6 +34,10 @@ pub use session::{
 pub use sso::{
     SsoAnswer, SsoCeremony, SsoFinish, SsoLoginBegin, SsoRedirect, SsoRequirement, SsoReturn,
     SsoSessionBegin, SsoShown, SsoStart,
+};
+pub use web::{
+    InviteShown, InviteToken, LiveSessionEntry, LiveSessions, PasskeyChallenge, SessionEnd, WebMe,
+    WebOtp, WebSignIn, WebTap, WebTapBegin, WebTapped, web_path,
 };
 
 use serde::{Deserialize, Serialize};
@@ -96,8 +101,14 @@ pub mod path {
     pub const DEVICE_OTP: &str = "/v1/devices/otp";
     /// `POST`, no certificate: [`crate::BrowserBegin`] → [`crate::BrowserRequest`].
     pub const ENROL_BROWSER: &str = "/v1/enrol/browser";
+    /// `POST`, login certificate: [`crate::BrowserBegin`] → [`crate::BrowserRequest`].
+    pub const DEVICE_BROWSER: &str = "/v1/devices/browser";
     /// `GET`, login certificate: [`crate::Targets`].
     pub const TARGETS: &str = "/v1/targets";
+    /// `GET`, login certificate: [`crate::LiveSessions`].
+    pub const SESSIONS_LIVE: &str = "/v1/sessions/live";
+    /// `POST`, login certificate: [`crate::SessionEnd`] → [`crate::LiveSessions`], those that are left.
+    pub const SESSIONS_END: &str = "/v1/sessions/end";
     /// `POST`, login certificate: [`crate::SessionBegin`] → [`crate::Requirement`].
     pub const SESSION_BEGIN: &str = "/v1/sessions";
     /// `POST`, login certificate: [`crate::Assertion`] → [`crate::SessionCertificates`].

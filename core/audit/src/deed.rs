@@ -31,6 +31,19 @@ pub enum Deed {
         /// Bytes from the target to the client.
         bytes_down: u64,
     },
+    /// A request to a Kubernetes API server that was answered.
+    Kube {
+        /// What was asked, as the API server reads it: `get`, `list`, `delete` and so on.
+        verb: Text,
+        /// The path, or the resource with its subresource.
+        resource: Text,
+        /// The namespace; empty where there is none.
+        namespace: Text,
+        /// The object's name; empty for a collection.
+        name: Text,
+        /// The HTTP status of the answer.
+        status: u16,
+    },
     /// Something that is not told in detail, and why.
     Untold(Text),
 }
@@ -66,6 +79,9 @@ impl Event {
             Deed::Sftp { operation, path, to } => Self::SessionSftp { of, operation: operation.into(), path, to },
             Deed::Forward { way, destination, origin, bytes_up, bytes_down } => {
                 Self::SessionForward { of, way: way.as_str().into(), destination, origin, bytes_up, bytes_down }
+            }
+            Deed::Kube { verb, resource, namespace, name, status } => {
+                Self::KubeRequest { of, verb, resource, namespace, name, status }
             }
             Deed::Untold(what) => Self::SessionUntold { of, what },
         }

@@ -103,6 +103,23 @@ pub enum Event {
         /// Bytes from the target to the client.
         bytes_down: u64,
     },
+    /// A Kubernetes API server answered a request.
+    #[serde(rename = "kube.request")]
+    KubeRequest {
+        /// Whose session it is.
+        #[serde(flatten)]
+        of: DeedFacts,
+        /// What was asked: `get`, `list`, `delete` and so on.
+        verb: Text,
+        /// The resource with its subresource, or the path of what is no resource.
+        resource: Text,
+        /// The namespace; empty where there is none.
+        namespace: Text,
+        /// The object's name; empty for a collection.
+        name: Text,
+        /// The HTTP status of the answer.
+        status: u16,
+    },
     /// Something was done in a session that the log does not hold in detail.
     #[serde(rename = "session.untold")]
     SessionUntold {

@@ -166,6 +166,7 @@ impl Event {
             Self::SessionSubsystem { .. } => "session.subsystem",
             Self::SessionSftp { .. } => "session.sftp",
             Self::SessionForward { .. } => "session.forward",
+            Self::KubeRequest { .. } => "kube.request",
             Self::SessionUntold { .. } => "session.untold",
             Self::MfaBegin { .. } => "mfa.begin",
             Self::MfaSucceeded { .. } => "mfa.succeeded",

@@ -54,6 +54,12 @@ pub(crate) enum Work {
     Session {
         public_key: String,
     },
+    /// Signing in on a page; the key is that of the web session's certificate.
+    WebLogin {
+        public_key: String,
+    },
+    /// Sessions that a web session holds.
+    WebSession,
     Admin {
         body: String,
         invite: Option<Invite>,
@@ -74,7 +80,8 @@ impl Work {
     pub(crate) const fn as_str(&self) -> &'static str {
         match self {
             Self::Login { .. } => "login",
-            Self::Session { .. } => "session",
+            Self::Session { .. } | Self::WebSession => "session",
+            Self::WebLogin { .. } => "web-login",
             Self::Admin { .. } => "admin",
             Self::AddDevice { .. } => "add-device",
             Self::Device { .. } => "device",
@@ -104,6 +111,8 @@ pub(crate) struct PendingDevice {
     pub(crate) certificate: Digest,
     pub(crate) name: String,
     pub(crate) state: Value,
+    /// What went to the client for its authenticator, for a browser to read too.
+    pub(crate) options: Value,
 }
 
 /// A secret for one-time codes that no code has been shown of yet.
@@ -215,7 +224,7 @@ impl PendingTap {
     /// can begin one, and must not use up what the owner of the name may have waiting.
     fn scope(&self) -> String {
         match self.work {
-            Work::Login { .. } => format!("login/{}/{}", self.user, self.peer),
+            Work::Login { .. } | Work::WebLogin { .. } => format!("login/{}/{}", self.user, self.peer),
             _ => format!("{}/{}", self.work.as_str(), self.user),
         }
     }

@@ -63,10 +63,11 @@ impl Authority {
         Ok(registrations)
     }
 
-    /// The writes that take a user's keys, codes and password away.
+    /// The writes that take a user's keys, codes, password and web sessions away.
     pub(crate) fn retire(&self, user: &UserName) -> Result<Vec<Write>, Fault> {
         let now = self.now().as_secs();
         let mut writes = vec![Write::Delete { key: key::password(user) }, Write::Delete { key: key::otp(user) }];
+        writes.extend(self.end_web_sessions(user)?);
         for (key, entry) in self.store.list(&key::registrations(user), now)? {
             writes.extend(retiring(key, entry.value));
         }

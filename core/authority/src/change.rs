@@ -32,6 +32,11 @@ impl Step {
         }
     }
 
+    /// Its text as it will stand; none where it is removed.
+    pub(crate) fn yaml(&self) -> Option<&str> {
+        self.yaml.as_deref()
+    }
+
     /// The line that the administrator reads.
     pub(crate) fn line(&self) -> String {
         let done = match self.what {

@@ -53,10 +53,12 @@ impl Authority {
         let name = device_name(&begin.name)?;
         self.must_be_new(user, &name)?;
         let registered = keys.iter().map(|key| key.cred_id().clone()).collect();
-        let (webauthn, state) = self.webauthn.begin_registration(user, self.user_handle(user), registered)?;
+        let (webauthn, state) =
+            self.webauthn.begin_registration(user, self.user_handle(user), registered, begin.passwordless)?;
         let expires = self.now().plus(CEREMONY_TTL).min(identity.login_expires());
         let (id, certificate) = (new_id(), *identity.fingerprint());
-        let pending = PendingDevice { user: user.clone(), expires, certificate, name, state };
+        let options = serde_json::to_value(&webauthn)?;
+        let pending = PendingDevice { user: user.clone(), expires, certificate, name, state, options };
         self.suspend(&id, &Pending::Device(Box::new(pending)))?;
         Ok(DeviceChallenge { id, webauthn })
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::PoisonError;
 
-use tapgate_api::{EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled};
+use tapgate_api::{EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled, InviteShown, InviteToken};
 use tapgate_audit::Event;
 use tapgate_model::UserName;
 use tapgate_proof::{CredentialKey, Link, Registration};
@@ -12,7 +12,7 @@ use webauthn_rs::prelude::SecurityKey;
 
 use crate::ceremony::{Pending, PendingEnrolment, new_id};
 use crate::invite::StoredInvite;
-use crate::limits::{CEREMONY_TTL, CREDENTIAL_ID_MAX, DEVICE_NAME_MAX};
+use crate::limits::{CEREMONY_TTL, CREDENTIAL_ID_MAX, DEVICE_NAME_MAX, PASSWORD_MIN};
 use crate::{Authority, Fault, key, token, webauthn};
 
 impl Authority {
@@ -26,13 +26,27 @@ impl Authority {
         }
         let device_name = device_name(&begin.device_name)?;
         let password_hash = self.passwords.hash(&begin.password)?;
-        let (webauthn, state) = self.webauthn.begin_registration(&user, self.user_handle(&user), Vec::new())?;
+        let (webauthn, state) =
+            self.webauthn.begin_registration(&user, self.user_handle(&user), Vec::new(), begin.passwordless)?;
         let (id, name) = (new_id(), user.to_string());
         let expires = self.now().plus(CEREMONY_TTL).min(stored.invite.expires);
         let options = serde_json::to_value(&webauthn)?;
         let pending = PendingEnrolment { user, expires, invite, password_hash, device_name, state, options };
         self.suspend(&id, &Pending::Enrolment(Box::new(pending)))?;
         Ok(EnrolChallenge { id, user: name, webauthn })
+    }
+
+    /// What an invite is for, so that it can be looked at before a password is chosen.
+    pub fn invite_shown(&self, invite: &InviteToken, peer: IpAddr) -> Result<InviteShown, Fault> {
+        self.rates.anybody(peer)?;
+        let (_, stored) = self.open_invite(&invite.token)?;
+        Ok(InviteShown {
+            user: stored.invite.user.to_string(),
+            cluster: self.cluster.clone(),
+            invited_by: stored.vouched.as_ref().map(|vouched| vouched.admin.to_string()),
+            expires: stored.invite.expires.as_secs(),
+            password_min: PASSWORD_MIN,
+        })
     }
 
     /// Finishes an enrolment.

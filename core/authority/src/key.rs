@@ -1,5 +1,7 @@
 //! The keys under which the store holds things, each made in one place.
 
+use std::net::IpAddr;
+
 use tapgate_model::{Digest, UserName};
 use tapgate_policy::ResourceKind;
 
@@ -71,6 +73,31 @@ pub(crate) fn browser(request: &str) -> String {
 /// That a ceremony was handed to the browser: it is once.
 pub(crate) fn handed(ceremony: &str) -> String {
     format!("handed/{ceremony}")
+}
+
+/// A user's web sessions.
+pub(crate) fn web_sessions(user: &UserName) -> String {
+    format!("web-session/{user}/")
+}
+
+/// A web session, under the fingerprint of its certificate.
+pub(crate) fn web_session(user: &UserName, number: &Digest) -> String {
+    format!("{}{number}", web_sessions(user))
+}
+
+/// Which web session a cookie belongs to: the cookie is in the browser, here is its hash.
+pub(crate) fn web_cookie(hash: &Digest) -> String {
+    format!("web-cookie/{hash}")
+}
+
+/// A challenge for any passkey. Its number is the page's; here is its hash.
+pub(crate) fn passkey(id: &str) -> String {
+    format!("passkey/{}", token::sha256(&[id.as_bytes()]))
+}
+
+/// Which of those wait for an address, so that they can be counted.
+pub(crate) fn passkeys(peer: IpAddr) -> String {
+    format!("passkeys/{peer}/")
 }
 
 pub(crate) fn spent(proof: &Digest) -> String {

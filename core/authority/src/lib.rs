@@ -39,6 +39,7 @@ mod tap;
 mod tests;
 mod token;
 mod uid;
+mod web_session;
 mod webauthn;
 
 pub use authority::{Authority, AuthorityParts};
@@ -47,3 +48,4 @@ pub use documents::resource_files;
 pub use error::AuthorityError;
 pub use fault::Fault;
 pub use sso::{SSO_COOKIE, SsoDeparture, SsoOutcome, SsoStarted};
+pub use web_session::{Method, SignedIn, WebSession};

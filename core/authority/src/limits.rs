@@ -22,6 +22,22 @@ pub const INVITE_TTL: Duration = Duration::from_hours(1);
 /// cluster may differ.
 pub const SPENT_MARGIN: Duration = Duration::from_mins(2);
 
+/// How long a web session may rest: a coffee break and a meeting, and not a night in an unlocked room.
+pub const WEB_IDLE_MAX: Duration = Duration::from_hours(1);
+
+/// How often the use of a web session is noted in the store: a write for each request would wear it out.
+pub const WEB_TOUCH_EVERY: Duration = Duration::from_mins(1);
+
+/// How long a web session's old cookie is good beside the new one: for requests that are under way.
+pub const WEB_ROTATION_GRACE: Duration = Duration::from_secs(10);
+
+/// How many web sessions a user may have; the oldest makes room. A person has a few browsers.
+pub const WEB_SESSIONS_MAX: usize = 16;
+
+/// How many challenges for passkeys an address may have waiting: each opened sign-in page has one, and an office
+/// behind one address opens many in five minutes.
+pub const PASSKEY_CHALLENGES_MAX: usize = 512;
+
 /// How many targets one tap may cover. A statement holds 8 KiB, and a person must be able to
 /// read the list before tapping.
 pub const TARGETS_MAX: usize = 32;

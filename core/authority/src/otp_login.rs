@@ -35,7 +35,12 @@ impl Authority {
 
     /// Counts the try before the code is looked at, so that many at once are no more than one by one;
     /// a right code gives its try back.
-    fn check_code(&self, user: &UserName, known: bool, code: &str) -> Result<Result<(), &'static str>, Fault> {
+    pub(crate) fn check_code(
+        &self,
+        user: &UserName,
+        known: bool,
+        code: &str,
+    ) -> Result<Result<(), &'static str>, Fault> {
         let real = known && self.otp_of(user)?.is_some();
         let tries = key::otp_tries(user, real);
         if !self.count_try(&tries)? {
@@ -93,7 +98,7 @@ impl Authority {
     }
 
     /// One answer for all that can be wrong: what is told apart is a help for guessing.
-    fn otp_failed(&self, user: &UserName, peer: IpAddr, reason: &str) -> Fault {
+    pub(crate) fn otp_failed(&self, user: &UserName, peer: IpAddr, reason: &str) -> Fault {
         self.sink.record(Event::login_failed(user.as_str(), SocketAddr::new(peer, 0), reason));
         Fault::unauthenticated(
             "the login failed: the user name, the password or the code is wrong, the code was used before, or \

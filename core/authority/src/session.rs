@@ -28,26 +28,38 @@ impl Authority {
     ) -> Result<Requirement, Fault> {
         self.rates.known(identity.user())?;
         self.must_be_login(identity, peer)?;
-        let key = SessionKey::parse(&begin.public_key)?;
+        let holder = Holder::SessionKey(SessionKey::parse(&begin.public_key)?.digest());
         let wishes = parse_targets(&begin.targets)?;
-        let needed = self.requirement(gate, identity, &wishes, peer)?;
+        let work = Work::Session { public_key: begin.public_key.clone() };
+        self.begin_session_tap(gate, identity, &wishes, (&holder, work), peer).map(|(requirement, _)| requirement)
+    }
+
+    /// Asks for the tap that these sessions need, if any, by this holder; answers the statement beside it.
+    pub(crate) fn begin_session_tap(
+        &self,
+        gate: &Gate,
+        identity: &Identity,
+        wishes: &[Wish],
+        (holder, work): (&Holder, Work),
+        peer: IpAddr,
+    ) -> Result<(Requirement, Option<Statement>), Fault> {
+        let needed = self.requirement(gate, identity, wishes, peer)?;
         if needed.mfa == SessionMfa::Off {
-            return Ok(Requirement::None);
+            return Ok((Requirement::None, None));
         }
         let keys = self.keys_of(identity.user())?;
         if keys.is_empty() && needed.mfa < SessionMfa::RequiredWebAuthn && self.can_step_up(identity.user()) {
-            return Ok(Requirement::Sso);
+            return Ok((Requirement::Sso, None));
         }
         if keys.is_empty() {
             return Err(self.without_keys(identity.user(), "access this resource"));
         }
-        let statement = self.session_statement(identity, &needed, &key, peer)?;
+        let statement = self.session_statement(identity, &needed, holder, peer)?;
         let reusable = statement.parts().uses == Uses::Window;
         let verified = needed.mfa == SessionMfa::RequiredVerified;
-        let work = Work::Session { public_key: begin.public_key.clone() };
         let wanted = Wanted { statement: &statement, verified, peer, identity: Some(identity), work };
         let ceremony = Box::new(self.ask(new_id(), wanted, &keys)?);
-        Ok(Requirement::Tap { ceremony, reusable })
+        Ok((Requirement::Tap { ceremony, reusable }, Some(statement)))
     }
 
     /// What the gate says that these sessions need; a denial is recorded as the session's own would be.
@@ -83,7 +95,7 @@ impl Authority {
         &self,
         identity: &Identity,
         needed: &Needed,
-        key: &SessionKey,
+        holder: &Holder,
         peer: IpAddr,
     ) -> Result<Statement, Fault> {
         let now = self.now();
@@ -92,7 +104,7 @@ impl Authority {
         let entry = |(target, login, _): &(tapgate_model::TargetRef, Login, tapgate_policy::Terms)| StatementTarget {
             target: target.clone(),
             login: login.clone(),
-            holder: Holder::SessionKey(key.digest()),
+            holder: holder.clone(),
         };
         Statement::new(StatementParts {
             gate: self.gate,

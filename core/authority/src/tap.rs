@@ -14,7 +14,7 @@ use crate::webauthn::TapError;
 use crate::{Authority, Fault, counter, token, webauthn};
 
 /// Why a tap by a key that was registered when it was asked for is refused.
-const GONE: &str = "the key is not registered any more";
+pub(crate) const GONE: &str = "the key is not registered any more";
 
 /// What a tap shall be asked for.
 pub(crate) struct Wanted<'a> {

@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 use tapgate_model::UserName;
 use tapgate_proof::{CredentialKey, RelyingParty, challenge};
 use webauthn_rs::prelude::{
-    AuthenticationResult, COSEAlgorithm, COSEKey, COSEKeyType, CreationChallengeResponse, CredentialID, ECDSACurve,
-    PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse, SecurityKey, SecurityKeyAuthentication,
-    SecurityKeyRegistration, Url, Uuid, Webauthn, WebauthnBuilder, WebauthnError,
+    AuthenticationResult, COSEAlgorithm, COSEKey, COSEKeyType, CreationChallengeResponse, CredentialID,
+    DiscoverableAuthentication, ECDSACurve, PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse,
+    SecurityKey, SecurityKeyAuthentication, SecurityKeyRegistration, Url, Uuid, Webauthn, WebauthnBuilder,
+    WebauthnError,
 };
-use webauthn_rs_proto::{AllowCredentials, UserVerificationPolicy};
+use webauthn_rs_proto::{AllowCredentials, ResidentKeyRequirement, UserVerificationPolicy};
 
 use crate::limits::CEREMONY_TTL;
 use crate::token::{self, Secret};
@@ -99,12 +100,48 @@ impl Ceremonies {
         })
     }
 
-    /// Asks for a new key, which is none of those that the user has registered.
+    /// Asks for any key that knows whose it is, to sign the message.
+    pub(crate) fn begin_passkey(&self, message: &[u8]) -> Result<(RequestChallengeResponse, Value), Fault> {
+        let (mut options, state) = self.0.start_discoverable_authentication().map_err(Fault::internal)?;
+        let random = <[u8; 32]>::try_from(options.public_key.challenge.as_slice())
+            .map_err(|_| Fault::internal("the library's challenge is not 32 bytes long"))?;
+        let mut state = serde_json::to_value(state)?;
+        let ast = state.get_mut("ast").ok_or_else(|| Fault::internal("the library's state has no `ast`"))?;
+        let bound = challenge(&random, message);
+        replace(ast, "challenge", json!(token::to_text(&bound)))?;
+        options.public_key.challenge = bound.to_vec();
+        // Whether it is asked for beside a field or by a button is the page's to say.
+        options.mediation = None;
+        Ok((options, state))
+    }
+
+    /// Whose key it says to be: the handle that it was registered with.
+    pub(crate) fn handle_of(&self, answer: &PublicKeyCredential) -> Option<[u8; 16]> {
+        self.0.identify_discoverable_authentication(answer).ok().map(|(handle, _)| handle.into_bytes())
+    }
+
+    /// Verifies the answer of a key that knew whose it is.
+    pub(crate) fn finish_passkey(
+        &self,
+        state: Value,
+        answer: &PublicKeyCredential,
+        key: &SecurityKey,
+    ) -> Result<AuthenticationResult, TapError> {
+        let state: DiscoverableAuthentication = serde_json::from_value(state).map_err(TapError::State)?;
+        self.0.finish_discoverable_authentication_v2(answer, state, key).map_err(|error| match error {
+            WebauthnError::CredentialPossibleCompromise => TapError::Cloned,
+            error => TapError::Refused(error),
+        })
+    }
+
+    /// Asks for a new key, which is none of those that the user has registered; where it shall do without a
+    /// password, one that keeps whose it is and verifies its user.
     pub(crate) fn begin_registration(
         &self,
         user: &UserName,
         handle: [u8; 16],
         registered: Vec<CredentialID>,
+        passwordless: bool,
     ) -> Result<(CreationChallengeResponse, Value), Fault> {
         let exclude = (!registered.is_empty()).then_some(registered);
         let (mut options, state) = self
@@ -113,9 +150,19 @@ impl Ceremonies {
             .map_err(Fault::internal)?;
         // Only what a proof can be verified with: the library offers ES384 too.
         options.public_key.pub_key_cred_params.retain(|offer| ALGORITHMS.iter().any(|a| i64_of(*a) == offer.alg));
+        // Which authenticators the browser offers is the person's to choose.
+        options.public_key.hints = None;
         let mut state = serde_json::to_value(state)?;
         let rs = state.get_mut("rs").ok_or_else(|| Fault::internal("the library's state has no `rs`"))?;
         replace(rs, "credential_algorithms", serde_json::to_value(ALGORITHMS)?)?;
+        if passwordless {
+            replace(rs, "policy", serde_json::to_value(UserVerificationPolicy::Required)?)?;
+            replace(rs, "require_resident_key", json!(true))?;
+            let chosen = options.public_key.authenticator_selection.get_or_insert_default();
+            chosen.resident_key = Some(ResidentKeyRequirement::Required);
+            chosen.require_resident_key = true;
+            chosen.user_verification = UserVerificationPolicy::Required;
+        }
         Ok((options, state))
     }
 
@@ -229,7 +276,8 @@ mod tests {
 
     #[test]
     fn only_what_a_proof_can_verify_is_offered() {
-        let (options, state) = ceremonies().begin_registration(&"olga".parse().unwrap(), [7; 16], Vec::new()).unwrap();
+        let (options, state) =
+            ceremonies().begin_registration(&"olga".parse().unwrap(), [7; 16], Vec::new(), false).unwrap();
         let offered = options.public_key.pub_key_cred_params.iter().map(|offer| offer.alg).collect::<Vec<_>>();
         assert_eq!(offered, [-7, -257]);
         assert_eq!(state.pointer("/rs/credential_algorithms").unwrap().as_array().unwrap().len(), 2);

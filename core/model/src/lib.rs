@@ -3,6 +3,7 @@
 mod id;
 mod login;
 mod name;
+mod statement;
 mod target;
 mod time;
 pub mod tunnel;
@@ -10,5 +11,6 @@ pub mod tunnel;
 pub use id::{Digest, SessionId, TargetUid};
 pub use login::Login;
 pub use name::{LoginName, NameError, ObjectName, RoleName, TargetName, UserName};
+pub use statement::{ClassSet, StatementClass};
 pub use target::{Kind, Labels, TargetRef};
 pub use time::{Clock, ManualClock, SystemClock, UnixTime};

@@ -1,4 +1,9 @@
-//! The ALPN names (RFC 7301) of the tunnels that a client opens to the gate, one for each protocol inside.
+//! The ALPN names (RFC 7301) of the tunnels that a client opens to the gate, one for each protocol inside, and the
+//! line by which those begin whose protocol can't name its target.
+
+use std::fmt;
+
+use crate::TargetName;
 
 /// SSH, with the login certificate: the session's is shown inside.
 pub const SSH: &[u8] = b"tapgate-ssh";
@@ -20,3 +25,81 @@ pub const APP: &[u8] = b"tapgate-app";
 
 /// A desktop's bytes, with the login's or the session's certificate.
 pub const DESKTOP: &[u8] = b"tapgate-desktop";
+
+/// What the line begins with, its version included.
+const HAIL: &str = "tapgate-to/1";
+
+/// How long the line may be, in bytes without its end: the longest target name, a port, and the word before them.
+pub const HAIL_BYTES_MAX: usize = 300;
+
+/// The gate's answer where the tunnel leads to the target from now on.
+pub const OPEN: &str = "open";
+
+/// What the gate's answer begins with where it does not; the reason follows behind a space.
+pub const REFUSED: &str = "refused";
+
+/// The first line within a tunnel of [`TCP`] or [`APP`]: the application, and the port of one that lists several.
+///
+/// Its text is `tapgate-to/1 NAME` or `tapgate-to/1 NAME PORT`, ended by a line feed. The gate answers with a line
+/// too, [`OPEN`] or [`REFUSED`] and why, and all bytes after that are the application's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hail {
+    /// The application.
+    pub target: TargetName,
+    /// Its port; none where it has one alone.
+    pub port: Option<u16>,
+}
+
+impl Hail {
+    /// Reads the line, without its end. `None`: it is none.
+    pub fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        if words.next()? != HAIL {
+            return None;
+        }
+        let target = words.next()?.parse().ok()?;
+        // Digits alone, in their one form.
+        let port = |word: &str| word.parse::<u16>().ok().filter(|port| *port > 0 && port.to_string() == word);
+        let port = match words.next() {
+            None => None,
+            Some(word) => Some(port(word)?),
+        };
+        words.next().is_none().then_some(Self { target, port })
+    }
+}
+
+impl fmt::Display for Hail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{HAIL} {}", self.target)?;
+        self.port.map_or(Ok(()), |port| write!(f, " {port}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hail_is_read_as_it_is_written() {
+        for text in ["tapgate-to/1 grafana", "tapgate-to/1 broker 5671"] {
+            assert_eq!(Hail::parse(text).map(|hail| hail.to_string()).as_deref(), Some(text));
+        }
+        let bad = [
+            "",
+            "tapgate-to/2 a",
+            "tapgate-to/1",
+            "tapgate-to/1 ",
+            "tapgate-to/1 a 0",
+            "tapgate-to/1 a 65536",
+            "tapgate-to/1 a 080",
+            "tapgate-to/1 a +1",
+            "tapgate-to/1 a 1 2",
+            "tapgate-to/1  a",
+            "tapgate-to/1 a\r",
+            "GET / HTTP/1.1",
+        ];
+        for text in bad {
+            assert_eq!(Hail::parse(text), None, "{text:?}");
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod admin;
 mod at;
 mod compile;
 mod connector;
+mod db;
 mod decide;
 mod duration;
 mod explain;
@@ -45,6 +46,7 @@ mod yaml;
 
 pub use admin::Verb;
 pub use connector::{ClaimRule, OidcResource};
+pub use db::{AuditText, DbTerms, StatementVerdict};
 pub use decide::{Decision, DenyReason, Query};
 pub use duration::duration;
 pub use limits::WINDOW_MAX;

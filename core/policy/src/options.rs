@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::at::At;
+use crate::db::{self, DbTerms};
 use crate::limits::{SESSION_TTL_DEFAULT, SESSION_TTL_MAX, WINDOW_MAX};
 use crate::section::Section;
 use crate::terms::{InBand, SessionMfa, Terms};
@@ -35,7 +36,13 @@ const UNSUPPORTED: &[(&str, &str)] = &[
 
 /// What a role without `options` says.
 pub(crate) const fn defaults() -> Terms {
-    Terms { max_session_ttl: SESSION_TTL_DEFAULT, reuse_login_key: false, port_forwarding: true, ..Terms::neutral() }
+    Terms {
+        max_session_ttl: SESSION_TTL_DEFAULT,
+        reuse_login_key: false,
+        port_forwarding: true,
+        db: DbTerms::DEFAULT,
+        ..Terms::neutral()
+    }
 }
 
 /// Reads a role's `options`.
@@ -55,6 +62,7 @@ pub(crate) fn read(at: Option<At<'_>>) -> Terms {
         port_forwarding: section.flag("port_forwarding", true),
         forward_agent: section.flag("forward_agent", false),
         ssh_file_copy: section.flag("ssh_file_copy", true),
+        db: db::read(&section),
     };
     section.finish();
     terms

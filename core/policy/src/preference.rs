@@ -32,6 +32,9 @@ pub struct AuthPreference {
     pub rp_id: Option<String>,
     /// Whether the command line may have its taps made in a browser.
     pub allow_cli_auth_via_browser: bool,
+    /// Whether the answer of a browser on another machine may be carried to the command line by hand. Nothing then
+    /// shows that both are in one place, so that it is off where nobody has said otherwise.
+    pub allow_cli_auth_by_paste: bool,
     /// Whether every session ends with the login certificate.
     pub disconnect_expired_cert: bool,
     /// The provider that users sign in with where `type` is `oidc`; none where it is `local`.
@@ -46,6 +49,7 @@ impl Default for AuthPreference {
             second_factors: vec![SecondFactor::WebAuthn],
             rp_id: None,
             allow_cli_auth_via_browser: true,
+            allow_cli_auth_by_paste: false,
             disconnect_expired_cert: false,
             connector: None,
         }
@@ -78,10 +82,14 @@ impl AuthPreference {
             require_session_mfa: session_mfa(&spec),
             rp_id: spec.section("webauthn", "webauthn").and_then(rp_id),
             allow_cli_auth_via_browser: spec.flag("allow_cli_auth_via_browser", true),
+            allow_cli_auth_by_paste: spec.flag("allow_cli_auth_by_paste", false),
             disconnect_expired_cert: spec.flag("disconnect_expired_cert", false),
             connector: connector(&spec),
             second_factors,
         };
+        if preference.allow_cli_auth_by_paste && !preference.allow_cli_auth_via_browser {
+            report(&spec, "allow_cli_auth_by_paste", "needs `allow_cli_auth_via_browser` (allow that, or remove this)");
+        }
         preference.report_contradictions(&spec);
         spec.finish();
         preference

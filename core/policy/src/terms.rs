@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::db::DbTerms;
 use crate::limits::{SESSION_TTL_MAX, WINDOW_MAX};
 
 /// Whether a session needs a tap of its own; the greater of two is the stricter.
@@ -56,6 +57,8 @@ pub struct Terms {
     pub forward_agent: bool,
     /// Whether files may be copied with scp and sftp.
     pub ssh_file_copy: bool,
+    /// What holds inside a database session.
+    pub db: DbTerms,
 }
 
 impl Terms {
@@ -73,11 +76,12 @@ impl Terms {
             port_forwarding: false,
             forward_agent: false,
             ssh_file_copy: true,
+            db: DbTerms::neutral(),
         }
     }
 
     /// What two roles say together. A restriction holds when either has it, the shorter time wins,
-    /// and `port_forwarding` and `forward_agent` are permissions, which either may give.
+    /// and `port_forwarding`, `forward_agent` and two of [`DbTerms`] are permissions, which either may give.
     #[must_use]
     pub(crate) fn and(self, other: &Self) -> Self {
         Self {
@@ -87,6 +91,7 @@ impl Terms {
             reuse_login_key: self.reuse_login_key && other.reuse_login_key,
             port_forwarding: self.port_forwarding || other.port_forwarding,
             forward_agent: self.forward_agent || other.forward_agent,
+            db: self.db.and(other.db),
             ..self.within(other)
         }
     }
@@ -135,7 +140,10 @@ const fn shorter(a: Option<Duration>, b: Option<Duration>) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use tapgate_model::{ClassSet, StatementClass};
+
     use super::*;
+    use crate::db::AuditText;
 
     #[test]
     fn the_stricter_value_is_the_greater() {
@@ -158,6 +166,13 @@ mod tests {
             port_forwarding: true,
             forward_agent: true,
             ssh_file_copy: false,
+            db: DbTerms {
+                deny: ClassSet::of(&[StatementClass::Ddl]),
+                fresh_tap: ClassSet::of(&[StatementClass::Write]),
+                audit_text: AuditText::Redacted,
+                local_infile: true,
+                replication: true,
+            },
         };
         assert_eq!(Terms::neutral().and(&terms), terms);
         assert_eq!(terms.and(&Terms::neutral()), terms);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tapgate_model::UnixTime;
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
-use tapgate_proof::{Expected, ExpectedSso, Proof, Purpose, Uses};
+use tapgate_proof::{Expected, ExpectedSso, Holder, Proof, Purpose, Uses};
 
 use crate::evidence::{Probe, Tap};
 use crate::grant::Basis;
@@ -58,7 +58,7 @@ impl Check<'_> {
         let Some(record) = self.snapshot.find(self.ask.kind, self.ask.target) else {
             return Verdict::Denial(Denial::unknown(self.ask));
         };
-        self.cold(record, known)
+        self.cold(record, known.or_else(|| self.gate.brought().find(self.ask, record)))
     }
 
     fn decide(&self, record: &Record) -> Result<Terms, Denial> {
@@ -156,6 +156,9 @@ impl Check<'_> {
     fn weigh(&self, tap: &Tap, record: &Record, terms: &Terms) -> Weighed {
         let parts = tap.verified().statement().parts();
         let holder = self.ask.holder();
+        if matches!(&holder, Holder::WebSession(session) if session != self.ask.identity.fingerprint()) {
+            return Weighed::Nothing(Because::OtherTarget);
+        }
         let named = parts.targets.iter().any(|entry| {
             entry.target.uid == record.target.uid
                 && entry.target.kind == record.target.kind

@@ -1,5 +1,7 @@
 //! What was done in a session, on its way to the audit log, at a pace that leaves room for others.
 
+use std::sync::PoisonError;
+
 use tapgate_audit::{Deed, DeedFacts, Event};
 use tapgate_model::UnixTime;
 
@@ -35,23 +37,24 @@ impl Pace {
 
 impl Live {
     /// Tells the audit log what was done in this session. Never waits.
-    pub fn did(&mut self, deed: Deed) {
-        if self.pace.admits(self.gate.clock().now()) {
-            self.settle_deeds();
-            self.tell(deed);
+    pub fn did(&self, deed: Deed) {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        if pace.admits(self.gate.clock().now()) {
+            self.tell_all(pace.settle().into_iter().chain([deed]));
         }
     }
 
     /// Says how many deeds were not logged, if any.
-    pub(crate) fn settle_deeds(&mut self) {
-        if let Some(untold) = self.pace.settle() {
-            self.tell(untold);
-        }
+    pub(crate) fn settle_deeds(&self) {
+        let untold = self.pace.lock().unwrap_or_else(PoisonError::into_inner).settle();
+        self.tell_all(untold.into_iter());
     }
 
-    fn tell(&self, deed: Deed) {
-        let of = DeedFacts { session: self.id(), user: self.user().clone(), target: self.target().name.clone() };
-        self.gate.sink().record(Event::deed(of, deed));
+    fn tell_all(&self, deeds: impl Iterator<Item = Deed>) {
+        for deed in deeds {
+            let of = DeedFacts { session: self.id(), user: self.user().clone(), target: self.target().name.clone() };
+            self.gate.sink().record(Event::deed(of, deed));
+        }
     }
 }
 

@@ -72,7 +72,7 @@ impl Grant {
             }
         }
         let entry = Arc::new(Entry::of(self));
-        let Some(mut live) = gate.live().enter(&gate, &entry) else {
+        let Some(live) = gate.live().enter(&gate, &entry) else {
             let error = DialError::Full;
             report::failed(gate.sink(), &entry, &error.reason(), &error.to_string());
             return Err(error);

@@ -10,6 +10,7 @@ use tapgate_model::{Clock, Digest, Kind, Labels, Login, SessionId, TargetName, T
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
 use tapgate_proof::RelyingParty;
 
+use crate::brought::Brought;
 use crate::evidence::{Cached, Tap};
 use crate::limits::HOLD_MAX;
 use crate::live::Registry;
@@ -47,6 +48,7 @@ struct Inner {
     gate: Digest,
     relying_party: RelyingParty,
     cached: Cached,
+    brought: Brought,
     waiting: Waiting,
     live: Registry,
     /// How many snapshots were installed.
@@ -98,6 +100,7 @@ impl Gate {
             gate: parts.gate,
             relying_party: parts.relying_party,
             cached: Cached::new(),
+            brought: Brought::new(),
             waiting: Waiting::default(),
             live: Registry::default(),
             epoch: AtomicU64::new(0),
@@ -132,7 +135,7 @@ impl Gate {
             login: challenge.login.clone(),
         };
         let mut place = self.0.waiting.join(key)?;
-        let no_tap = |why: String| Refusal { message: format!("{challenge} ({why})"), reason: why };
+        let no_tap = |why: String| Refusal { message: format!("{challenge} ({why})"), reason: why, needs_tap: true };
         if place.first {
             let invitation = self.0.taps.invite(challenge, ask).await.map_err(|e| no_tap(e.to_string()))?;
             prompt.show(challenge, &invitation).await.map_err(|e| no_tap(e.to_string()))?;
@@ -151,6 +154,13 @@ impl Gate {
     /// Hands over a tap that was made over a waiting connection; answers how many asks it freed.
     pub fn deposit(&self, tap: &Arc<Tap>) -> usize {
         self.0.waiting.deposit(tap)
+    }
+
+    /// Hands over a tap that was made on a web page: asks of the holder that it names find it, until its window is
+    /// over, and those that wait for it go on.
+    pub fn bring(&self, tap: &Arc<Tap>) {
+        self.0.brought.put(tap);
+        self.deposit(tap);
     }
 
     /// What sessions of these targets need. The denial of any denies all, and names that one.
@@ -240,6 +250,10 @@ impl Gate {
 
     pub(crate) fn cached(&self) -> &Cached {
         &self.0.cached
+    }
+
+    pub(crate) fn brought(&self) -> &Brought {
+        &self.0.brought
     }
 
     pub(crate) fn live(&self) -> &Registry {

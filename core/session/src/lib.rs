@@ -39,6 +39,7 @@
 
 mod about;
 mod ask;
+mod brought;
 mod check;
 mod deeds;
 mod dial;
@@ -47,6 +48,7 @@ mod gate;
 mod grant;
 pub mod limits;
 mod live;
+mod own;
 mod prompt;
 mod report;
 mod snapshot;
@@ -63,6 +65,7 @@ pub use evidence::Tap;
 pub use gate::{Gate, GateParts, Requirement, Visible, Wish};
 pub use grant::Grant;
 pub use live::{CutReason, CutWatch, EndReason, Live};
+pub use own::LiveSession;
 pub use prompt::{Invitation, NoPrompt, NoTaps, Prompt, PromptError, SpendError, Spender, Taps};
 pub use report::tap_record;
 pub use snapshot::{NodeTrust, Snapshot};

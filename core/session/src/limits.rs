@@ -21,6 +21,9 @@ pub const DIAL_MAX: Duration = Duration::from_secs(10);
 /// How many pieces of evidence the cache keeps: at about 1 KiB each, 64 MiB at most.
 pub const EVIDENCE_MAX: u64 = 65_536;
 
+/// How many taps may wait for the session that they were made for: at about 1 KiB each, 16 MiB at most.
+pub const BROUGHT_MAX: u64 = 16_384;
+
 /// How many sessions may be live at once. Each holds two sockets; the limit keeps the process
 /// under the file limit that its service unit asks for.
 pub const LIVE_MAX: usize = 30_000;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +45,10 @@ pub enum CutReason {
     MaxSessionTtl,
     /// The login has ended, and the role ends sessions with it.
     LoginExpired,
+    /// Its user ended it elsewhere.
+    EndedByUser,
+    /// The web session that opened it is over.
+    SignedOut,
     /// The gate itself ends.
     Shutdown,
 }
@@ -56,6 +60,8 @@ impl fmt::Display for CutReason {
             Self::NotRegistered => f.write_str("the security key of this session's tap was removed"),
             Self::MaxSessionTtl => f.write_str("the session has reached its role's max_session_ttl"),
             Self::LoginExpired => f.write_str("your login has expired (run `tap login`)"),
+            Self::EndedByUser => f.write_str("you ended it from your list of sessions"),
+            Self::SignedOut => f.write_str("you signed out of the web session that opened it"),
             Self::Shutdown => f.write_str("the gate is shutting down (connect again in a moment)"),
         }
     }
@@ -103,6 +109,11 @@ impl Entry {
             begun: OnceLock::new(),
             cut: watch::channel(None).0,
         }
+    }
+
+    /// Since when the target is connected.
+    pub(crate) fn since(&self) -> Option<UnixTime> {
+        self.begun.get().map(|(since, _)| *since)
     }
 
     fn query(&self, now: UnixTime) -> Query<'_> {
@@ -166,7 +177,12 @@ impl Registry {
             return None;
         }
         all.insert(entry.id, Arc::clone(entry));
-        Some(Live { gate: gate.clone(), entry: Arc::clone(entry), ended: false, pace: Pace::default() })
+        Some(Live {
+            gate: gate.clone(),
+            entry: Arc::clone(entry),
+            ended: AtomicBool::new(false),
+            pace: Mutex::default(),
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -182,6 +198,18 @@ impl Registry {
         }
     }
 
+    /// What this makes of each session, where it makes something.
+    pub(crate) fn map<T>(&self, of: impl Fn(&Entry) -> Option<T>) -> Vec<T> {
+        self.all().values().filter_map(|entry| of(entry)).collect()
+    }
+
+    /// Cuts those that fit; answers how many.
+    pub(crate) fn cut_where(&self, fits: impl Fn(&Entry) -> bool, reason: &CutReason) -> usize {
+        let all = self.all();
+        let fitting = all.values().filter(|entry| fits(entry));
+        fitting.map(|entry| entry.cut.send_replace(Some(reason.clone()))).count()
+    }
+
     pub(crate) fn cut_all(&self) {
         for entry in self.all().values() {
             entry.cut.send_replace(Some(CutReason::Shutdown));
@@ -193,9 +221,9 @@ impl Registry {
 pub struct Live {
     pub(crate) gate: Gate,
     entry: Arc<Entry>,
-    ended: bool,
+    ended: AtomicBool,
     /// How fast its deeds come.
-    pub(crate) pace: Pace,
+    pub(crate) pace: Mutex<Pace>,
 }
 
 impl Live {
@@ -278,19 +306,21 @@ impl Live {
     }
 
     /// The target is connected: the session counts from now.
-    pub(crate) fn begun(&mut self, counts: Arc<Counts>) {
+    pub(crate) fn begun(&self, counts: Arc<Counts>) {
         if self.entry.begun.set((self.gate.clock().now(), counts)).is_ok() {
             report::started(self.gate.sink(), &self.entry);
         }
     }
 
     /// Ends the session and says why.
-    pub fn finish(mut self, reason: &EndReason) {
+    pub fn finish(self, reason: &EndReason) {
         self.end(reason);
     }
 
-    fn end(&mut self, reason: &EndReason) {
-        if std::mem::replace(&mut self.ended, true) {
+    /// Ends a session that several tasks hold, and says why; what it moves afterwards is not counted. Only the first
+    /// reason is told.
+    pub fn end(&self, reason: &EndReason) {
+        if self.ended.swap(true, Ordering::SeqCst) {
             return;
         }
         self.gate.live().all().remove(&self.entry.id);

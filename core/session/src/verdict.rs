@@ -175,6 +175,7 @@ fn masked(name: &TargetName) -> String {
 pub struct Refusal {
     pub(crate) message: String,
     pub(crate) reason: String,
+    pub(crate) needs_tap: bool,
 }
 
 impl Refusal {
@@ -187,11 +188,16 @@ impl Refusal {
     pub fn reason(&self) -> &str {
         &self.reason
     }
+
+    /// Whether the same ask with a fresh tap would be granted.
+    pub const fn needs_tap(&self) -> bool {
+        self.needs_tap
+    }
 }
 
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
-        Self { reason: denial.reason.to_string(), message: denial.message }
+        Self { reason: denial.reason.to_string(), message: denial.message, needs_tap: false }
     }
 }
 
@@ -202,6 +208,6 @@ impl From<&Challenge> for Refusal {
             Because::NoTap => format!("this connection brought no tap; use `{command}`"),
             _ => format!("{}; start again with `{command}`", challenge.reason()),
         };
-        Self { message: format!("{challenge} ({hint})"), reason: challenge.reason() }
+        Self { message: format!("{challenge} ({hint})"), reason: challenge.reason(), needs_tap: true }
     }
 }

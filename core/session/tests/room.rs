@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod room {
+    mod brought;
     mod dialling;
     mod evidence;
     mod held;

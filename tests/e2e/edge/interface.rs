@@ -6,7 +6,7 @@ use tapgate_api::path;
 use super::bare::Bare;
 
 /// Every path of the interface, with its method.
-const PATHS: [(&str, &str); 29] = [
+const PATHS: [(&str, &str); 32] = [
     (path::FIND, "get"),
     (path::LOGIN_BEGIN, "post"),
     (path::LOGIN_FINISH, "post"),
@@ -36,6 +36,9 @@ const PATHS: [(&str, &str); 29] = [
     (path::LOGIN_SSO_FINISH, "post"),
     (path::SESSION_SSO, "post"),
     (path::SESSION_SSO_FINISH, "post"),
+    (path::DEVICE_BROWSER, "post"),
+    (path::SESSIONS_LIVE, "get"),
+    (path::SESSIONS_END, "post"),
 ];
 
 #[test]
@@ -94,7 +97,7 @@ fn every_answer_is_kept_by_nobody_and_taken_as_it_is() -> Result<()> {
 #[test]
 fn what_is_not_there_or_not_so_is_said_in_http() -> Result<()> {
     let bare = Bare::new()?;
-    for path in ["/", "/v1", "/v1/", "/v1/nothing", "/v1/webapi/find/", "/..%2f..%2fetc/passwd"] {
+    for path in ["/v1", "/v1/", "/v1/nothing", "/v1/webapi/find/", "/..%2f..%2fetc/passwd"] {
         assert_eq!(bare.curl(path, &["--path-as-is"])?.status, 404, "{path}");
     }
     for (path, method) in PATHS {

@@ -1,5 +1,12 @@
-//! The pages, in a real browser: taps that a terminal hands over.
+//! The pages, in a real browser: taps that a terminal hands over, signing in, and what one finds there.
 
 mod approve;
+mod devices;
+mod enrol;
+mod guard;
+mod origin;
+mod own;
 mod refuse;
 mod scene;
+mod sign_in;
+mod terminal;

@@ -239,7 +239,7 @@ fn config_text(lab: &Lab, port: u16) -> Result<String> {
     ))
 }
 
-fn word_after(text: &str, word: &str) -> Option<String> {
+pub(crate) fn word_after(text: &str, word: &str) -> Option<String> {
     let mut words = text.split_whitespace().skip_while(|candidate| *candidate != word);
     words.nth(1).map(str::to_owned)
 }

@@ -20,13 +20,15 @@ pub struct Body {
 }
 
 /// All of them.
-pub const BODIES: [Body; 10] = [
+pub const BODIES: [Body; 12] = [
     Body { name: "identity_payload", run: tapgate_identity::fuzz::payload },
     Body { name: "identity_ssh", run: tapgate_identity::fuzz::ssh },
     Body { name: "identity_x509", run: tapgate_identity::fuzz::x509 },
     Body { name: "policy_parse", run: tapgate_policy::fuzz::parse },
     Body { name: "proof_proof", run: tapgate_proof::fuzz::fuzz_proof },
     Body { name: "proof_statement", run: tapgate_proof::fuzz::fuzz_statement },
+    Body { name: "sql_classify", run: tapgate_sql::fuzz::classify },
+    Body { name: "sql_redacted", run: tapgate_sql::fuzz::redacted },
     Body { name: "ssh_conversation", run: tapgate_ssh::fuzz::conversation },
     Body { name: "ssh_packet", run: tapgate_ssh::fuzz::packet },
     Body { name: "ssh_sftp", run: tapgate_ssh::fuzz::sftp },

@@ -37,12 +37,68 @@ impl Browser {
         let begun = call(port, "POST", "/session", &capabilities(&profile, trusted_key)?)?;
         let session = text(&begun["sessionId"])?;
         let mut browser = Self { port, session, authenticator: String::new(), _driver: driver };
+        browser.authenticator = browser.new_authenticator("internal")?;
+        Ok(browser)
+    }
+
+    /// A further authenticator that taps at once, reached in this way (`internal`, `usb`, …); answers its handle.
+    pub fn new_authenticator(&self, transport: &str) -> Result<String> {
         let authenticator = json!({
-            "protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
+            "protocol": "ctap2", "transport": transport, "hasResidentKey": true,
             "hasUserVerification": true, "isUserConsenting": true, "isUserVerified": true,
         });
-        browser.authenticator = text(&browser.post("/webauthn/authenticator", &authenticator)?)?;
-        Ok(browser)
+        text(&self.post("/webauthn/authenticator", &authenticator)?)
+    }
+
+    /// The first authenticator's handle.
+    pub fn authenticator(&self) -> &str {
+        &self.authenticator
+    }
+
+    /// Whether an authenticator taps at once, or never.
+    pub fn set_touching(&self, authenticator: &str, touching: bool) -> Result<()> {
+        let parameters = json!({ "authenticatorId": authenticator, "enabled": touching });
+        self.devtools("WebAuthn.setAutomaticPresenceSimulation", &parameters).map(drop)
+    }
+
+    /// Takes an authenticator away, with all its keys.
+    pub fn remove_authenticator(&self, authenticator: &str) -> Result<()> {
+        let path = format!("/session/{}/webauthn/authenticator/{authenticator}", self.session);
+        call(self.port, "DELETE", &path, &Value::Null).map(drop)
+    }
+
+    /// This page's cookies, with their flags.
+    pub fn cookies(&self) -> Result<Vec<Value>> {
+        Ok(self.get("/cookie")?.as_array().cloned().unwrap_or_default())
+    }
+
+    /// Presses these keys one after the other, wherever the focus is; [`Self::TAB`] and [`Self::ENTER`] are two of them.
+    pub fn press(&self, keys: &str) -> Result<()> {
+        let both = |key: char| {
+            let key = key.to_string();
+            [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })]
+        };
+        let actions: Vec<Value> = keys.chars().flat_map(both).collect();
+        let keyboard = json!({ "type": "key", "id": "keyboard", "actions": actions });
+        self.post("/actions", &json!({ "actions": [keyboard] })).map(drop)
+    }
+
+    /// The tabulator key, as `WebDriver` writes it.
+    pub const TAB: &str = "\u{e004}";
+    /// The enter key.
+    pub const ENTER: &str = "\u{e007}";
+
+    /// Waits until there is an element for this CSS selector, as while a page is being made.
+    pub fn wait_for_element(&self, selector: &str) -> Result<()> {
+        let until = Instant::now() + limits::READY;
+        while self.find(selector).is_err() {
+            if Instant::now() > until {
+                let seen = self.script("return document.body ? document.body.innerText : ''")?;
+                bail!("the page {} never had `{selector}`, but\n{seen}", self.url().unwrap_or_default());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// Opens an address in this tab.
@@ -78,7 +134,9 @@ impl Browser {
         let mut seen = String::new();
         while Instant::now() < until {
             // Between two pages there is none to ask.
-            seen = self.script("return document.body ? document.body.innerText : ''").map_or(seen, |v| v.to_string());
+            seen = self
+                .script("return document.body ? document.body.innerText : ''")
+                .map_or(seen, |text| text.as_str().unwrap_or_default().to_owned());
             if seen.contains(wanted) {
                 return Ok(());
             }

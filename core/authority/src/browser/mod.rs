@@ -4,6 +4,7 @@
 //! the ceremony over its own channel like with any other key: here nothing is issued and nothing is spent but
 //! the page itself.
 
+mod changes;
 mod shown;
 
 use std::net::IpAddr;
@@ -26,6 +27,8 @@ use crate::limits::{BROWSER_TRIES, CALLBACK_PORT_MIN};
 use crate::tap::id_for_log;
 use crate::{Authority, Fault, key, token};
 
+pub(crate) use shown::target;
+
 /// Who hands a ceremony over, and so of which kind it must be.
 #[derive(Debug, Clone, Copy)]
 pub enum Asker<'a> {
@@ -37,6 +40,8 @@ pub enum Asker<'a> {
     Session(&'a Identity),
     /// Somebody who administers.
     Admin(&'a Identity),
+    /// Somebody who changes their own devices.
+    Device(&'a Identity),
 }
 
 /// A request at the browser, as it is stored.
@@ -49,6 +54,8 @@ struct Handed {
     port: u16,
     nonce: String,
     public_key: String,
+    /// Whether the person carries the answer by hand.
+    paste: bool,
     /// The hash of the code and of the request's number, which is not in the store.
     code: Digest,
     tries: u8,
@@ -66,7 +73,7 @@ impl Authority {
     ) -> Result<BrowserRequest, Fault> {
         match asker {
             Asker::Login | Asker::Enrolment => self.rates.anybody(peer)?,
-            Asker::Session(identity) | Asker::Admin(identity) => {
+            Asker::Session(identity) | Asker::Admin(identity) | Asker::Device(identity) => {
                 self.rates.known(identity.user())?;
                 self.must_be_login(identity, peer)?;
             }
@@ -76,7 +83,20 @@ impl Authority {
                 "this cluster does not allow taps in the browser (use --mfa-mode=cross-platform)",
             ));
         }
-        check_return(begin.port, &begin.nonce, &begin.public_key)?;
+        if begin.paste && !self.state.load().policy.preference().allow_cli_auth_by_paste {
+            return Err(Fault::denied(
+                "this cluster does not allow pasted answers (use --mfa-mode=browser where your browser is)",
+            ));
+        }
+        // An answer that is pasted comes by no port.
+        if begin.paste {
+            let known = tapgate_seal::is_public_key(&begin.public_key);
+            known.then_some(()).ok_or_else(|| {
+                Fault::invalid("the terminal's key is no X25519 key", "is the client of the gate's version?")
+            })?;
+        } else {
+            check_return(begin.port, &begin.nonce, &begin.public_key)?;
+        }
         let over = || Fault::expired("nobody waits for this tap", "start again");
         let pending = self.look_at(&begin.ceremony)?.filter(|pending| asker.fits(pending)).ok_or_else(over)?;
         let (now, expires) = (self.now(), pending.expires().as_secs());
@@ -90,6 +110,7 @@ impl Authority {
             port: begin.port,
             nonce: begin.nonce.clone(),
             public_key: begin.public_key.clone(),
+            paste: begin.paste,
             code: code_hash(&id, &code),
             tries: BROWSER_TRIES,
             asked: now,
@@ -108,6 +129,8 @@ impl Authority {
         shown.address = handed.address.to_string();
         shown.elsewhere = !same_place(handed.address, peer);
         shown.asked = handed.asked.as_secs();
+        shown.paste = handed.paste;
+        shown.changes = self.changes(&pending);
         Ok(shown)
     }
 
@@ -189,8 +212,14 @@ impl Authority {
                 made.map_err(|error| Wrong::Tap(error.to_string()))?;
                 Ok(BrowserOutcome::Registered { webauthn: Box::new(webauthn) })
             }
-            // None of these is handed over: `Asker::fits` says so.
-            Pending::Device(_) | Pending::Otp(_) => Err(Wrong::Tap("it is none for the browser".to_owned())),
+            Pending::Device(device) => {
+                let webauthn = read(&answer.webauthn).map_err(unreadable)?;
+                let made = self.webauthn.finish_registration(device.state.clone(), &webauthn);
+                made.map_err(|error| Wrong::Tap(error.to_string()))?;
+                Ok(BrowserOutcome::Registered { webauthn: Box::new(webauthn) })
+            }
+            // It is not handed over: `Asker::fits` says so.
+            Pending::Otp(_) => Err(Wrong::Tap("it is none for the browser".to_owned())),
         }
     }
 
@@ -230,6 +259,12 @@ impl Asker<'_> {
                 matches!(tap.work, Work::Session { .. }) && by(tap, identity)
             }
             (Self::Admin(identity), Pending::Tap(tap)) => matches!(tap.work, Work::Admin { .. }) && by(tap, identity),
+            (Self::Device(identity), Pending::Tap(tap)) => {
+                matches!(tap.work, Work::Device { .. } | Work::AddDevice { .. }) && by(tap, identity)
+            }
+            (Self::Device(identity), Pending::Device(device)) => {
+                device.user == *identity.user() && device.certificate == *identity.fingerprint()
+            }
             _ => false,
         }
     }
@@ -238,8 +273,8 @@ impl Asker<'_> {
 impl Work {
     const fn purpose(&self) -> Purpose {
         match self {
-            Self::Login { .. } => Purpose::Login,
-            Self::Session { .. } => Purpose::Session,
+            Self::Login { .. } | Self::WebLogin { .. } => Purpose::Login,
+            Self::Session { .. } | Self::WebSession => Purpose::Session,
             Self::Admin { .. } | Self::Device { .. } => Purpose::Admin,
             Self::AddDevice { .. } => Purpose::AddDevice,
         }
@@ -316,13 +351,14 @@ fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, serde_json::
     T::deserialize(value)
 }
 
-/// The outcome, sealed, and the loopback address that it is carried to.
+/// The outcome, sealed, and the loopback address that it is carried to, if it is not by hand.
 fn carried(id: &str, handed: &Handed, outcome: &BrowserOutcome) -> Result<BrowserCarried, Fault> {
     let message = serde_json::to_vec(outcome)?;
     let context = browser_context(id, &handed.ceremony);
     let sealed = tapgate_seal::seal(&handed.public_key, &context, &message)
         .map_err(|error| Fault::invalid(error.to_string(), "start again at the terminal"))?;
-    Ok(BrowserCarried { action: format!("http://127.0.0.1:{}/callback/{}", handed.port, handed.nonce), sealed })
+    let action = (!handed.paste).then(|| format!("http://127.0.0.1:{}/callback/{}", handed.port, handed.nonce));
+    Ok(BrowserCarried { action, sealed })
 }
 
 #[cfg(test)]

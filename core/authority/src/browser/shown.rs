@@ -1,6 +1,6 @@
 //! What the page shows of a ceremony: read from what will be signed, not from what anybody says of it.
 
-use tapgate_api::{AdminAction, BrowserShown, BrowserTarget};
+use tapgate_api::{AdminAction, BrowserShown, BrowserTarget, DeviceAction};
 use tapgate_model::Login;
 use tapgate_proof::{Statement, StatementTarget, Uses};
 
@@ -19,6 +19,8 @@ pub(super) fn of(pending: &Pending, cluster: &str) -> Option<BrowserShown> {
         targets: Vec::new(),
         reusable_until: None,
         details: None,
+        changes: Vec::new(),
+        paste: false,
         address: String::new(),
         elsewhere: false,
         asked: 0,
@@ -27,7 +29,13 @@ pub(super) fn of(pending: &Pending, cluster: &str) -> Option<BrowserShown> {
     match pending {
         Pending::Tap(tap) => of_tap(tap, shown),
         Pending::Enrolment(enrolment) => Some(of_enrolment(enrolment, shown)),
-        Pending::Device(_) | Pending::Otp(_) => None,
+        Pending::Device(device) => Some(BrowserShown {
+            ceremony: "create".to_owned(),
+            webauthn: device.options.clone(),
+            details: Some(device.name.clone()),
+            ..shown
+        }),
+        Pending::Otp(_) => None,
     }
 }
 
@@ -37,7 +45,9 @@ fn of_tap(tap: &PendingTap, shown: BrowserShown) -> Option<BrowserShown> {
     let reusable = parts.uses == Uses::Window && !parts.targets.is_empty();
     let details = match &tap.work {
         Work::Admin { body, .. } => Some(change(&token::from_text(body)?)?),
-        Work::Login { .. } | Work::Session { .. } | Work::AddDevice { .. } | Work::Device { .. } => None,
+        Work::AddDevice { name, .. } => Some(name.clone()),
+        Work::Device { body } => Some(device_change(&token::from_text(body)?)?),
+        Work::Login { .. } | Work::WebLogin { .. } | Work::Session { .. } | Work::WebSession => None,
     };
     Some(BrowserShown {
         ceremony: "get".to_owned(),
@@ -55,12 +65,22 @@ fn of_enrolment(enrolment: &PendingEnrolment, shown: BrowserShown) -> BrowserSho
     BrowserShown { ceremony: "create".to_owned(), webauthn: enrolment.options.clone(), details, ..shown }
 }
 
+/// A target as a page names it.
 pub(crate) fn target(entry: &StatementTarget) -> BrowserTarget {
     let login = match &entry.login {
         Login::App => String::new(),
         login => login.to_string(),
     };
     BrowserTarget { kind: entry.target.kind.title().to_owned(), name: entry.target.name.to_string(), login }
+}
+
+/// A change of the user's own devices, in words.
+fn device_change(body: &[u8]) -> Option<String> {
+    Some(match serde_json::from_slice(body).ok()? {
+        DeviceAction::RemoveDevice { name } => format!("Remove the device \"{name}\""),
+        DeviceAction::RenameDevice { name, to } => format!("Rename the device \"{name}\" to \"{to}\""),
+        DeviceAction::AddOtp { name } => format!("Add one-time codes \"{name}\", good for login alone"),
+    })
 }
 
 /// An administrator's act as its author wrote it: what is signed is its hash, which nobody can read.

@@ -170,5 +170,6 @@ pub(super) fn carried(number: &Digest, request: &Request, outcome: &BrowserOutco
     let message = serde_json::to_vec(outcome)?;
     let sealed = tapgate_seal::seal(&back.public_key, &context, &message)
         .map_err(|error| Fault::invalid(error.to_string(), "start again at the terminal"))?;
-    Ok(BrowserCarried { action: format!("http://127.0.0.1:{}/callback/{}", back.port, back.nonce), sealed })
+    let action = Some(format!("http://127.0.0.1:{}/callback/{}", back.port, back.nonce));
+    Ok(BrowserCarried { action, sealed })
 }

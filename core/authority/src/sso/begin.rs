@@ -12,7 +12,7 @@ use tapgate_audit::Event;
 use tapgate_identity::Identity;
 use tapgate_model::UserName;
 use tapgate_policy::{OidcResource, SecondFactor, SessionMfa};
-use tapgate_proof::{Purpose, Statement, StatementParts, Uses, challenge};
+use tapgate_proof::{Holder, Purpose, Statement, StatementParts, Uses, challenge};
 use tapgate_session::Gate;
 
 use super::provider::Provider;
@@ -56,7 +56,7 @@ impl Authority {
         }
         must_take_sso(needed.mfa)?;
         let connector = self.sso_step_up(identity.user())?;
-        let statement = self.session_statement(identity, &needed, &key, peer)?;
+        let statement = self.session_statement(identity, &needed, &Holder::SessionKey(key.digest()), peer)?;
         let work = Work::Session { public_key: begin.public_key.clone(), certificate: *identity.fingerprint() };
         let ceremony = self.sso_begin(origin, &connector, &statement, work, &begin.back, peer)?;
         Ok(SsoRequirement::Sso { ceremony })

@@ -26,7 +26,7 @@ fn elsewhere() -> IpAddr {
 
 fn begin(ceremony: &str, key: &Key) -> BrowserBegin {
     let (ceremony, public_key) = (ceremony.to_owned(), key.public().to_owned());
-    BrowserBegin { ceremony, port: 51_697, nonce: NONCE.to_owned(), public_key }
+    BrowserBegin { ceremony, port: 51_697, nonce: NONCE.to_owned(), public_key, paste: false }
 }
 
 /// jerry's session, asked for and handed over.
@@ -98,7 +98,7 @@ fn what_is_approved_in_the_browser_is_finished_by_the_terminal() {
     let (tap, code) = (handed.tap(), handed.request.code.clone());
     let spaced = format!(" {}-{} ", &code[..3], &code[3..]);
     let carried = handed.approve(&spaced, &tap).unwrap();
-    assert_eq!(carried.action, format!("http://127.0.0.1:51697/callback/{NONCE}"));
+    assert_eq!(carried.action, Some(format!("http://127.0.0.1:51697/callback/{NONCE}")));
     let certificates = handed.finish(handed.open(&carried)).unwrap();
     assert!(certificates.reusable);
     assert_eq!(handed.steps(), [BrowserStep::Begun, BrowserStep::Approved]);
@@ -280,7 +280,12 @@ fn a_stranger_who_logs_in_gets_a_page_that_opens_nothing() {
 fn a_key_that_is_made_in_the_browser_is_enrolled_by_the_terminal() {
     let (lab, mut olga, _) = Lab::with_jerry();
     let invite = lab.invite(&mut olga, "ann", &["dev"]).unwrap();
-    let enrol = EnrolBegin { token: invite.token, password: PASSWORD.to_owned(), device_name: "laptop".to_owned() };
+    let enrol = EnrolBegin {
+        token: invite.token,
+        password: PASSWORD.to_owned(),
+        device_name: "laptop".to_owned(),
+        passwordless: false,
+    };
     let challenge = lab.authority.enrol_begin(&enrol, peer()).unwrap();
     let key = Key::generate();
     let begin = begin(&challenge.id, &key);

@@ -16,7 +16,7 @@ use crate::Fault;
 
 /// A new key, up to where another one must vouch for it.
 fn register(lab: &Lab, identity: &Identity, name: &str) -> Result<(Person, Ceremony), Fault> {
-    let begin = DeviceBegin { name: name.to_owned() };
+    let begin = DeviceBegin { name: name.to_owned(), passwordless: false };
     let challenge = lab.authority.device_begin(identity, &begin, peer())?;
     let mut key = SoftToken::new(true).unwrap().0;
     let webauthn = key.do_registration(origin(), challenge.webauthn).unwrap();

@@ -53,7 +53,12 @@ fn of_two_who_enrol_with_one_invite_one_gets_on() {
     let invite = lab.invite(&mut olga, "jerry", &["dev"]).unwrap();
     let mut answers = Vec::new();
     for _ in 0..2 {
-        let begin = EnrolBegin { token: invite.token.clone(), password: PASSWORD.into(), device_name: "k".into() };
+        let begin = EnrolBegin {
+            token: invite.token.clone(),
+            password: PASSWORD.into(),
+            device_name: "k".into(),
+            passwordless: false,
+        };
         let challenge = lab.authority.enrol_begin(&begin, peer()).unwrap();
         let webauthn = SoftToken::new(true).unwrap().0.do_registration(origin(), challenge.webauthn).unwrap();
         answers.push(EnrolFinish { id: challenge.id, webauthn });
@@ -114,7 +119,7 @@ fn weak_passwords_and_odd_names_are_refused_before_the_invite_is_spent() {
     let invite = lab.invite(&mut olga, "jerry", &["dev"]).unwrap();
     for (password, device_name) in [("short", "k"), (PASSWORD, ""), (PASSWORD, "a\nb"), (PASSWORD, &"x".repeat(65))] {
         let (token, password) = (invite.token.clone(), password.to_owned());
-        let begin = EnrolBegin { token, password, device_name: device_name.to_owned() };
+        let begin = EnrolBegin { token, password, device_name: device_name.to_owned(), passwordless: false };
         assert_eq!(lab.authority.enrol_begin(&begin, peer()).err().unwrap().status, 400, "{device_name:?}");
     }
     lab.enrol(&invite).unwrap();
@@ -124,7 +129,12 @@ fn weak_passwords_and_odd_names_are_refused_before_the_invite_is_spent() {
 fn a_key_of_somebody_else_is_refused() {
     let (lab, mut olga) = Lab::founded();
     let invite = lab.invite(&mut olga, "jerry", &["dev"]).unwrap();
-    let begin = EnrolBegin { token: invite.token.clone(), password: PASSWORD.into(), device_name: "k".into() };
+    let begin = EnrolBegin {
+        token: invite.token.clone(),
+        password: PASSWORD.into(),
+        device_name: "k".into(),
+        passwordless: false,
+    };
     let first = lab.authority.enrol_begin(&begin, peer()).unwrap();
     let mut key = SoftToken::new(true).unwrap().0;
     let webauthn = key.do_registration(origin(), first.webauthn).unwrap();

@@ -130,8 +130,12 @@ impl Lab {
     }
 
     pub(super) fn enrol_key(&self, invite: &InviteCreated, key: &mut SoftToken) -> Result<Enrolled, Fault> {
-        let begin =
-            EnrolBegin { token: invite.token.clone(), password: PASSWORD.to_owned(), device_name: "soft".to_owned() };
+        let begin = EnrolBegin {
+            token: invite.token.clone(),
+            password: PASSWORD.to_owned(),
+            device_name: "soft".to_owned(),
+            passwordless: false,
+        };
         let challenge = self.authority.enrol_begin(&begin, peer())?;
         let webauthn = key.do_registration(origin(), challenge.webauthn).unwrap();
         self.authority.enrol_finish(&EnrolFinish { id: challenge.id, webauthn }, peer())

@@ -11,3 +11,4 @@ mod otp;
 mod resources;
 mod session;
 mod sso;
+mod web_session;

@@ -166,7 +166,7 @@ fn codes_add_no_key_open_no_session_and_need_a_tap_themselves() {
         lab.store.delete(&key).unwrap();
     }
     let refusal = "per-session MFA is not satisfied by 'otp' devices";
-    let begun = tapgate_api::DeviceBegin { name: "thief".to_owned() };
+    let begun = tapgate_api::DeviceBegin { name: "thief".to_owned(), passwordless: false };
     assert_eq!(lab.authority.device_begin(&identity, &begun, peer()).err().unwrap().error.message, refusal);
     let gate = lab.gate();
     assert_eq!(lab.session_begin(&gate, &identity).err().unwrap().error.message, refusal);

@@ -20,6 +20,8 @@ pub enum ClientAuth {
     Mandatory,
     /// A client may come without a certificate; one that is shown is verified all the same.
     Optional,
+    /// No client is asked for one: browsers ask the person which to show, where that serves nobody.
+    Never,
 }
 
 /// Lets in clients whose certificate [`Trust::verify_x509`](crate::Trust::verify_x509) accepts. rustls keeps
@@ -60,6 +62,10 @@ pub fn server_config(
 }
 
 impl ClientCertVerifier for ClientVerifier {
+    fn offer_client_auth(&self) -> bool {
+        self.auth != ClientAuth::Never
+    }
+
     fn client_auth_mandatory(&self) -> bool {
         self.auth == ClientAuth::Mandatory
     }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
+mod databases;
+#[cfg(test)]
 mod help;
 #[cfg(test)]
 mod kinds;

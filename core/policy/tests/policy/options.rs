@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rstest::rstest;
-use tapgate_policy::{InBand, SessionMfa, Terms};
+use tapgate_policy::{DbTerms, InBand, SessionMfa, Terms};
 
 use crate::help::{policy, terms, user};
 
@@ -44,6 +44,7 @@ fn what_holds_where_nothing_is_said() {
         port_forwarding: true,
         forward_agent: false,
         ssh_file_copy: true,
+        db: DbTerms::DEFAULT,
     };
     assert_eq!(terms, want);
 }

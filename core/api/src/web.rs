@@ -1,0 +1,183 @@
+//! The pages behind a web session: signing in, enrolling by an invite, one's own sessions, taps made on a page.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use webauthn_rs_proto::RequestChallengeResponse;
+
+use crate::{BrowserTarget, SessionTarget};
+
+/// Starts signing in with a password; a tap follows.
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WebSignIn {
+    /// Who wants to sign in.
+    pub user: String,
+    /// The password.
+    pub password: String,
+}
+
+/// Never prints the password.
+impl std::fmt::Debug for WebSignIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebSignIn")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Signs in with a password and a one-time code.
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WebOtp {
+    /// Who wants to sign in.
+    pub user: String,
+    /// The password.
+    pub password: String,
+    /// The code that the app shows.
+    pub code: String,
+}
+
+/// Never prints the password or the code.
+impl std::fmt::Debug for WebOtp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebOtp")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A tap of any passkey that the gate knows: who taps is found by the key.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PasskeyChallenge {
+    /// The ceremony's number; good for one try.
+    pub id: String,
+    /// What goes to the authenticator.
+    #[schema(value_type = Object)]
+    pub webauthn: RequestChallengeResponse,
+}
+
+/// Who is signed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WebMe {
+    /// The user.
+    pub user: String,
+    /// The cluster's name.
+    pub cluster: String,
+    /// Host and port that clients at a terminal use.
+    pub public_addr: String,
+    /// How the user signed in: `webauthn`, `passkey`, `otp` or `sso`.
+    pub method: String,
+    /// When the session ends at the latest, in seconds since the epoch.
+    pub expires: u64,
+}
+
+/// An invite, to be looked at before it is spent.
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct InviteToken {
+    /// The invite, as it was handed over.
+    pub token: String,
+}
+
+/// Never prints the invite.
+impl std::fmt::Debug for InviteToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InviteToken").finish_non_exhaustive()
+    }
+}
+
+/// What an invite is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct InviteShown {
+    /// Whom it enrols.
+    pub user: String,
+    /// The cluster's name.
+    pub cluster: String,
+    /// Who vouches for it; nobody for a first administrator.
+    pub invited_by: Option<String>,
+    /// When it ends, in seconds since the epoch.
+    pub expires: u64,
+    /// The shortest password, in characters.
+    pub password_min: usize,
+}
+
+/// The caller's live sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LiveSessions {
+    /// The newest first.
+    pub sessions: Vec<LiveSessionEntry>,
+}
+
+/// One live session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LiveSessionEntry {
+    /// The session's number.
+    pub id: String,
+    /// The kind of its target, such as `node`.
+    pub kind: String,
+    /// The target's name.
+    pub target: String,
+    /// The login there.
+    pub login: String,
+    /// What it speaks, such as `ssh`.
+    pub protocol: String,
+    /// Where its client connected from.
+    pub peer: String,
+    /// When the target was connected, in seconds since the epoch; none while it is being connected.
+    pub since: Option<u64>,
+    /// Whether a tap opened it.
+    pub tapped: bool,
+}
+
+/// Ends one of the caller's own sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SessionEnd {
+    /// The session's number.
+    pub id: String,
+}
+
+/// Asks for a tap on a web page, good for sessions of these targets by this web session alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WebTapBegin {
+    /// The targets; one tap covers them all.
+    pub targets: Vec<SessionTarget>,
+}
+
+/// What the sessions need.
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "requirement", rename_all = "snake_case")]
+pub enum WebTap {
+    /// The web session is enough.
+    None,
+    /// A tap is due.
+    Tap {
+        /// The ceremony's number; good for one try.
+        id: String,
+        /// What goes to the authenticator.
+        #[schema(value_type = Object)]
+        webauthn: Value,
+        /// What the tap signs, to be shown before it.
+        targets: Vec<BrowserTarget>,
+        /// Until when it opens sessions again, in seconds since the epoch; none where it opens one.
+        reusable_until: Option<u64>,
+        /// When the ceremony ends, in seconds since the epoch.
+        expires: u64,
+    },
+}
+
+/// A tap on a web page counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WebTapped {
+    /// Until when it opens sessions, in seconds since the epoch.
+    pub expires: u64,
+}
+
+/// The paths below `/web` that pages ask, each in one place. None is for programs: they need the session's cookie,
+/// and a page's own origin.
+pub mod web_path {
+    /// Below it is all that a page asks for.
+    pub const API: &str = "/web/api";
+    /// The page where people sign in; `?to=` is where they go on.
+    pub const SIGN_IN_PAGE: &str = "/web/sign-in";
+    /// The page where an invite is spent; the invite stands behind `#`, which no browser sends.
+    pub const ENROL_PAGE: &str = "/web/enrol";
+    /// Pages of their own for the signed-in user.
+    pub const PAGES: [&str; 4] = ["/web/", "/web/targets", "/web/sessions", "/web/devices"];
+}

@@ -1,0 +1,20 @@
+//! Kubernetes API servers behind the gate.
+//!
+//! A client speaks HTTP to `https://k8s.<gate>/<cluster>/…` with its certificate. Every request is looked at by
+//! itself: the certificate's time, the session that it belongs to, what it asks. It goes on with the gate's own
+//! credentials and with `Impersonate` headers that say who the session's login is. `LIFECYCLE.md` walks through it.
+
+mod body;
+mod cluster;
+mod headers;
+mod limits;
+mod path;
+mod request_info;
+mod serve;
+mod sessions;
+mod status;
+mod upgrade;
+mod upstream;
+
+pub use request_info::RequestInfo;
+pub use serve::{Kube, KubeParts};

@@ -1,0 +1,37 @@
+//! Every limit of the Kubernetes door, with its reason.
+
+use std::time::Duration;
+
+/// How long a client may take to send a request's head.
+pub(crate) const HEAD_MAX: Duration = Duration::from_secs(15);
+
+/// How large a request's head may be: a long list of groups and a field selector fit many times.
+pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// How many requests one HTTP/2 connection may have open: a busy controller has some hundred watches.
+pub(crate) const STREAMS_MAX: u32 = 512;
+
+/// How many sessions one gate keeps at once for all clusters; each holds a few idle connections at most.
+pub(crate) const SESSIONS_MAX: usize = 4_096;
+
+/// How long a session without any request stays, where no role says otherwise: between two commands of somebody who
+/// reads, and no more.
+pub(crate) const SESSION_IDLE: Duration = Duration::from_mins(10);
+
+/// How long an idle connection to an API server is kept for the next request.
+pub(crate) const POOL_IDLE: Duration = Duration::from_secs(60);
+
+/// How many idle connections a session keeps: one command fans out over a few.
+pub(crate) const POOL_MAX: usize = 8;
+
+/// How long the API server's TLS handshake may take.
+pub(crate) const TLS_MAX: Duration = Duration::from_secs(10);
+
+/// How long the API server may take to answer with a head; its own limit for a request is a minute.
+pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(75);
+
+/// How long reading a cluster's credentials may take, a credential plugin's run included.
+pub(crate) const CREDENTIALS_MAX: Duration = Duration::from_secs(30);
+
+/// How much of an upgraded stream is copied at once.
+pub(crate) const COPY_BYTES: usize = 32 * 1024;

@@ -1,0 +1,347 @@
+//! One connection of a client, and each request in it: who asks, in which session, and what comes back.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::{BoxFuture, FutureExt as _};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tapgate_audit::Deed;
+use tapgate_identity::{ClientAuth, Credential, Identity};
+use tapgate_model::{Clock, Kind, Login, TargetName};
+use tapgate_proof::Statement;
+use tapgate_relay::{Accepted, DoorName, Protocol, Sniff, TlsDoor};
+use tapgate_session::{Ask, ConnectionFacts, Door, Gate, NoPrompt, ProtocolName};
+use tokio::time::timeout;
+use tower::ServiceExt as _;
+
+use crate::body::{Body, BoxError, Watched, passed, whole};
+use crate::headers::{Wanted, clean, impersonate, wanted};
+use crate::limits::{ANSWER_MAX, HEAD_BYTES_MAX, HEAD_MAX, STREAMS_MAX};
+use crate::path::split;
+use crate::request_info::RequestInfo;
+use crate::sessions::{Key, Session, Sessions};
+use crate::status::Refused;
+use crate::upgrade::relay;
+use crate::upstream::Sender;
+use crate::{cluster, upstream};
+
+/// What the door is made of.
+pub struct KubeParts {
+    /// The gate that grants.
+    pub gate: Gate,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// The host names under which clusters are reached, such as `k8s.gate.example.com`.
+    pub hosts: Vec<String>,
+}
+
+/// The Kubernetes door.
+pub struct Kube {
+    parts: KubeParts,
+    sessions: Sessions,
+}
+
+/// Whose connection it is.
+struct Caller {
+    identity: Option<Arc<Identity>>,
+    peer: SocketAddr,
+}
+
+impl Kube {
+    /// A door of these parts.
+    pub fn new(parts: KubeParts) -> Self {
+        Self { parts, sessions: Sessions::default() }
+    }
+}
+
+impl Protocol for Kube {
+    fn name(&self) -> ProtocolName {
+        ProtocolName::Kube
+    }
+
+    /// HTTP is known by the host name: without TLS it is only told to use TLS.
+    fn sniff(&self, _: &[u8]) -> Sniff {
+        Sniff::No
+    }
+
+    /// A client without a certificate is told in its own words, so the handshake does not insist on one.
+    fn tls_doors(&self) -> Vec<TlsDoor> {
+        let door = |host: &String| TlsDoor {
+            name: DoorName::Host(host.clone()),
+            alpn: vec![b"h2", b"http/1.1"],
+            client: ClientAuth::Optional,
+            session: true,
+        };
+        self.parts.hosts.iter().map(door).collect()
+    }
+
+    fn serve(self: Arc<Self>, conn: Accepted) -> BoxFuture<'static, ()> {
+        let caller = Arc::new(Caller { identity: conn.tls.and_then(|tls| tls.identity), peer: conn.peer });
+        let io = TokioIo::new(conn.io);
+        async move {
+            let service = service_fn(move |request| answer(Arc::clone(&self), Arc::clone(&caller), request));
+            let mut server = auto::Builder::new(TokioExecutor::new());
+            server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX).max_buf_size(HEAD_BYTES_MAX);
+            server
+                .http2()
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(STREAMS_MAX)
+                .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
+                .keep_alive_interval(Some(HEAD_MAX));
+            if let Err(error) = server.serve_connection_with_upgrades(io, service).await {
+                tracing::debug!(peer = %conn.peer, %error, "A Kubernetes client's connection ended early");
+            }
+        }
+        .boxed()
+    }
+}
+
+/// The answer to one request, whatever happens. Boxed: what is inside is large, and a connection has many of it.
+fn answer(
+    kube: Arc<Kube>,
+    caller: Arc<Caller>,
+    request: Request<Incoming>,
+) -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
+    async move { Ok(decent(kube.handle(caller, request).await)) }.boxed()
+}
+
+/// Makes an answer or a refusal fit for any client.
+fn decent(answered: Result<Response<Body>, Refused>) -> Response<Body> {
+    let mut response = match answered {
+        Ok(response) => response,
+        Err(refused) => {
+            tracing::debug!(code = refused.code.as_u16(), why = refused.message, "Refused a request");
+            refused.response().map(whole)
+        }
+    };
+    // What a cluster serves is shown by no browser as if it came from the gate.
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
+    headers.remove(header::SET_COOKIE);
+    response
+}
+
+impl Kube {
+    async fn handle(
+        self: Arc<Self>,
+        caller: Arc<Caller>,
+        mut request: Request<Incoming>,
+    ) -> Result<Response<Body>, Refused> {
+        let identity = Arc::clone(self.identity(&caller)?);
+        let target = split(request.uri().path()).map_err(|error| Refused::bad(error.to_string()))?;
+        let (cluster, rest) = (target.cluster, target.rest.to_owned());
+        let info = RequestInfo::parse(request.method().as_str(), &rest, request.uri().query());
+        let login = self.login(&identity, &cluster, &wanted(request.headers())?)?;
+        let session = self.session(&identity, caller.peer, &cluster, &login).boxed().await?;
+        let using = session.using();
+
+        let upgrade = request.headers().contains_key(header::UPGRADE);
+        let on_client = upgrade.then(|| hyper::upgrade::on(&mut request));
+        let (mut head, body) = request.into_parts();
+        clean(&mut head.headers, upgrade);
+        impersonate(&mut head.headers, &login)?;
+        head.uri = Self::uri(&session, &rest, head.uri.query())?;
+        head.version = http::Version::HTTP_11;
+        head.extensions.clear();
+        let sent = send(session.sender.clone(), Request::from_parts(head, passed(body)));
+        let answered = tokio::select! {
+            answered = timeout(ANSWER_MAX, sent) => answered,
+            () = using.over() => return Err(Refused::forbidden(using.why())),
+        };
+        let mut response = match answered {
+            Err(_) => return Err(Refused::new(StatusCode::GATEWAY_TIMEOUT, "the API server did not answer in time")),
+            Ok(Err(error)) => {
+                tracing::warn!(%cluster, %error, "An API server could not be asked");
+                return Err(Refused::unavailable(format!(
+                    "the cluster \"{cluster}\" can't be reached now (try again later)"
+                )));
+            }
+            Ok(Ok(response)) => response,
+        };
+        Self::told(&session, &info, &rest, response.status());
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let Some(on_client) = on_client else {
+                return Err(Refused::new(StatusCode::BAD_GATEWAY, "the API server upgraded what nobody asked it to"));
+            };
+            let on_server = hyper::upgrade::on(&mut response);
+            let idle = session.live.terms().client_idle_timeout;
+            tokio::spawn(relay(on_client, on_server, using, idle));
+            return Ok(response.map(|_| whole(Bytes::new())));
+        }
+        Ok(response.map(|body| Watched::new(body, using).boxed_unsync()))
+    }
+
+    /// Who asks, as long as the certificate is good: a connection may outlive it.
+    fn identity<'a>(&self, caller: &'a Caller) -> Result<&'a Arc<Identity>, Refused> {
+        let identity = caller.identity.as_ref();
+        let identity =
+            identity.ok_or_else(|| Refused::unauthorized("no certificate was shown (run `tap kube login`)"))?;
+        if identity.not_after() <= self.parts.clock.now() {
+            return Err(Refused::unauthorized("your certificate has expired (run the command again, or `tap login`)"));
+        }
+        Ok(identity)
+    }
+
+    /// Who to be in the cluster: what the tap names, else the one login that the roles give, narrowed by `--as`.
+    fn login(&self, identity: &Identity, cluster: &TargetName, wanted: &Wanted) -> Result<Login, Refused> {
+        let named = match identity.credential() {
+            Credential::Session => tapped_login(identity, cluster),
+            _ => None,
+        };
+        let given = match named {
+            Some(login) => login,
+            None => self.only_login(identity, cluster, wanted)?,
+        };
+        narrowed(given, wanted)
+    }
+
+    /// The login that the roles give on this cluster, where that is no question.
+    fn only_login(&self, identity: &Identity, cluster: &TargetName, wanted: &Wanted) -> Result<Login, Refused> {
+        let unknown = || {
+            Refused::forbidden(format!(
+                "access to \"{cluster}\" denied, or there is no such cluster (`tap kube ls` shows what you may open)"
+            ))
+        };
+        let all = self.parts.gate.visible(identity.user());
+        let seen = all.into_iter().find(|seen| seen.target.kind == Kind::KubeCluster && seen.target.name == *cluster);
+        let logins = seen.ok_or_else(unknown)?.logins;
+        let mut logins = logins.iter().filter_map(|login| Login::parse(Kind::KubeCluster, login).ok());
+        let fits = |login: &Login| match (login, &wanted.user) {
+            (Login::Kube { user, .. }, Some(wanted)) => **user == **wanted,
+            (_, None) => true,
+            _ => false,
+        };
+        let mut fitting = logins.by_ref().filter(fits);
+        let first = fitting.next().ok_or_else(unknown)?;
+        match fitting.next() {
+            None => Ok(first),
+            Some(_) => Err(Refused::forbidden(
+                "your roles give several users here (choose one with --as, or `tap kube login --as`)",
+            )),
+        }
+    }
+
+    /// The session of this credential, cluster and login: found, or opened under a grant.
+    async fn session(
+        &self,
+        identity: &Arc<Identity>,
+        peer: SocketAddr,
+        cluster: &TargetName,
+        login: &Login,
+    ) -> Result<Arc<Session>, Refused> {
+        let key = Key {
+            credential: *identity.fingerprint(),
+            cluster: cluster.clone(),
+            login: login.clone(),
+            address: peer.ip(),
+        };
+        let full = || {
+            Refused::new(StatusCode::TOO_MANY_REQUESTS, "the gate has no room for another session (try again later)")
+        };
+        let place = self.sessions.place(&key).ok_or_else(full)?;
+        if let Some(session) = place.get() {
+            // Every request is an opening of its own for the window.
+            match session.live.may_open() {
+                Ok(()) if !session.is_over() => return Ok(Arc::clone(session)),
+                _ => self.sessions.remove(&key, &place),
+            }
+        }
+        let place = self.sessions.place(&key).ok_or_else(full)?;
+        let opened = place.get_or_try_init(|| self.open(identity, peer, cluster, login).boxed()).await;
+        match opened {
+            Ok(session) => Ok(Arc::clone(session)),
+            Err(refused) => {
+                self.sessions.give_up(&key, &place);
+                Err(refused)
+            }
+        }
+    }
+
+    async fn open(
+        &self,
+        identity: &Arc<Identity>,
+        peer: SocketAddr,
+        cluster: &TargetName,
+        login: &Login,
+    ) -> Result<Arc<Session>, Refused> {
+        let facts = ConnectionFacts { peer, door: Door::Certificate, protocol: ProtocolName::Kube, holder: None };
+        let ask = Ask { identity, kind: Kind::KubeCluster, target: cluster, login, connection: &facts };
+        let grant = self.parts.gate.open(&ask, &mut NoPrompt).await.map_err(|refusal| {
+            let message = refusal.message();
+            // A credential plugin that reads 401 taps anew; nothing would help after 403.
+            if refusal.needs_tap() { Refused::unauthorized(message) } else { Refused::forbidden(message) }
+        })?;
+        let (first, live) = grant.dial().await.map_err(|error| Refused::unavailable(error.to_string()))?;
+        let down = |error: cluster::ClusterError| {
+            tracing::error!(%cluster, %error, "A cluster can't be used");
+            Refused::unavailable(format!("the cluster \"{cluster}\" can't be used now (ask your administrator)"))
+        };
+        let resource = live.about().kube().map(Arc::clone).ok_or_else(|| Refused::forbidden("this is no cluster"))?;
+        let reached = Arc::new(cluster::Cluster::read(resource).await.map_err(down)?);
+        let live = Arc::new(live);
+        let sender = upstream::sender(&live, &reached, first).map_err(down)?;
+        let session = Session::new(live, sender, reached.base().clone());
+        tokio::spawn(Arc::clone(&session).watch());
+        Ok(session)
+    }
+
+    fn uri(session: &Session, rest: &str, query: Option<&str>) -> Result<Uri, Refused> {
+        let base = session.base.path().trim_end_matches('/');
+        let path = query.map_or_else(|| format!("{base}{rest}"), |query| format!("{base}{rest}?{query}"));
+        let path: PathAndQuery = path.parse().map_err(|_| Refused::bad("the path can't be read"))?;
+        let mut parts = session.base.clone().into_parts();
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).map_err(|_| Refused::bad("the path can't be read"))
+    }
+
+    fn told(session: &Session, info: &RequestInfo, path: &str, status: StatusCode) {
+        let resource = if info.is_resource() { info.to_string() } else { path.to_owned() };
+        session.live.did(Deed::Kube {
+            verb: info.verb.as_str().into(),
+            resource: resource.into(),
+            namespace: info.namespace.as_str().into(),
+            name: info.name.as_str().into(),
+            status: status.as_u16(),
+        });
+    }
+}
+
+/// Sends one request.
+fn send(sender: Sender, request: Request<Body>) -> BoxFuture<'static, Result<Response<Incoming>, BoxError>> {
+    sender.oneshot(request).boxed()
+}
+
+/// The login that the tap in a session certificate names for this cluster. The gate verifies the tap; here it is only
+/// read, to know what to ask for.
+fn tapped_login(identity: &Identity, cluster: &TargetName) -> Option<Login> {
+    let statement = Statement::from_der(&identity.proof()?.statement).ok()?;
+    let mut targets = statement.parts().targets.iter();
+    let entry = targets.find(|entry| entry.target.kind == Kind::KubeCluster && entry.target.name == *cluster)?;
+    Some(entry.login.clone())
+}
+
+/// What is left of a login when the client asks to be less. A name or group that it does not hold is refused, never
+/// dropped in silence.
+fn narrowed(login: Login, wanted: &Wanted) -> Result<Login, Refused> {
+    let Login::Kube { user, groups } = &login else {
+        return Err(Refused::forbidden("this login is not a Kubernetes user"));
+    };
+    let stranger = wanted.user.as_deref().filter(|wanted| *wanted != &**user);
+    let missing = wanted.groups.iter().find(|wanted| !groups.iter().any(|group| **group == ***wanted));
+    if let Some(other) = stranger.or(missing.map(String::as_str)) {
+        return Err(Refused::forbidden(format!("you may not be {other:?} here (`tap kube ls` shows whom you may be)")));
+    }
+    if wanted.groups.is_empty() || wanted.groups.len() == groups.len() {
+        return Ok(login);
+    }
+    Err(Refused::forbidden("a part of your groups can't be chosen with --as-group (leave it out)"))
+}

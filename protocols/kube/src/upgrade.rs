@@ -1,0 +1,54 @@
+//! Upgraded streams (WebSocket, SPDY/3.1): copied both ways until one side ends, the session does, or nothing moves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
+use tokio::sync::Notify;
+
+use crate::limits::COPY_BYTES;
+use crate::sessions::Using;
+
+type Io = TokioIo<Upgraded>;
+
+/// Relays between a client and an API server that both agreed to speak another protocol.
+pub(crate) async fn relay(client: OnUpgrade, server: OnUpgrade, using: Using, idle: Option<Duration>) {
+    let (client, server) = match futures::future::try_join(client, server).await {
+        Ok((client, server)) => (TokioIo::new(client), TokioIo::new(server)),
+        Err(error) => {
+            tracing::debug!(%error, "An upgrade did not come about");
+            return;
+        }
+    };
+    let (client_in, client_out) = split(client);
+    let (server_in, server_out) = split(server);
+    let moved = Arc::new(Notify::new());
+    let both = async {
+        tokio::join!(copy(client_in, server_out, &moved), copy(server_in, client_out, &moved));
+    };
+    tokio::select! {
+        () = both => {}
+        () = using.over() => tracing::debug!(why = using.why(), "Cut an upgraded stream"),
+        () = nothing_moves(&moved, idle) => tracing::debug!("An upgraded stream was idle for too long"),
+    }
+}
+
+/// Copies one way to its end, and passes that end on. Peers that go away without a word are usual here.
+async fn copy(mut from: ReadHalf<Io>, mut to: WriteHalf<Io>, moved: &Notify) {
+    let mut buffer = vec![0; COPY_BYTES];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        moved.notify_one();
+        let Some(bytes) = buffer.get(..read) else { break };
+        if to.write_all(bytes).await.is_err() || to.flush().await.is_err() {
+            break;
+        }
+    }
+    to.shutdown().await.ok();
+}
+
+async fn nothing_moves(moved: &Notify, idle: Option<Duration>) {
+    let Some(idle) = idle else { return std::future::pending().await };
+    while tokio::time::timeout(idle, moved.notified()).await.is_ok() {}
+}

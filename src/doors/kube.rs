@@ -1,0 +1,19 @@
+//! The door for Kubernetes.
+
+use std::sync::Arc;
+
+use tapgate_kube::{Kube, KubeParts};
+use tapgate_model::Clock;
+use tapgate_relay::Protocol;
+use tapgate_session::Gate;
+
+/// The door under `k8s.` before each name of the gate.
+pub(crate) fn open(gate: &Gate, clock: &Arc<dyn Clock>, names: &[String]) -> Arc<dyn Protocol> {
+    Arc::new(Kube::new(KubeParts { gate: gate.clone(), clock: Arc::clone(clock), hosts: hosts(names) }))
+}
+
+/// The host names of the door; they stand in the gate's certificate.
+pub(crate) fn hosts(names: &[String]) -> Vec<String> {
+    let named = names.iter().filter(|name| name.parse::<std::net::IpAddr>().is_err());
+    named.map(|name| format!("k8s.{name}")).collect()
+}

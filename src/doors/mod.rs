@@ -1,0 +1,3 @@
+//! The doors of the protocols: each made of what the edge has.
+
+pub(crate) mod kube;
