@@ -115,6 +115,13 @@ impl Checked {
     }
 }
 
+/// Compares what an identity provider's token will sign with what was wished for. The nonce is the gate's to set.
+pub fn check_statement(statement: &str, wish: &Wish<'_>) -> Result<()> {
+    let der = from_base64(statement)?;
+    let statement = Statement::from_der(&der).act(|| "the gate's statement cannot be read".to_owned())?;
+    compare(statement.parts(), wish, None)
+}
+
 fn compare(parts: &StatementParts, wish: &Wish<'_>, terms: Option<&InviteTerms>) -> Result<()> {
     if parts.gate != *wish.gate {
         return Err(lie("another gate"));
@@ -388,6 +395,7 @@ mod tests {
                 rp_id: String::new(),
                 origin: claimed.into(),
                 allow_cli_auth_via_browser: false,
+                connectors: Vec::new(),
             };
             assert_eq!(origin(&gate, &auth).unwrap().origin().ascii_serialization(), expect, "{claimed:?}");
         };

@@ -21,5 +21,6 @@ pub mod session;
 pub mod solver;
 pub mod ssh;
 pub mod ssh_agent;
+pub mod sso;
 pub mod tls;
 pub mod tunnel;

@@ -70,6 +70,7 @@ pub async fn login(
     let handover = Handover { http: &http, path: path::LOGIN_BROWSER, origin: &origin };
     let assertion = checked.answer(means, &handover).await?;
     let certificates: LoginCertificates = http.post(path::LOGIN_FINISH, &assertion).await?;
+    let profile = Profile { connector: None, ..profile };
     keep(home, profile, user, &find, &keys, certificates).await
 }
 
@@ -113,10 +114,11 @@ pub async fn login_otp(
     let certificates: Result<LoginCertificates> = http.post(path::LOGIN_OTP, &login).await;
     login.password.zeroize();
     login.code.zeroize();
+    let profile = Profile { connector: None, ..profile };
     keep(home, profile, user, &find, &keys, certificates?).await
 }
 
-async fn keep(
+pub(crate) async fn keep(
     home: &Home,
     mut profile: Profile,
     user: UserName,

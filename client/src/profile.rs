@@ -32,6 +32,9 @@ pub struct Profile {
     /// The cluster's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// The identity provider by which the user logged in; absent after a login with password and key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connector: Option<String>,
     /// The user's roles, for the eye only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
@@ -46,7 +49,16 @@ pub struct Profile {
 impl Profile {
     /// A profile before the first login.
     pub const fn new(gate: GateAddr, ca_pin: CaPin) -> Self {
-        Self { gate, ca_pin, user: None, cluster: None, roles: Vec::new(), logins: Vec::new(), expires: None }
+        Self {
+            gate,
+            ca_pin,
+            user: None,
+            cluster: None,
+            connector: None,
+            roles: Vec::new(),
+            logins: Vec::new(),
+            expires: None,
+        }
     }
 
     /// The user, where the login still holds.

@@ -1,15 +1,16 @@
 //! A session's certificates: the login's where no tap is due, else a window's, old or new.
 
-use tapgate_api::{Requirement, SessionBegin, SessionCertificates, SessionTarget, path};
+use tapgate_api::{Requirement, SessionBegin, SessionCertificates, SessionTarget, SsoSessionBegin, path};
 use tapgate_model::{Clock as _, Kind, Login, SystemClock, TargetName};
 
 use crate::agent::client::AgentClient;
 use crate::agent::wire::Window;
-use crate::browser::Handover;
+use crate::browser::{Handover, Return};
 use crate::ceremony::{Checked, Deed, Goal, Wish};
 use crate::cli::Context;
 use crate::error::{Act as _, Failure, Result};
 use crate::keys::{SessionKey, sha256, to_base64};
+use crate::sso;
 
 /// What a session is opened with.
 pub enum Access {
@@ -114,25 +115,57 @@ async fn ask(context: &Context, goals: &[Goal], key: &SessionKey) -> Result<Aske
         login: goal.login.to_string(),
     };
     let begin = SessionBegin { targets: goals.iter().map(wanted).collect(), public_key: to_base64(&spki) };
-    let Requirement::Tap { ceremony, reusable } = http.post(path::SESSION_BEGIN, &begin).await? else {
-        return Ok(Asked::NotDue);
+    let deed = |reusable| Deed::Session { goals, key: sha256(&spki), reusable };
+    let asked = if context.wants_sso() { Requirement::Sso } else { http.post(path::SESSION_BEGIN, &begin).await? };
+    let (ceremony, reusable) = match asked {
+        Requirement::None => return Ok(Asked::NotDue),
+        Requirement::Sso => {
+            let certificates = ask_sso(context, begin, deed, &asked_for(goals), key).await?;
+            return Ok(certificates.map_or(Asked::NotDue, Asked::Tapped));
+        }
+        Requirement::Tap { ceremony, reusable } => (ceremony, reusable),
     };
     if !reusable && goals.len() > 1 {
         return Ok(Asked::OneByOne);
     }
-    let deed = Deed::Session { goals, key: sha256(&spki), reusable };
+    let deed = deed(reusable);
     let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
     let checked = Checked::new(*ceremony, &wish)?;
     let origin = context.origin().await?;
     let means = context.means();
     // Said even where no key can be asked: it is why the session does not open.
-    let named: Vec<String> = goals.iter().map(ToString::to_string).collect();
-    eprintln!("MFA is required to access {}", named.join(" and "));
+    eprintln!("MFA is required to access {}", asked_for(goals));
     let handover = Handover { http: &http, path: path::SESSION_BROWSER, origin: &origin };
     let assertion = checked.answer(&mut means?, &handover).await?;
     let certificates: SessionCertificates = http.post(path::SESSION_FINISH, &assertion).await?;
     fit(&certificates, key)?;
     Ok(Asked::Tapped(certificates))
+}
+
+/// What a tap is due for, in words.
+fn asked_for(goals: &[Goal]) -> String {
+    goals.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+}
+
+/// The same by the identity provider.
+async fn ask_sso<'a>(
+    context: &Context,
+    begin: SessionBegin,
+    deed: impl FnOnce(bool) -> Deed<'a>,
+    asked_for: &str,
+    key: &SessionKey,
+) -> Result<Option<SessionCertificates>> {
+    if !context.may_use_sso() {
+        // What makes no taps at all says so first.
+        context.means()?;
+        return Err(Failure::new("you have no security key here, and log in by an identity provider")
+            .advise("use --mfa-mode=sso"));
+    }
+    let back = Return::bind().await?;
+    let begin = SsoSessionBegin { targets: begin.targets, public_key: begin.public_key, back: back.told() };
+    let certificates = sso::session(context, begin, back, deed, asked_for).await?;
+    certificates.as_ref().map(|certificates| fit(certificates, key)).transpose()?;
+    Ok(certificates)
 }
 
 fn fit(certificates: &SessionCertificates, key: &SessionKey) -> Result<()> {

@@ -13,7 +13,7 @@ use tapgate_model::{Kind, Login, TargetName, UserName};
 use tapgate_policy::{ResourceKind, SecondFactor, Verb};
 
 use super::reply::{Reply, blocking, body, identity};
-use super::{App, Caller, apps, device, live, openapi};
+use super::{App, Caller, apps, device, live, openapi, sso};
 
 pub(super) type Shared = State<Arc<App>>;
 
@@ -63,11 +63,12 @@ pub(super) async fn find(State(app): Shared) -> axum::Json<Find> {
     let preference = snapshot.policy().preference();
     axum::Json(Find {
         auth: FindAuth {
-            kind: "local".to_owned(),
+            kind: preference.connector.as_ref().map_or_else(|| "local".to_owned(), ToString::to_string),
             second_factors: preference.second_factors.iter().map(|f| factor(*f).to_owned()).collect(),
             rp_id: app.rp_id.clone(),
             origin: app.origin.clone(),
             allow_cli_auth_via_browser: preference.allow_cli_auth_via_browser,
+            connectors: sso::connectors(snapshot.policy()),
         },
         proxy: FindProxy { ssh: FindSsh { public_addr: app.public_addr.clone() } },
         server_version: env!("CARGO_PKG_VERSION").to_owned(),

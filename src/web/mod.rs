@@ -9,6 +9,7 @@ mod openapi;
 mod page;
 mod reply;
 mod site;
+mod sso;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -76,6 +77,7 @@ impl Web {
     pub(crate) fn new(app: Arc<App>) -> Self {
         let router = api::router(Arc::clone(&app))
             .merge(page::router(&app, site::router(Arc::clone(&app))))
+            .merge(sso::router(Arc::clone(&app)))
             .layer(middleware::from_fn_with_state(Arc::clone(&app), guard));
         Self { app, router }
     }

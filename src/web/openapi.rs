@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{api, apps, device, live};
+use super::{api, apps, device, live, sso};
 
 /// The whole of `/v1`.
 #[derive(OpenApi)]
@@ -42,6 +42,10 @@ use super::{api, apps, device, live};
         api::resources,
         api::status,
         api::explain,
+        sso::login_begin,
+        sso::login_finish,
+        sso::session_begin,
+        sso::session_finish,
         document
     ),
     components(schemas(tapgate_api::ApiError))

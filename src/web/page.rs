@@ -72,6 +72,11 @@ async fn at_home(State(app): Shared, request: Request, next: Next) -> Response {
     Redirect::temporary(&format!("{}{path}", app.origin)).into_response()
 }
 
+/// The one page of all addresses below `/web`; its script tells them apart.
+pub(super) fn page() -> Response {
+    file("text/html; charset=utf-8", PAGE)
+}
+
 fn file(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], text).into_response()
 }
@@ -128,7 +133,7 @@ pub(super) fn own_page(origins: &[String], headers: &HeaderMap) -> Result<(), Fa
 }
 
 /// What every answer below `/web` carries.
-async fn protect(request: Request, next: Next) -> Response {
+pub(super) async fn protect(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, POLICY),

@@ -18,7 +18,7 @@ struct Part {
 const CONNECTOR_J: &str = "/usr/share/java/mariadb-java-client.jar";
 const PYMYSQL: &str = "/usr/lib/python3/dist-packages/pymysql/__init__.py";
 
-const PARTS: [Part; 29] = [
+const PARTS: [Part; 31] = [
     Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
     Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
     Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
@@ -37,6 +37,8 @@ const PARTS: [Part; 29] = [
         package: "python3-grpcio",
         purpose: "the tests of applications (gRPC)",
     },
+    Part { program: "node", package: "nodejs", purpose: "the SSO tests (running the identity provider)" },
+    Part { program: "npm", package: "npm", purpose: "the SSO tests (installing the identity provider)" },
     Part { program: "git", package: "git", purpose: "the SSH tests (git over SSH)" },
     Part { program: "python3", package: "python3", purpose: "the SSH tests (clients written in Python)" },
     Part { program: "pip3", package: "python3-pip python3-venv", purpose: "the SSH tests (installing those clients)" },
@@ -53,6 +55,10 @@ const PARTS: [Part; 29] = [
     Part { program: "setpriv", package: "util-linux", purpose: "the database tests (the server is not run by root)" },
     Part { program: "script", package: "bsdutils", purpose: "the tests that need a terminal" },
 ];
+
+/// The npm packages that the tests run, each in a folder of its own outside of the clone.
+const NODE_PACKAGES: [(&str, &str, &str); 1] =
+    [("oidc-provider", "9.13.3", "the SSO tests (a real OpenID Connect provider)")];
 
 /// Where programs are that an ordinary user's PATH may leave out: sshd is one.
 const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -76,8 +82,30 @@ pub(crate) fn run() -> Result<()> {
         kube::run(&go)?;
     }
     crate::python::run(&find("python3").unwrap_or_default())?;
+    for (name, version, purpose) in NODE_PACKAGES {
+        println!("found: {} for {purpose}", node_package(name, version)?.display());
+    }
     println!("setup: everything is there");
     Ok(())
+}
+
+/// The folder of an npm package, made where it is not there. The lab looks for it in the same place.
+fn node_package(name: &str, version: &str) -> Result<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = variable("TAPGATE_NODE_CACHE")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("tapgate/node")))
+        .or_else(|| variable("HOME").map(|home| home.join(".cache/tapgate/node")));
+    let Some(cache) = cache else { bail!("neither HOME nor XDG_CACHE_HOME says where the cache is") };
+    let folder = cache.join(format!("{name}-{version}"));
+    if folder.join("node_modules").join(name).join("package.json").is_file() {
+        return Ok(folder);
+    }
+    println!("missing: {name} {version} from npm, in {}", folder.display());
+    std::fs::create_dir_all(&folder)?;
+    let mut npm = Command::new("npm");
+    npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]).arg(&folder);
+    cargo::run(&format!("npm install {name}@{version}"), npm.arg(format!("{name}@{version}")))?;
+    Ok(folder)
 }
 
 fn packages(missing: &[&Part]) -> Vec<&'static str> {

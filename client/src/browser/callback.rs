@@ -111,7 +111,7 @@ impl Callback {
             return (plain(StatusCode::NOT_FOUND), None);
         };
         let place = match outcome {
-            BrowserOutcome::Denied | BrowserOutcome::Exhausted => path::BROWSER_DENIED,
+            BrowserOutcome::Denied | BrowserOutcome::Exhausted | BrowserOutcome::Refused { .. } => path::BROWSER_DENIED,
             _ => path::BROWSER_APPROVED,
         };
         let place = self.page.join(place).map_or_else(|_| self.page.to_string(), String::from);

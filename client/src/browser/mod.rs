@@ -6,6 +6,7 @@
 mod callback;
 mod launch;
 mod paste;
+mod sso;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::solver::mention_other_ways;
 use callback::{Callback, Listener};
 
 pub use launch::possible;
+pub use sso::Return;
 
 /// How the answer comes back from the browser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +149,10 @@ fn no_answer(outcome: &BrowserOutcome) -> Failure {
         BrowserOutcome::Denied => Failure::new("the request was denied in the browser"),
         BrowserOutcome::Exhausted => {
             Failure::new("there were too many wrong tries in the browser").advise("start again")
+        }
+        BrowserOutcome::Refused { reason } => {
+            // It comes from the gate, sealed; what the provider has said in it is plain text already.
+            Failure::new(reason.clone()).advise("start again")
         }
         _ => Failure::new("the browser answered something else than was asked"),
     }

@@ -43,6 +43,8 @@ pub struct Global {
     /// How to tap: a security key (cross-platform), the browser (browser), a browser on another
     /// machine (paste, where the cluster allows it), codes for login (otp), or the first of these
     /// that is there (auto)
+    /// How to tap: a security key (cross-platform), the identity provider (sso), the browser (browser), a browser on
+    /// another machine (paste, where the cluster allows it), codes for login (otp), or whichever is there (auto)
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "MODE")]
     pub mfa_mode: MfaMode,
     /// A file that acts as the security key, for tests and demos only
@@ -119,6 +121,23 @@ impl Context {
     /// What answers taps.
     pub fn means(&self) -> Result<Means> {
         self.global.means()
+    }
+
+    /// Whether a session is to be tapped for at the identity provider: it was asked for, or the login came from there
+    /// and no security key is at hand.
+    pub fn wants_sso(&self) -> bool {
+        match self.global.mfa_mode {
+            MfaMode::Sso => true,
+            MfaMode::Auto => {
+                self.profile.connector.is_some() && self.global.software_key.is_none() && !cfg!(feature = "fido-usb")
+            }
+            MfaMode::CrossPlatform | MfaMode::Platform | MfaMode::Browser | MfaMode::Paste | MfaMode::Otp => false,
+        }
+    }
+
+    /// Whether the identity provider may make the tap where no key of the user's is registered.
+    pub fn may_use_sso(&self) -> bool {
+        matches!(self.global.mfa_mode, MfaMode::Auto | MfaMode::Sso)
     }
 
     /// What answers for a key that is new: the software key in this file, the browser, or the hardware.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use tapgate_api::{EnrolBegin, TargetEntry, Targets, path};
 use tapgate_model::{Clock as _, SystemClock, UnixTime, UserName};
 use zeroize::Zeroize as _;
@@ -22,7 +22,7 @@ use crate::solver::MfaMode;
 use crate::ssh::copy::Copy;
 use crate::ssh::destination::{Destination, Tail};
 use crate::ssh::options::Job;
-use crate::{agent, db, ssh};
+use crate::{agent, db, ssh, sso};
 
 /// Reach what is behind a Tapgate. A session that requires it asks for a tap of your security key.
 #[derive(Debug, Parser)]
@@ -49,27 +49,22 @@ struct Trust {
     password_stdin: bool,
 }
 
-/// How somebody logs in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Way {
-    /// With name, password and a tap or code.
-    Local,
-    /// By a key alone, which says whose it is.
-    Passwordless,
-}
+/// The way to log in by a key alone. A provider of this name can't be chosen by it.
+const PASSWORDLESS: &str = "passwordless";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Log in with password and security key
+    /// Log in with password and security key, or at an identity provider
     #[command(
-        after_help = "Examples:\n  tap login --gate localhost:3080 --user jerry --ca-pin sha256:…\n  tap login --mfa-mode=browser\n  tap login --auth=passwordless"
+        after_help = "Examples:\n  tap login --gate localhost:3080 --user jerry --ca-pin sha256:…\n  tap login --mfa-mode=browser\n  tap login --auth=passwordless\n  tap login --auth=corp"
     )]
     Login {
         #[command(flatten)]
         trust: Trust,
-        /// How to log in: with name and password (local), or by a key that was added for it alone (passwordless)
-        #[arg(long, value_enum, default_value = "local", value_name = "WAY")]
-        auth: Way,
+        /// How to log in: `local` for name, password and key, `passwordless` by a key that was added for it alone, or
+        /// the name of an identity provider
+        #[arg(long, value_name = "WAY")]
+        auth: Option<String>,
     },
     /// Spend an invite: choose a password and register a security key
     #[command(after_help = "Example:\n  tap enrol --gate localhost:3080 --ca-pin sha256:… --token …")]
@@ -207,8 +202,10 @@ enum Proxy {
 pub async fn run(args: Tap) -> Result<u8> {
     let Tap { global, user, command } = args;
     match command {
-        Command::Login { trust, auth: Way::Passwordless } => log_in_passwordless(&global, user, trust).await,
-        Command::Login { trust, auth: Way::Local } => log_in(&global, user, trust).await,
+        Command::Login { trust, auth } => match auth.as_deref() {
+            Some(PASSWORDLESS) => log_in_passwordless(&global, user, trust).await,
+            _ => log_in(&global, user, trust, auth).await,
+        },
         Command::Enrol { trust, token, device_name, passwordless } => {
             let invite = EnrolBegin { token, password: String::new(), device_name, passwordless };
             enrol(&global, trust, invite).await
@@ -255,9 +252,19 @@ pub async fn run(args: Tap) -> Result<u8> {
     Ok(0)
 }
 
-async fn log_in(global: &Global, user: Option<UserName>, trust: Trust) -> Result<()> {
+async fn log_in(global: &Global, user: Option<UserName>, trust: Trust, auth: Option<String>) -> Result<()> {
     let home = Home::from_env()?;
     let profile = login::first_trust(&home, global.gate.as_ref(), trust.ca_pin)?;
+    if auth.as_deref() != Some("local") {
+        let found = sso::find(&profile).await?;
+        // By itself only where the cluster says that its people log in so.
+        let own = global.mfa_mode == MfaMode::Auto && found.auth.kind != "local";
+        if auth.is_some() || global.mfa_mode == MfaMode::Sso || own {
+            let name = sso::connector(&found.auth, auth.as_deref())?;
+            let profile = sso::login(&home, profile, &found, &name, user).await?;
+            return show_profile(global, &profile);
+        }
+    }
     let user = user
         .or_else(|| profile.user.clone())
         .ok_or_else(|| Failure::new("nobody is named to log in").advise("pass --user NAME"))?;
@@ -409,6 +416,8 @@ mod tests {
             "tap config db orders --db-user app --port 15432",
             "tap login --proxy=localhost:3080 --auth=passwordless",
             "tap mfa add --name blue --passwordless",
+            "tap login --auth=corp",
+            "tap login --mfa-mode=sso --auth corp",
             "tap login --proxy=localhost:3080 --user=jerry",
         ] {
             assert!(Tap::try_parse_from(line.split(' ')).is_ok(), "{line}");

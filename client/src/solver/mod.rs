@@ -52,20 +52,6 @@ pub enum MfaMode {
     Otp,
 }
 
-impl MfaMode {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::CrossPlatform => "cross-platform",
-            Self::Platform => "platform",
-            Self::Browser => "browser",
-            Self::Paste => "paste",
-            Self::Sso => "sso",
-            Self::Otp => "otp",
-        }
-    }
-}
-
 /// What answers a tap.
 pub enum Means {
     /// A key that this program reaches.
@@ -102,7 +88,7 @@ pub fn choose(mode: MfaMode, software_key: Option<PathBuf>) -> Result<Means> {
                 .advise("one-time codes are for tap login alone; use --mfa-mode=cross-platform or browser"));
         }
         MfaMode::Sso => {
-            return Err(Failure::new(format!("this client cannot do --mfa-mode={} yet", mode.as_str()))
+            return Err(Failure::new("identity providers make taps for login and for sessions alone")
                 .advise("use --mfa-mode=browser, or --mfa-mode=cross-platform with a security key"));
         }
     }
@@ -137,7 +123,7 @@ mod tests {
     #[test]
     fn modes_that_are_not_there_say_so() {
         let refusal = |mode| choose(mode, Some("/x".into())).err().map(|e| e.to_string()).unwrap_or_default();
-        assert!(refusal(MfaMode::Sso).starts_with("this client cannot do --mfa-mode=sso yet"));
+        assert!(refusal(MfaMode::Sso).starts_with("identity providers make taps for login and for sessions alone"));
         assert!(
             refusal(MfaMode::Platform).contains("(use --mfa-mode=browser"),
             "a software key is none of the machine's"

@@ -141,6 +141,7 @@ mod tests {
             rp_id: String::new(),
             origin: String::new(),
             allow_cli_auth_via_browser,
+            connectors: Vec::new(),
         };
         let said = login_text(&auth(&["webauthn", "otp"], true)).unwrap();
         assert_eq!(said, "Ways to log in here: --mfa-mode=cross-platform, --mfa-mode=browser, --mfa-mode=otp");

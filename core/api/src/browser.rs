@@ -133,6 +133,16 @@ pub enum BrowserOutcome {
         /// What the authenticator answered.
         webauthn: Box<RegisterPublicKeyCredential>,
     },
+    /// The identity provider has answered well.
+    Sso {
+        /// What the terminal finishes with.
+        ticket: String,
+    },
+    /// The identity provider has not answered well.
+    Refused {
+        /// Why, for the person at the terminal.
+        reason: String,
+    },
     /// The person at the browser said no.
     Denied,
     /// There were too many wrong tries.

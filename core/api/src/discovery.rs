@@ -33,6 +33,20 @@ pub struct FindAuth {
     pub origin: String,
     /// Whether a terminal may hand its tap to the browser.
     pub allow_cli_auth_via_browser: bool,
+    /// The identity providers, the cluster's own first.
+    #[serde(default)]
+    pub connectors: Vec<FindConnector>,
+}
+
+/// An identity provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct FindConnector {
+    /// What `tap login --auth` calls it.
+    pub name: String,
+    /// What people call it.
+    pub display: String,
+    /// Whether its step-up counts as a tap.
+    pub mfa: bool,
 }
 
 /// Where the gate's doors are.

@@ -10,6 +10,7 @@ mod device;
 mod discovery;
 mod passwordless;
 mod session;
+mod sso;
 mod web;
 
 pub use admin::{
@@ -28,12 +29,16 @@ pub use device::{
     Device, DeviceAction, DeviceBegin, DeviceChallenge, DeviceOutcome, DeviceRegister, Devices,
     OtpConfirm, OtpLogin, OtpSecret,
 };
-pub use discovery::{Find, FindAuth, FindProxy, FindSsh};
+pub use discovery::{Find, FindAuth, FindConnector, FindProxy, FindSsh};
 pub use passwordless::{PASSWORDLESS_USER, PasswordlessBegin};
 pub use session::{
     Requirement, SessionBegin, SessionCertificates, SessionTarget, TargetEntry, Targets,
 };
 
+pub use sso::{
+    SsoAnswer, SsoCeremony, SsoFinish, SsoLoginBegin, SsoRedirect, SsoRequirement, SsoReturn,
+    SsoSessionBegin, SsoShown, SsoStart,
+};
 pub use web::{
     InviteShown, InviteToken, LiveSessionEntry, LiveSessions, PasskeyChallenge, SessionEnd, WebMe,
     WebOtp, WebSignIn, WebTap, WebTapBegin, WebTapped, web_path,
@@ -45,7 +50,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ApiError {
     /// A short, stable word for programs: `not_found`, `denied`, `invalid`, `unauthenticated`,
-    /// `expired`, `conflict`, `too_many`, `internal`.
+    /// `expired`, `conflict`, `too_many`, `unavailable`, `internal`.
     pub code: String,
     /// What went wrong.
     pub message: String,
@@ -68,6 +73,22 @@ pub mod path {
     pub const LOGIN_OTP: &str = "/v1/login/otp";
     /// `POST`, no certificate: [`crate::BrowserBegin`] → [`crate::BrowserRequest`].
     pub const LOGIN_BROWSER: &str = "/v1/login/browser";
+    /// `POST`, no certificate: [`crate::SsoLoginBegin`] → [`crate::SsoCeremony`].
+    pub const LOGIN_SSO: &str = "/v1/login/sso";
+    /// `POST`, no certificate: [`crate::SsoFinish`] → [`crate::LoginCertificates`].
+    pub const LOGIN_SSO_FINISH: &str = "/v1/login/sso/finish";
+    /// `POST`, login certificate: [`crate::SsoSessionBegin`] → [`crate::SsoRequirement`].
+    pub const SESSION_SSO: &str = "/v1/sessions/sso";
+    /// `POST`, login certificate: [`crate::SsoFinish`] → [`crate::SessionCertificates`].
+    pub const SESSION_SSO_FINISH: &str = "/v1/sessions/sso/finish";
+    /// The page that leads to an identity provider, and below it: `GET …/request` is a [`crate::SsoShown`],
+    /// `POST …/start` takes a [`crate::SsoStart`] and answers a [`crate::SsoRedirect`], `POST …/deny` takes
+    /// nothing and answers a [`crate::BrowserCarried`].
+    pub const SSO_PAGE: &str = "/web/sso/request";
+    /// The page that the provider sends the browser back to.
+    pub const SSO_CALLBACK: &str = "/web/sso/callback";
+    /// `POST` by that page: [`crate::SsoAnswer`] → [`crate::BrowserCarried`].
+    pub const SSO_FINISH: &str = "/web/sso/finish";
     /// `POST`, no certificate: [`crate::EnrolBegin`] → [`crate::EnrolChallenge`].
     pub const ENROL_BEGIN: &str = "/v1/enrol";
     /// `POST`, no certificate: [`crate::EnrolFinish`] → [`crate::Enrolled`].

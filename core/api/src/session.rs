@@ -59,6 +59,8 @@ pub struct SessionBegin {
 pub enum Requirement {
     /// The login certificate is enough.
     None,
+    /// A tap is due, and the user can make it at the identity provider alone.
+    Sso,
     /// A tap is due.
     Tap {
         /// The tap.

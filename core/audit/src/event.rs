@@ -222,7 +222,7 @@ pub enum Event {
         user: UserName,
         /// From where.
         peer: SocketAddr,
-        /// With which second factor: `webauthn` or `otp`.
+        /// By what: `webauthn` or `otp` with a password, or `sso`.
         method: Text,
     },
     /// A sign-in failed, or a certificate was refused.
@@ -268,7 +268,7 @@ pub enum Event {
     /// A resource was created, updated or deleted.
     #[serde(rename = "admin.changed")]
     ResourceChanged {
-        /// Who did it; nobody where the resource directory was read again.
+        /// Who did it; nobody where the resource directory was read again, or an identity provider's sign-in told it.
         user: Option<UserName>,
         /// The resource's kind.
         kind: Text,
@@ -369,9 +369,9 @@ pub struct DeedFacts {
 pub struct TapRecord {
     /// The SHA-256 of the proof.
     pub proof_id: Digest,
-    /// The kind of tap, such as `webauthn`.
+    /// The kind of tap: `webauthn` or `sso`.
     pub method: Text,
-    /// The credential that signed, in base64url.
+    /// The credential that signed, or the digest of the account at the provider, in base64url.
     pub credential_id: String,
     /// The statement that was signed: DER in base64url.
     pub statement: String,

@@ -89,6 +89,7 @@ impl Authority {
                 && let Ok(user) = step.name.parse()
             {
                 writes.extend(self.retire(&user)?);
+                writes.extend(self.sso_forget(&user)?);
                 writes.extend(self.void_invites(&user)?);
             }
         }

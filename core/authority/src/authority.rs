@@ -17,6 +17,7 @@ use crate::login::pem;
 use crate::password::Passwords;
 use crate::rate::Rates;
 use crate::snapshot::State;
+use crate::sso::Sso;
 use crate::token::{Secret, random, sha256};
 use crate::webauthn::Ceremonies;
 use crate::{AuthorityError, SecretsKey, limits, otp, webauthn};
@@ -59,6 +60,7 @@ pub struct Authority {
     pub(crate) webauthn: Ceremonies,
     pub(crate) passwords: Passwords,
     pub(crate) rates: Rates,
+    pub(crate) sso: Sso,
     /// From which invites are derived. It is never stored: a copy of the store holds no invite.
     pub(crate) invites: Secret,
     /// From which the keys of users who are not there are derived, the same ones after a restart.
@@ -84,6 +86,7 @@ impl Authority {
             webauthn: Ceremonies::new(&relying_party, &parts.cluster)?,
             passwords: Passwords::new()?,
             rates: Rates::new(),
+            sso: Sso::default(),
             invites: Secret::new(&random::<32>()),
             decoys: Secret::new(&decoys),
             state: ArcSwap::from_pointee(State::empty(&relying_party, &cas.gate())?),

@@ -31,7 +31,7 @@ impl Authority {
         // Of an attested key a touch is enough where either will do; which one answers is not known yet.
         let any_attested = || self.state.load().registrations.of(user).iter().any(|key| self.is_attested(key));
         let verified = match mfa {
-            SessionMfa::Off | SessionMfa::Required => false,
+            SessionMfa::Off | SessionMfa::Required | SessionMfa::RequiredWebAuthn => false,
             SessionMfa::RequiredHardware => !any_attested(),
             SessionMfa::RequiredVerified | SessionMfa::RequiredAttested => true,
         };

@@ -49,6 +49,11 @@ impl Fault {
         Self::new(409, "conflict", message, Some(hint))
     }
 
+    /// Something that the gate needs for this does not answer.
+    pub fn unavailable(message: impl Into<String>, hint: &str) -> Self {
+        Self::new(503, "unavailable", message, Some(hint))
+    }
+
     /// Too many tries.
     pub fn too_many() -> Self {
         Self::new(429, "too_many", "too many tries", Some("wait a minute and try again"))

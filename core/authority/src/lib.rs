@@ -39,6 +39,7 @@ mod sealed;
 mod session;
 mod snapshot;
 mod spend;
+mod sso;
 mod tap;
 #[cfg(test)]
 mod tests;
@@ -53,4 +54,5 @@ pub use documents::resource_files;
 pub use error::AuthorityError;
 pub use fault::Fault;
 pub use sealed::SecretsKey;
+pub use sso::{SSO_COOKIE, SsoDeparture, SsoOutcome, SsoStarted};
 pub use web_session::{Method, SignedIn, WebSession};

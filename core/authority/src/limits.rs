@@ -140,3 +140,37 @@ pub const DETAILS_MAX: usize = 64 << 10;
 
 /// A private key for nodes, as text: an RSA key of 16,384 bits has 13 KiB.
 pub(crate) const NODE_KEY_MAX: usize = 32 * 1024;
+/// How long an identity provider may take to answer one request: longer, and the person has gone.
+pub const FETCH_MAX: Duration = Duration::from_secs(10);
+
+/// The largest answer of an identity provider: a set of keys with certificate chains has some 20 KiB.
+pub const FETCH_BODY_MAX: usize = 256 << 10;
+
+/// How many requests to identity providers are under way at once: each holds a thread and a socket.
+pub const FETCHES_AT_ONCE: usize = 16;
+
+/// How long a provider's metadata and keys are used before it is asked again. What is kept of a key that it gave up
+/// counts for twice as long.
+pub const PROVIDER_FRESH: Duration = Duration::from_mins(5);
+
+/// How long a provider that did not answer is left alone: everybody who waits would wait as long again.
+pub const PROVIDER_DOWN: Duration = Duration::from_secs(3);
+
+/// How soon after the last time a provider is asked again because a token names a key that it had not.
+pub const REFETCH_PAUSE: Duration = Duration::from_secs(10);
+
+/// How many keys of a provider are looked at: large ones have a dozen.
+pub const KEYS_MAX: usize = 64;
+
+/// The largest file that holds a client's secret.
+pub const SECRET_MAX: u64 = 4 << 10;
+
+/// How many claims of a sign-in become traits, how many values each has, and how long a name or value may be, in
+/// bytes: an organisation's groups fit, and the resource of a user stays one that can be read.
+pub const TRAITS_MAX: usize = 64;
+/// See [`TRAITS_MAX`].
+pub const TRAIT_VALUES_MAX: usize = 256;
+/// See [`TRAITS_MAX`].
+pub const TRAIT_BYTES_MAX: usize = 256;
+
+const _: () = assert!(PROVIDER_FRESH.as_secs() * 2 <= tapgate_proof::limits::PROVIDER_KEY_GRACE.as_secs());

@@ -7,7 +7,7 @@ use tapgate_audit::{Event, SessionFacts};
 use tapgate_identity::{Credential, Identity, SessionSubject, SshSessionSubject};
 use tapgate_model::{Kind, Login, LoginName, SessionId, TargetName, UserName};
 use tapgate_policy::SessionMfa;
-use tapgate_proof::{Holder, Purpose, Statement, StatementParts, StatementTarget, Uses};
+use tapgate_proof::{Holder, Proof, Purpose, Statement, StatementParts, StatementTarget, Uses};
 use tapgate_session::{Denial, DenialReason, Door, Gate, Requirement as Needed, Wish};
 
 use crate::ceremony::{Work, new_id};
@@ -15,7 +15,7 @@ use crate::demand::Demanded;
 use crate::limits::{CEREMONY_TTL, ONCE_TTL, TARGETS_MAX};
 use crate::login::{pem, unissued};
 use crate::public_key::SessionKey;
-use crate::tap::{Given, Wanted};
+use crate::tap::Wanted;
 use crate::{Authority, Fault};
 
 impl Authority {
@@ -48,6 +48,10 @@ impl Authority {
         if needed.mfa == SessionMfa::Off {
             return Ok((Requirement::None, None));
         }
+        let keyless = needed.mfa < SessionMfa::RequiredWebAuthn && self.keys_of(identity.user())?.is_empty();
+        if keyless && self.can_step_up(identity.user()) {
+            return Ok((Requirement::Sso, None));
+        }
         let Demanded { keys, verified } = self.demanded(identity.user(), needed.mfa, "access this resource")?;
         let statement = self.session_statement(identity, &needed, holder, peer)?;
         let reusable = statement.parts().uses == Uses::Window;
@@ -57,7 +61,13 @@ impl Authority {
     }
 
     /// What the gate says that these sessions need; a denial is recorded as the session's own would be.
-    fn requirement(&self, gate: &Gate, identity: &Identity, wishes: &[Wish], peer: IpAddr) -> Result<Needed, Fault> {
+    pub(crate) fn requirement(
+        &self,
+        gate: &Gate,
+        identity: &Identity,
+        wishes: &[Wish],
+        peer: IpAddr,
+    ) -> Result<Needed, Fault> {
         gate.requirement(identity.user(), wishes).map_err(|(wish, denial)| {
             let facts = SessionFacts {
                 session: SessionId::from_bytes(crate::token::random()),
@@ -80,7 +90,7 @@ impl Authority {
 
     /// The window runs from here, so a slow tap leaves less of it; a session is opened with one
     /// tap or not at all, never with an old one.
-    fn session_statement(
+    pub(crate) fn session_statement(
         &self,
         identity: &Identity,
         needed: &Needed,
@@ -121,23 +131,26 @@ impl Authority {
         self.must_be_login(identity, peer)?;
         let given = self.receive(answer, Purpose::Session, Some(identity))?;
         self.record_success(&given);
-        self.still_wanted(gate, identity, &given, peer)?;
-        self.certify_session(identity, &given)
+        let parts = given.tap.statement().parts();
+        let needed = self.still_due(gate, identity, parts, peer)?;
+        self.must_satisfy(needed.mfa, &given)?;
+        let Work::Session { public_key } = &given.pending.work else {
+            return Err(Fault::internal("a session's tap was asked for something else"));
+        };
+        self.issue_session(identity, public_key, &given.proof, parts)
     }
 
-    /// Whether all that the tap was asked for still holds.
-    pub(crate) fn still_wanted(
+    /// What was true when the tap was asked for may be true no more: what the sessions need now.
+    pub(crate) fn still_due(
         &self,
         gate: &Gate,
         identity: &Identity,
-        given: &Given,
+        parts: &StatementParts,
         peer: IpAddr,
-    ) -> Result<(), Fault> {
-        let parts = given.tap.statement().parts();
+    ) -> Result<Needed, Fault> {
         if parts.source_ip.is_some_and(|pinned| pinned != peer) {
             return Err(Fault::denied("the tap was asked for from another address (start again from here)"));
         }
-        // What was true when the tap was asked for may be true no more.
         let wish = |t: &StatementTarget| (t.target.kind, t.target.name.clone(), t.login.clone());
         let wishes: Vec<Wish> = parts.targets.iter().map(wish).collect();
         let needed = self.requirement(gate, identity, &wishes, peer)?;
@@ -145,17 +158,20 @@ impl Authority {
         if !needed.targets.iter().zip(&parts.targets).all(same) {
             return Err(Fault::conflict("a target is another one now", "start again"));
         }
-        self.must_satisfy(needed.mfa, given)
+        Ok(needed)
     }
 
-    fn certify_session(&self, identity: &Identity, given: &Given) -> Result<SessionCertificates, Fault> {
-        let Work::Session { public_key } = &given.pending.work else {
-            return Err(Fault::internal("a session's tap was asked for something else"));
-        };
+    /// The session certificates that carry this proof, for the key that was named at the start.
+    pub(crate) fn issue_session(
+        &self,
+        identity: &Identity,
+        public_key: &str,
+        proof: &Proof,
+        parts: &StatementParts,
+    ) -> Result<SessionCertificates, Fault> {
         let key = SessionKey::parse(public_key)?;
-        let parts = given.tap.statement().parts();
         let (user, login_expires, not_after) = (identity.user(), identity.login_expires(), parts.expires);
-        let (proof, now) = (&given.proof, self.now());
+        let now = self.now();
         let subject = SessionSubject { user, spki_der: &key.spki, proof, login_expires, not_after };
         let tls = self.cas.session.issue_session(&subject, &self.gate, now).map_err(unissued)?;
         let logins = parts.targets.iter().filter_map(principal).collect::<Vec<_>>();

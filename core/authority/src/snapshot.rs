@@ -33,7 +33,7 @@ impl Authority {
         let policy = Arc::new(self.documents()?.build().map_err(AuthorityError::Problems)?);
         let registrations = self.chained()?;
         self.state.store(Arc::new(State { policy: Arc::clone(&policy), registrations: registrations.clone() }));
-        Ok(Snapshot::new(policy, registrations))
+        Ok(Snapshot::new(policy, registrations).with_sso(self.sso_accounts()?, self.sso_keys()?))
     }
 
     /// Makes a change of the store count for what follows here. The gate has a snapshot of its own.

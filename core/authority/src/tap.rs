@@ -207,7 +207,7 @@ pub(crate) fn id_for_log(id: &str) -> String {
     token::to_text(&token::sha256(&[id.as_bytes()]).as_bytes()[..12])
 }
 
-fn targets(statement: &Statement) -> Vec<Text> {
+pub(crate) fn targets(statement: &Statement) -> Vec<Text> {
     let entry = |t: &tapgate_proof::StatementTarget| format!("{} {} as {}", t.target.kind, t.target.name, t.login);
     statement.parts().targets.iter().map(|target| entry(target).into()).collect()
 }

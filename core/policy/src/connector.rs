@@ -4,6 +4,7 @@ use tapgate_model::{ObjectName, RoleName};
 
 use crate::at::At;
 use crate::section::Section;
+use crate::target::certificate;
 
 /// Which roles a claim brings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,10 @@ pub struct OidcResource {
     pub client_secret_file: String,
     /// Where the provider sends the browser back to.
     pub redirect_url: String,
+    /// The authority of the provider's TLS certificate, PEM, where it is none that the system knows.
+    pub ca_cert: Option<String>,
+    /// The claim that names a user at the first sign-in; without it `preferred_username`, else `email`.
+    pub username_claim: Option<String>,
     /// What is asked for besides `openid`.
     pub scope: Vec<String>,
     /// Which roles which claims bring.
@@ -41,6 +46,11 @@ pub struct OidcResource {
     pub mfa_acr_values: Option<String>,
 }
 
+/// Where the gate takes the provider's answer.
+const CALLBACK_PATH: &str = "/web/sso/callback";
+
+const REDIRECT_EXAMPLE: &str = "https://tap.example.com/web/sso/callback";
+
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("client_secret", "put the secret into a file and name it in `client_secret_file`"),
     ("allow_unverified_email", "remove it"),
@@ -50,7 +60,6 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("provider", "remove it"),
     ("prompt", "remove it: the provider is always asked to sign the user in afresh"),
     ("max_age", "remove it: a sign-in is always fresh"),
-    ("username_claim", "remove it: users are known by issuer and subject"),
     ("client_redirect_settings", "remove it"),
     ("pkce_mode", "remove it: PKCE is always used"),
     ("user_matchers", "remove it"),
@@ -64,10 +73,12 @@ impl OidcResource {
         let issuer_url = spec.need("issuer_url", "https://id.example.com").and_then(|at| https(&at));
         let client_id = spec.need("client_id", "tapgate").and_then(|at| at.text().map(str::to_owned));
         let secret = spec.need("client_secret_file", "/etc/tapgate/oidc").and_then(|at| at.text().map(str::to_owned));
-        let redirect_url = spec.need("redirect_url", "https://tap.example.com/web/oidc").and_then(|at| https(&at));
+        let redirect_url = spec.need("redirect_url", REDIRECT_EXAMPLE).and_then(|at| callback(&at));
         let rules = spec.need("claims_to_roles", "[{claim: groups, value: dev, roles: [dev]}]");
         let claims_to_roles = rules.and_then(|at| at.items()).unwrap_or_default();
         let (display, scope, acr_values) = (spec.text("display"), spec.texts("scope"), spec.text("acr_values"));
+        let (ca_cert, username_claim) =
+            (spec.take("ca_cert").and_then(|at| certificate(&at)), spec.text("username_claim"));
         let mfa_acr_values = spec.section("mfa", "mfa").and_then(step_up);
         let claims_to_roles = claims_to_roles.into_iter().filter_map(claim_rule).collect();
         spec.finish();
@@ -78,12 +89,41 @@ impl OidcResource {
             client_id: client_id?,
             client_secret_file: secret?,
             redirect_url: redirect_url?,
+            ca_cert,
+            username_claim,
             scope,
             claims_to_roles,
             acr_values,
             mfa_acr_values,
         })
     }
+}
+
+impl OidcResource {
+    /// The classes of authentication of which a step-up must name one; none where it does not count as a tap.
+    pub fn step_up_classes(&self) -> Vec<String> {
+        words(self.mfa_acr_values.as_deref())
+    }
+
+    /// The classes of which a sign-in must name one; none where any will do.
+    pub fn sign_in_classes(&self) -> Vec<String> {
+        words(self.acr_values.as_deref())
+    }
+}
+
+fn words(text: Option<&str>) -> Vec<String> {
+    text.unwrap_or_default().split_ascii_whitespace().map(str::to_owned).collect()
+}
+
+/// The gate's own page: the provider sends the browser to no other.
+fn callback(at: &At<'_>) -> Option<String> {
+    let url = https(at)?;
+    let host = url.strip_suffix(CALLBACK_PATH).and_then(|rest| rest.strip_prefix("https://"));
+    if host.is_none_or(|host| host.contains(['/', '?'])) {
+        at.problem(format!("`{}`: `{url}` is not the gate's page (use {REDIRECT_EXAMPLE})", at.name()));
+        return None;
+    }
+    Some(url)
 }
 
 fn https(at: &At<'_>) -> Option<String> {

@@ -116,6 +116,7 @@ const fn tap(terms: &Terms) -> &'static str {
     match terms.session_mfa {
         SessionMfa::Off => "",
         SessionMfa::Required => ", after a tap",
+        SessionMfa::RequiredWebAuthn => ", after a tap of a security key",
         SessionMfa::RequiredHardware => ", after a tap with a PIN or biometrics, or by an attested key",
         SessionMfa::RequiredVerified => ", after a tap with a PIN or biometrics",
         SessionMfa::RequiredAttested => ", after a tap with a PIN or biometrics by an attested key",

@@ -75,6 +75,7 @@ pub(crate) fn session_mfa(section: &Section<'_>) -> SessionMfa {
         ("false", SessionMfa::Off),
         ("yes", SessionMfa::Required),
         ("no", SessionMfa::Off),
+        ("webauthn", SessionMfa::RequiredWebAuthn),
         ("hardware_key", SessionMfa::RequiredHardware),
         ("hardware_key_touch", SessionMfa::RequiredHardware),
         ("hardware_key_pin", SessionMfa::RequiredVerified),

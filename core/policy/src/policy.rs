@@ -186,6 +186,11 @@ impl Policy {
         self.connectors.iter()
     }
 
+    /// The provider of this name.
+    pub fn connector(&self, name: &str) -> Option<&OidcResource> {
+        self.connectors.iter().find(|connector| connector.name.as_str() == name)
+    }
+
     /// Every target, kind by kind and by name.
     pub fn targets(&self) -> impl Iterator<Item = TargetEntry<'_>> {
         macro_rules! entries {
@@ -288,12 +293,22 @@ fn dangling(document: &Document, documents: &[Document], compiler: &Compiler<'_>
             roles.filter_map(|(n, role)| unknown(role, &[spec.clone(), field("roles"), Step::Item(n)])).collect()
         }
         Resource::Oidc(connector) => {
+            // An account is known by its issuer, so that two connectors of one would be one under two sets of rules.
+            let twin = documents.iter().find(|other| {
+                let same = |other: &OidcResource| other.issuer_url == connector.issuer_url;
+                other.name != document.name && matches!(&other.resource, Resource::Oidc(other) if same(other))
+            });
+            let twin = twin.map(|twin| {
+                let what = format!("the oidc `{}` has this issuer too (keep one of the two)", twin.name);
+                problem(document, &[spec.clone(), field("issuer_url")], what)
+            });
             let claims = connector.claims_to_roles.iter().enumerate();
             let roles = claims.flat_map(|(n, rule)| rule.roles.iter().map(move |role| (n, role)));
             roles
                 .filter_map(|(n, role)| {
                     unknown(role, &[spec.clone(), field("claims_to_roles"), Step::Item(n), field("roles")])
                 })
+                .chain(twin)
                 .collect()
         }
         Resource::ClusterAuthPreference(AuthPreference { connector: Some(name), .. }) => {

@@ -112,7 +112,7 @@ impl AuthPreference {
         if self.require_session_mfa != SessionMfa::Off && !self.second_factors.contains(&SecondFactor::Sso) {
             report(spec, "require_session_mfa", "is not satisfied by `otp` (add `webauthn` to `second_factors`)");
         }
-        if self.require_session_mfa >= SessionMfa::RequiredHardware {
+        if self.require_session_mfa >= SessionMfa::RequiredWebAuthn {
             report(spec, "require_session_mfa", "with a hardware key needs `webauthn` in `second_factors`");
         }
         if self.allow_passwordless {

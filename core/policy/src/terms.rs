@@ -13,6 +13,8 @@ pub enum SessionMfa {
     Off,
     /// A tap is due.
     Required,
+    /// A tap of a key is due; the identity provider's step-up is not enough: `webauthn`.
+    RequiredWebAuthn,
     /// A tap with user verification (PIN or biometrics), or one of an attested key: `hardware_key`.
     RequiredHardware,
     /// A tap with user verification is due, whatever the key: `hardware_key_pin`.
@@ -64,10 +66,10 @@ pub struct Terms {
 }
 
 impl SessionMfa {
-    /// Whether a tap that was made so is strict enough.
+    /// Whether a key's tap that was made so is strict enough.
     pub const fn takes(self, user_verified: bool, attested: bool) -> bool {
         match self {
-            Self::Off | Self::Required => true,
+            Self::Off | Self::Required | Self::RequiredWebAuthn => true,
             Self::RequiredHardware => user_verified || attested,
             Self::RequiredVerified => user_verified,
             Self::RequiredAttested => user_verified && attested,
@@ -130,7 +132,7 @@ impl Terms {
             SessionMfa::RequiredHardware | SessionMfa::RequiredVerified | SessionMfa::RequiredAttested => {
                 Self { in_band: self.in_band.max(InBand::Sk), reuse_login_key: false, ..self }
             }
-            SessionMfa::Off | SessionMfa::Required => self,
+            SessionMfa::Off | SessionMfa::Required | SessionMfa::RequiredWebAuthn => self,
         }
     }
 }
@@ -161,8 +163,8 @@ mod tests {
 
     #[test]
     fn the_stricter_value_is_the_greater() {
-        use SessionMfa::{Off, Required, RequiredAttested, RequiredHardware, RequiredVerified};
-        assert!([Off, Required, RequiredHardware, RequiredVerified, RequiredAttested].is_sorted());
+        use SessionMfa::{Off, Required, RequiredAttested, RequiredHardware, RequiredVerified, RequiredWebAuthn};
+        assert!([Off, Required, RequiredWebAuthn, RequiredHardware, RequiredVerified, RequiredAttested].is_sorted());
         assert!(InBand::Url < InBand::Sk && InBand::Sk < InBand::Off);
     }
 

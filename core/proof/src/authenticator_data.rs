@@ -7,6 +7,11 @@ use crate::ProofError;
 pub struct Flags(u8);
 
 impl Flags {
+    /// Somebody was there, and no more is known.
+    pub(crate) const fn present() -> Self {
+        Self(0x01)
+    }
+
     /// Somebody touched it.
     pub const fn user_present(self) -> bool {
         self.0 & 0x01 != 0

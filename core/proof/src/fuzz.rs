@@ -2,7 +2,10 @@
 
 use tapgate_model::{Digest, UnixTime};
 
-use crate::{CredentialKey, Expected, KnownParty, Proof, Purpose, RelyingParty, Statement, verify};
+use crate::{
+    CredentialKey, Expected, ExpectedSso, KnownParty, Proof, ProviderKey, Purpose, RelyingParty, Statement, verify,
+    verify_sso,
+};
 
 /// Reads a statement.
 pub fn fuzz_statement(data: &[u8]) {
@@ -31,6 +34,22 @@ pub fn fuzz_proof(data: &[u8]) {
         at: parts.created,
     };
     assert!(verify(&proof, &expected).is_err(), "nobody signs with this key");
+    if let Ok(token) = proof.id_token() {
+        let provider = [ProviderKey { id: None, key: key.clone(), last_seen: parts.created }];
+        let claims = token.claims();
+        let expected = ExpectedSso {
+            issuer: &claims.issuer,
+            audience: claims.audience.first().map_or("", String::as_str),
+            classes: &[],
+            account: None,
+            keys: &provider,
+            gate: &parts.gate,
+            purpose: parts.purpose,
+            user: &parts.user,
+            at: parts.created,
+        };
+        assert!(verify_sso(&proof, &expected).is_err(), "nobody signs with this key");
+    }
     let expected = Expected {
         gate: &Digest::from_bytes([0; 32]),
         purpose: Purpose::Login,

@@ -23,6 +23,7 @@ mod proof;
 mod purpose;
 mod registration;
 mod signature;
+mod sso;
 mod statement;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -41,6 +42,7 @@ pub use party::{KnownParty, RelyingParty};
 pub use proof::{Proof, ProofError};
 pub use purpose::{Purpose, Uses};
 pub use registration::{Invite, Link, Registration};
+pub use sso::{Claims, ExpectedSso, IdToken, JwkError, ProviderKey, SsoRegistration, TokenError, verify_sso};
 pub use statement::{Statement, StatementError, StatementParts, StatementTarget};
 pub use traits::{Attested, Traits};
 pub use verify::{Expected, VerifiedTap, verify};

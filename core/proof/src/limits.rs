@@ -35,6 +35,25 @@ pub const AUTHENTICATOR_DATA_MAX: usize = 1024;
 /// The client's data: a challenge and two origins; a browser writes about 150 bytes.
 pub const CLIENT_DATA_MAX: usize = 4 * 1024;
 
+/// What an identity provider signs, header and claims of an ID token: many have 1 KiB, and the groups of a large
+/// organisation make some longer. It stands where authenticator data and client data would, in whose place nothing is.
+pub const ID_TOKEN_MAX: usize = 6 * 1024;
+
+/// What a provider calls one of its keys; a hash, usually.
+pub const KEY_ID_MAX: usize = 256;
+
+/// An issuer's address and an account's number; `OpenID` Connect allows 255 characters for the latter.
+pub const ACCOUNT_TEXT_MAX: usize = 1024;
+
+/// How far a provider's clock may be from ours.
+pub const PROVIDER_SKEW: Duration = Duration::from_secs(30);
+
+/// How long before the statement somebody may have signed in: providers tell it in whole seconds.
+pub const AUTH_TIME_SKEW: Duration = Duration::from_secs(5);
+
+/// How long after it was last seen a provider's key counts: longer than the gate keeps a set before it asks again.
+pub const PROVIDER_KEY_GRACE: Duration = Duration::from_mins(10);
+
 /// A signature: the longest is that of an RSA key of [`RSA_BITS_MAX`].
 pub const SIGNATURE_MAX: usize = RSA_BITS_MAX / 8;
 
@@ -54,3 +73,6 @@ pub const REGISTRATIONS_MAX: usize = 100_000;
 const _: () = assert!(
     STATEMENT_MAX + CREDENTIAL_ID_MAX + AUTHENTICATOR_DATA_MAX + CLIENT_DATA_MAX + SIGNATURE_MAX + 32 + 64 <= PROOF_MAX
 );
+
+// The same with an ID token.
+const _: () = assert!(STATEMENT_MAX + CREDENTIAL_ID_MAX + ID_TOKEN_MAX + SIGNATURE_MAX + 32 + 64 <= PROOF_MAX);

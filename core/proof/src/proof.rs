@@ -6,10 +6,10 @@ use tapgate_model::{Digest, UnixTime, UserName};
 
 use crate::challenge::sha256;
 use crate::limits::{
-    AUTHENTICATOR_DATA_MAX, CLIENT_DATA_MAX, CREDENTIAL_ID_MAX, PROOF_MAX, SIGNATURE_MAX, STATEMENT_MAX,
+    AUTHENTICATOR_DATA_MAX, CLIENT_DATA_MAX, CREDENTIAL_ID_MAX, ID_TOKEN_MAX, PROOF_MAX, SIGNATURE_MAX, STATEMENT_MAX,
 };
 use crate::wire::Octets;
-use crate::{Purpose, Statement, StatementError, bytes, signature};
+use crate::{Purpose, Statement, StatementError, TokenError, bytes, signature};
 
 /// A statement with the assertion that signs it. Holding one says nothing yet: [`crate::verify`] does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -21,13 +21,13 @@ pub struct Proof {
     /// The statement's encoding, exactly as it was signed.
     #[serde(with = "bytes")]
     pub statement: Vec<u8>,
-    /// The credential that signed.
+    /// The credential that signed; the account's digest where an identity provider did.
     #[serde(with = "bytes")]
     pub credential_id: Vec<u8>,
-    /// The authenticator's data, exactly as it was signed.
+    /// The authenticator's data, exactly as it was signed; empty where an identity provider has signed.
     #[serde(with = "bytes")]
     pub authenticator_data: Vec<u8>,
-    /// The client's data, exactly as it was signed.
+    /// The client's data, or the ID token's header and payload, exactly as it was signed.
     #[serde(with = "bytes")]
     pub client_data_json: Vec<u8>,
     /// The signature over both.
@@ -115,6 +115,36 @@ pub enum ProofError {
     /// The signature is not the credential's.
     #[error("the signature is not by the registered credential")]
     Signature,
+    /// A key has signed where a provider should have, or the other way round.
+    #[error("the tap was not made by an identity provider")]
+    Signer,
+    /// The ID token cannot be read.
+    #[error("the ID token is of no use: {0}")]
+    Token(#[from] TokenError),
+    /// Another provider made the token.
+    #[error("the ID token is by {0:?}, which is not the connector's issuer (compare issuer_url)")]
+    Issuer(String),
+    /// The token is for another client.
+    #[error("the ID token is for another client (compare client_id)")]
+    Audience,
+    /// The provider did not do what was demanded of it.
+    #[error(
+        "the provider did not authenticate by a class that was demanded, but by {:?} (it must honour acr)",
+        .0.as_deref().unwrap_or("none")
+    )]
+    Class(Option<String>),
+    /// Somebody else signed in at the provider.
+    #[error("another account signed in at the identity provider")]
+    Account,
+    /// The token's own times contradict the statement's, or each other.
+    #[error("the ID token was made at another time than the tap was asked for (compare the clocks)")]
+    TokenTime,
+    /// Nobody signed in for this.
+    #[error("the sign-in at the identity provider is older than the request, or has no auth_time")]
+    NotFresh,
+    /// The signature is by no key that the provider had at that time.
+    #[error("the ID token is signed by no key that the provider has")]
+    ProviderSignature,
 }
 
 /// ```text
@@ -181,7 +211,11 @@ impl Proof {
         check_size("the statement", &self.statement, STATEMENT_MAX)?;
         check_size("the credential id", &self.credential_id, CREDENTIAL_ID_MAX)?;
         check_size("the authenticator data", &self.authenticator_data, AUTHENTICATOR_DATA_MAX)?;
-        check_size("the client data", &self.client_data_json, CLIENT_DATA_MAX)?;
+        if self.is_sso() {
+            check_size("the ID token", &self.client_data_json, ID_TOKEN_MAX)?;
+        } else {
+            check_size("the client data", &self.client_data_json, CLIENT_DATA_MAX)?;
+        }
         check_size("the signature", &self.signature, SIGNATURE_MAX)
     }
 

@@ -34,6 +34,19 @@ fn smaller(signature: &[u8]) -> Option<Vec<u8>> {
     if low < high { twin.to_der().ok() } else { None }
 }
 
+/// The signature of which a token writes both numbers in 32 bytes each (RFC 7518, section 3.4).
+pub(crate) fn from_fixed(signature: &[u8]) -> Option<Vec<u8>> {
+    let (r, s) = signature.split_at_checked(32).filter(|(_, s)| s.len() == 32)?;
+    let number = |bytes| UintRef::new(bytes).ok();
+    let der = Ecdsa { r: number(without_zeros(r))?, s: number(without_zeros(s))? }.to_der().ok()?;
+    Some(one_form(&der).into_owned())
+}
+
+fn without_zeros(bytes: &[u8]) -> &[u8] {
+    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+    bytes.get(zeros..).unwrap_or_default()
+}
+
 fn padded(bytes: &[u8]) -> Option<[u8; 32]> {
     let mut padded = [0; 32];
     let start = padded.len().checked_sub(bytes.len())?;

@@ -1,5 +1,9 @@
 //! Soft keys that make real proofs, for tests and benches.
 
+mod provider;
+
+pub use provider::SoftProvider;
+
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{

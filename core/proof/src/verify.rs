@@ -26,7 +26,7 @@ pub struct Expected<'a> {
     pub at: UnixTime,
 }
 
-/// A tap that was verified. [`verify`] alone makes one:
+/// A tap that was verified. [`verify`] and [`crate::verify_sso`] alone make one:
 ///
 /// ```compile_fail,E0451
 /// fn forge(statement: tapgate_proof::Statement) -> tapgate_proof::VerifiedTap {
@@ -35,10 +35,11 @@ pub struct Expected<'a> {
 /// ```
 #[derive(Debug)]
 pub struct VerifiedTap {
-    statement: Statement,
-    credential_id: Vec<u8>,
-    flags: Flags,
-    sign_count: u32,
+    pub(crate) statement: Statement,
+    pub(crate) credential_id: Vec<u8>,
+    pub(crate) flags: Flags,
+    pub(crate) sign_count: u32,
+    pub(crate) sso: bool,
 }
 
 impl VerifiedTap {
@@ -47,7 +48,12 @@ impl VerifiedTap {
         &self.statement
     }
 
-    /// The credential that signed it.
+    /// Whether an identity provider signed it, and no key of the user's own.
+    pub const fn is_sso(&self) -> bool {
+        self.sso
+    }
+
+    /// The credential that signed it; the account's digest where an identity provider did.
     pub fn credential_id(&self) -> &[u8] {
         &self.credential_id
     }
@@ -85,30 +91,37 @@ pub fn verify(proof: &Proof, expected: &Expected<'_>) -> Result<VerifiedTap, Pro
     let challenge = crate::challenge(&proof.random, &proof.statement);
     client_data::check(&proof.client_data_json, &challenge, expected.relying_party)?;
     let statement = proof.statement()?;
-    check_statement(statement.parts(), expected)?;
+    check_statement(statement.parts(), expected.gate, expected.purpose, expected.user, expected.at)?;
     check_signature(proof, expected.key)?;
     Ok(VerifiedTap {
         statement,
         credential_id: proof.credential_id.clone(),
         flags: authenticator.flags,
         sign_count: authenticator.sign_count,
+        sso: false,
     })
 }
 
-fn check_statement(parts: &StatementParts, expected: &Expected<'_>) -> Result<(), ProofError> {
-    if parts.gate != *expected.gate {
+pub(crate) fn check_statement(
+    parts: &StatementParts,
+    gate: &Digest,
+    purpose: Purpose,
+    user: &UserName,
+    at: UnixTime,
+) -> Result<(), ProofError> {
+    if parts.gate != *gate {
         return Err(ProofError::Gate);
     }
-    if parts.purpose != expected.purpose {
-        return Err(ProofError::Purpose { expected: expected.purpose, found: parts.purpose });
+    if parts.purpose != purpose {
+        return Err(ProofError::Purpose { expected: purpose, found: parts.purpose });
     }
-    if parts.user != *expected.user {
-        return Err(ProofError::User { expected: expected.user.clone(), found: parts.user.clone() });
+    if parts.user != *user {
+        return Err(ProofError::User { expected: user.clone(), found: parts.user.clone() });
     }
-    if expected.at < parts.created.minus(CLOCK_SKEW) {
+    if at < parts.created.minus(CLOCK_SKEW) {
         return Err(ProofError::TooEarly(parts.created));
     }
-    if expected.at > parts.expires {
+    if at > parts.expires {
         return Err(ProofError::Expired(parts.expires));
     }
     Ok(())

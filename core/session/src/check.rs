@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tapgate_model::UnixTime;
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
-use tapgate_proof::{Expected, Holder, ProofError, Purpose, Registration, Uses};
+use tapgate_proof::{Expected, ExpectedSso, Holder, Proof, ProofError, Purpose, Uses, VerifiedTap};
 
 use crate::evidence::{Probe, Tap};
 use crate::grant::Basis;
@@ -112,6 +112,9 @@ impl Check<'_> {
     fn verify(&self, terms: &Terms) -> Result<Arc<Tap>, Because> {
         let identity = self.ask.identity;
         let proof = identity.proof().ok_or(Because::NoTap)?;
+        if proof.is_sso() {
+            return self.verify_sso(proof);
+        }
         let registration = self
             .snapshot
             .registrations
@@ -127,6 +130,25 @@ impl Check<'_> {
             at: self.now,
         };
         Tap::verify(proof, &expected).map(Arc::new).map_err(Because::Invalid)
+    }
+
+    /// The same for a tap at the identity provider: one signature, by a key that the provider had.
+    fn verify_sso(&self, proof: &Arc<Proof>) -> Result<Arc<Tap>, Because> {
+        let user = self.ask.identity.user();
+        let known = self.snapshot.sso.of(user).ok_or(Because::NotRegistered)?;
+        let issuer = &known.registration.issuer;
+        let expected = ExpectedSso {
+            issuer,
+            audience: &known.audience,
+            classes: &known.classes,
+            account: Some(known.account),
+            keys: &self.snapshot.sso.keys.of(issuer),
+            gate: self.gate.fingerprint(),
+            purpose: Purpose::Session,
+            user,
+            at: self.now,
+        };
+        Tap::verify_sso(proof, &expected).map(Arc::new).map_err(Because::Invalid)
     }
 
     /// What a verified tap is worth for this ask under these terms. Everything is looked at anew:
@@ -146,13 +168,10 @@ impl Check<'_> {
         if parts.user != *self.ask.identity.user() || !named {
             return Weighed::Nothing(Because::OtherTarget);
         }
-        let registered = self.snapshot.registrations.credential(&parts.user, tap.verified().credential_id());
-        let Some(registered) = registered.filter(|r| r.created <= parts.created) else {
+        if !self.snapshot.is_registered(&parts.user, tap.verified()) {
             return Weighed::Nothing(Because::NotRegistered);
-        };
-        let verified = tap.verified().user_verified();
-        if !terms.session_mfa.takes(verified, self.is_attested(registered)) {
-            let because = if verified { Because::NotAttested } else { Because::Invalid(ProofError::UserVerification) };
+        }
+        if let Some(because) = self.too_lax(tap.verified(), terms.session_mfa) {
             return Weighed::Nothing(because);
         }
         match parts.source_ip {
@@ -170,10 +189,24 @@ impl Check<'_> {
         if once { Weighed::Once(parts.expires) } else { Weighed::Until(deadline) }
     }
 
-    /// Whether a maker whose word counts now has vouched for the key.
-    fn is_attested(&self, registered: &Registration) -> bool {
+    /// What a registered tap lacks for these demands.
+    fn too_lax(&self, tap: &VerifiedTap, due: SessionMfa) -> Option<Because> {
+        if tap.is_sso() {
+            return (due >= SessionMfa::RequiredWebAuthn).then_some(Because::KeyDemanded);
+        }
+        let verified = tap.user_verified();
+        if due.takes(verified, self.is_attested(tap)) {
+            return None;
+        }
+        Some(if verified { Because::NotAttested } else { Because::Invalid(ProofError::UserVerification) })
+    }
+
+    /// Whether a maker whose word counts now has vouched for the tap's key.
+    fn is_attested(&self, tap: &VerifiedTap) -> bool {
         let lists = &self.snapshot.policy.preference().attestation;
-        registered.traits.attested.as_ref().is_some_and(|by| lists.accepts(&by.aaguid, &by.ca_sha256))
+        let registered = self.snapshot.registrations.credential(self.ask.identity.user(), tap.credential_id());
+        let by = registered.and_then(|registered| registered.traits.attested.as_ref());
+        by.is_some_and(|by| lists.accepts(&by.aaguid, &by.ca_sha256))
     }
 
     /// A grant for one session of which no tap is due.

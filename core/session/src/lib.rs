@@ -54,6 +54,7 @@ mod prompt;
 mod report;
 mod resolve;
 mod snapshot;
+mod sso;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod verdict;
@@ -71,6 +72,7 @@ pub use own::LiveSession;
 pub use prompt::{Invitation, NoPrompt, NoTaps, Prompt, PromptError, SpendError, Spender, Taps};
 pub use report::tap_record;
 pub use snapshot::Snapshot;
+pub use sso::ProviderKeys;
 // What a protocol must know of its targets; the policy itself is not a protocol's.
 pub use tapgate_policy::{AppResource, AuditText, DbAuth, DbProtocol, DbResource, DbTerms, NodeSsh, StatementVerdict};
 pub use verdict::{Challenge, Denial, DenialReason, Refusal, Verdict};

@@ -150,14 +150,7 @@ impl Entry {
             }
         };
         match &self.tap {
-            Some(tap)
-                if snapshot
-                    .registrations
-                    .credential(self.identity.user(), tap.verified().credential_id())
-                    .is_none() =>
-            {
-                Err(CutReason::NotRegistered)
-            }
+            Some(tap) if !snapshot.is_registered(self.identity.user(), tap.verified()) => Err(CutReason::NotRegistered),
             _ => Ok(terms),
         }
     }

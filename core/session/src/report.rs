@@ -12,7 +12,9 @@ use crate::{Ask, ConnectionFacts, EndReason, Refusal};
 
 /// A tap, whole, for the log.
 pub fn tap_record(proof: &Proof) -> TapRecord {
-    TapRecord::webauthn(proof.id(), &proof.credential_id, &proof.statement, &proof.to_der().unwrap_or_default())
+    let (id, der) = (proof.id(), proof.to_der().unwrap_or_default());
+    let record = TapRecord::webauthn(id, &proof.credential_id, &proof.statement, &der);
+    if proof.is_sso() { TapRecord { method: "sso".into(), ..record } } else { record }
 }
 
 fn facts(

@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tapgate_model::{Kind, Labels, TargetName, TargetRef, TargetUid};
+use tapgate_model::{Kind, Labels, TargetName, TargetRef, TargetUid, UserName};
 use tapgate_policy::Policy;
-use tapgate_proof::Chained;
+use tapgate_proof::{Chained, SsoRegistration, VerifiedTap};
+
+use crate::ProviderKeys;
+use crate::sso::SsoBook;
 
 use crate::about::{self, About};
 
@@ -13,6 +16,7 @@ use crate::about::{self, About};
 pub struct Snapshot {
     pub(crate) policy: Arc<Policy>,
     pub(crate) registrations: Chained,
+    pub(crate) sso: SsoBook,
     targets: HashMap<Kind, HashMap<TargetName, Arc<Record>>>,
     /// Counts installations; evidence remembers under which one it was weighed.
     pub(crate) epoch: u64,
@@ -36,7 +40,24 @@ impl Snapshot {
             let record = Record { target, labels: entry.labels.clone(), address, about };
             targets.entry(entry.kind).or_default().insert(entry.name.clone(), Arc::new(record));
         }
-        Self { policy, registrations, targets, epoch: 0 }
+        Self { policy, registrations, sso: SsoBook::default(), targets, epoch: 0 }
+    }
+
+    /// The same, in which these accounts may tap at their identity providers.
+    #[must_use]
+    pub fn with_sso(self, accounts: Vec<SsoRegistration>, keys: Arc<ProviderKeys>) -> Self {
+        Self { sso: SsoBook::new(&self.policy, accounts, keys), ..self }
+    }
+
+    /// Whether a tap of this user counts: by a key, or by an account, that is registered since before it.
+    pub(crate) fn is_registered(&self, user: &UserName, tap: &VerifiedTap) -> bool {
+        let since = if tap.is_sso() {
+            let account = self.sso.of(user).filter(|known| known.account.as_bytes() == tap.credential_id());
+            account.map(|known| known.registration.created)
+        } else {
+            self.registrations.credential(user, tap.credential_id()).map(|known| known.created)
+        };
+        since.is_some_and(|since| since <= tap.statement().parts().created)
     }
 
     /// The policy.

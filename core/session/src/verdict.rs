@@ -38,6 +38,7 @@ pub(crate) enum Because {
     NotRegistered,
     NotAttested,
     Address,
+    KeyDemanded,
     Invalid(ProofError),
 }
 
@@ -66,6 +67,7 @@ impl Challenge {
             Because::NotRegistered => "the security key of the tap is not registered".to_owned(),
             Because::NotAttested => "no maker that counts here has vouched for the security key".to_owned(),
             Because::Address => "the tap was made from another address".to_owned(),
+            Because::KeyDemanded => "a security key is demanded, and the identity provider made the tap".to_owned(),
             Because::Invalid(error) => format!("the tap does not verify: {error}"),
         }
     }

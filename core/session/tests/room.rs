@@ -7,5 +7,6 @@ mod room {
     mod dialling;
     mod evidence;
     mod held;
+    mod sso;
     mod world;
 }

@@ -6,7 +6,7 @@ use tapgate_api::path;
 use super::bare::Bare;
 
 /// Every path of the interface, with its method.
-const PATHS: [(&str, &str); 28] = [
+const PATHS: [(&str, &str); 32] = [
     (path::FIND, "get"),
     (path::LOGIN_BEGIN, "post"),
     (path::LOGIN_FINISH, "post"),
@@ -32,6 +32,10 @@ const PATHS: [(&str, &str); 28] = [
     (path::DEVICE_CHANGE, "post"),
     (path::DEVICE_CHANGE_FINISH, "post"),
     (path::DEVICE_OTP, "post"),
+    (path::LOGIN_SSO, "post"),
+    (path::LOGIN_SSO_FINISH, "post"),
+    (path::SESSION_SSO, "post"),
+    (path::SESSION_SSO_FINISH, "post"),
     (path::DEVICE_BROWSER, "post"),
     (path::SESSIONS_LIVE, "get"),
     (path::SESSIONS_END, "post"),

@@ -12,4 +12,5 @@ mod prompt;
 mod replay;
 mod secrets;
 mod seeds;
+mod sso;
 mod tamper;

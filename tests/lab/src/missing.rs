@@ -33,6 +33,21 @@ pub fn own_binary(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// The folder whose `node_modules` holds this npm package in this version, as `cargo xtask setup` has made it:
+/// `$TAPGATE_NODE_CACHE`, else below the user's cache.
+pub fn node_package(name: &str, version: &str) -> Result<PathBuf> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = variable("TAPGATE_NODE_CACHE")
+        .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("tapgate/node")))
+        .or_else(|| variable("HOME").map(|home| home.join(".cache/tapgate/node")))
+        .context("neither HOME nor XDG_CACHE_HOME says where the cache is")?;
+    let folder = cache.join(format!("{name}-{version}"));
+    if folder.join("node_modules").join(name).join("package.json").is_file() {
+        return Ok(folder);
+    }
+    bail!("{name} {version} was not found in {} (run `cargo xtask setup`)", folder.display())
+}
+
 /// Tests run from `…/debug/deps`; the binaries are in `…/debug`.
 fn folder_of_binaries() -> Result<PathBuf> {
     let test = std::env::current_exe().context("cannot tell where the running test is")?;

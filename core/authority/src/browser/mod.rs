@@ -20,6 +20,8 @@ use tapgate_identity::Identity;
 use tapgate_model::{Digest, UnixTime};
 use tapgate_proof::Purpose;
 
+pub(crate) use shown::target as shown_target;
+
 use crate::ceremony::{Pending, PendingTap, Work, is_id, new_id};
 use crate::limits::{BROWSER_TRIES, CALLBACK_PORT_MIN};
 use crate::tap::id_for_log;
@@ -86,7 +88,15 @@ impl Authority {
                 "this cluster does not allow pasted answers (use --mfa-mode=browser where your browser is)",
             ));
         }
-        check(begin)?;
+        // An answer that is pasted comes by no port.
+        if begin.paste {
+            let known = tapgate_seal::is_public_key(&begin.public_key);
+            known.then_some(()).ok_or_else(|| {
+                Fault::invalid("the terminal's key is no X25519 key", "is the client of the gate's version?")
+            })?;
+        } else {
+            check_return(begin.port, &begin.nonce, &begin.public_key)?;
+        }
         let over = || Fault::expired("nobody waits for this tap", "start again");
         let pending = self.look_at(&begin.ceremony)?.filter(|pending| asker.fits(pending)).ok_or_else(over)?;
         let (now, expires) = (self.now(), pending.expires().as_secs());
@@ -300,19 +310,15 @@ fn not_open() -> Fault {
 }
 
 /// What a terminal says of itself, looked at before any of it is stored.
-fn check(begin: &BrowserBegin) -> Result<(), Fault> {
+pub(crate) fn check_return(port: u16, nonce: &str, public_key: &str) -> Result<(), Fault> {
     let bad = |what: &str| Fault::invalid(what, "is the client of the gate's version?");
-    if begin.paste {
-        let known = tapgate_seal::is_public_key(&begin.public_key);
-        return known.then_some(()).ok_or_else(|| bad("the terminal's key is no X25519 key"));
-    }
-    if begin.port < CALLBACK_PORT_MIN {
+    if port < CALLBACK_PORT_MIN {
         return Err(bad("the terminal's port is below 1024"));
     }
-    if !is_nonce(&begin.nonce) {
+    if !is_nonce(nonce) {
         return Err(bad("the terminal's number is no UUID in small letters"));
     }
-    if !tapgate_seal::is_public_key(&begin.public_key) {
+    if !tapgate_seal::is_public_key(public_key) {
         return Err(bad("the terminal's key is no X25519 key"));
     }
     Ok(())
@@ -326,17 +332,17 @@ fn is_nonce(text: &str) -> bool {
     lengths == [8, 4, 4, 4, 12] && parts.iter().all(is_hex)
 }
 
-fn new_code() -> String {
+pub(crate) fn new_code() -> String {
     let number = u64::from_be_bytes(token::random::<8>()) % 1_000_000;
     format!("{number:06}")
 }
 
-fn code_hash(id: &str, code: &str) -> Digest {
+pub(crate) fn code_hash(id: &str, code: &str) -> Digest {
     token::sha256(&[b"tapgate/browser-code/v1/", id.as_bytes(), b"/", code.as_bytes()])
 }
 
 /// Whether terminal and browser are behind one address; a machine reaches itself under several.
-fn same_place(one: IpAddr, other: IpAddr) -> bool {
+pub(crate) fn same_place(one: IpAddr, other: IpAddr) -> bool {
     let (one, other) = (one.to_canonical(), other.to_canonical());
     one == other || (one.is_loopback() && other.is_loopback())
 }

@@ -181,7 +181,7 @@ impl Lab {
     pub(super) fn session_begin(&self, gate: &Gate, identity: &Identity) -> Result<(Ceremony, bool), Fault> {
         match self.authority.session_begin(gate, identity, &wish("prod3"), peer())? {
             Requirement::Tap { ceremony, reusable } => Ok((*ceremony, reusable)),
-            Requirement::None => Err(Fault::internal("no tap was asked for")),
+            Requirement::None | Requirement::Sso => Err(Fault::internal("no tap was asked for")),
         }
     }
 

@@ -13,4 +13,5 @@ mod otp;
 mod passwordless;
 mod resources;
 mod session;
+mod sso;
 mod web_session;

@@ -30,6 +30,9 @@ impl Authority {
         let wishes = parse_targets(targets)?;
         match self.begin_session_tap(gate, identity, &wishes, (&session.holder(), Work::WebSession), peer)? {
             (Requirement::None, _) => Ok(WebTap::None),
+            (Requirement::Sso, _) => Err(Fault::denied(
+                "a session in the browser takes a security key so far (use `tap ssh --mfa-mode=sso`)",
+            )),
             (Requirement::Tap { ceremony, reusable }, statement) => {
                 let statement = statement.ok_or_else(|| Fault::internal("a tap without a statement"))?;
                 let expires = ceremony.expires;
@@ -60,7 +63,8 @@ impl Authority {
             return Err(Fault::unauthenticated("the tap was asked for at a terminal"));
         }
         self.record_success(&given);
-        self.still_wanted(gate, identity, &given, peer)?;
+        let needed = self.still_due(gate, identity, given.tap.statement().parts(), peer)?;
+        self.must_satisfy(needed.mfa, &given)?;
         let (user, state) = (identity.user(), self.state.load());
         let gone = || Fault::unauthenticated(GONE);
         let registration = state.registrations.credential(user, &given.proof.credential_id).ok_or_else(gone)?;

@@ -55,6 +55,7 @@ fn what_holds_where_nothing_is_said() {
 #[case("'yes'", SessionMfa::Required)]
 #[case("false", SessionMfa::Off)]
 #[case("no", SessionMfa::Off)]
+#[case("webauthn", SessionMfa::RequiredWebAuthn)]
 #[case("hardware_key", SessionMfa::RequiredHardware)]
 #[case("hardware_key_touch", SessionMfa::RequiredHardware)]
 #[case("hardware_key_pin", SessionMfa::RequiredVerified)]

@@ -162,12 +162,12 @@ fn a_documents_frame(#[case] yaml: &str, #[case] want: &[&str]) {
 )]
 #[case(
     "  options:\n    require_session_mfa: maybe",
-    &["6: `require_session_mfa` can't be `maybe` (use true, false, yes, no, hardware_key, \
+    &["6: `require_session_mfa` can't be `maybe` (use true, false, yes, no, webauthn, hardware_key, \
            hardware_key_touch, hardware_key_pin, hardware_key_touch_and_pin, hardware_key_attested)"]
 )]
 #[case(
     "  options:\n    require_session_mfa:",
-    &["6: `require_session_mfa` must be one word (use true, false, yes, no, hardware_key, \
+    &["6: `require_session_mfa` must be one word (use true, false, yes, no, webauthn, hardware_key, \
            hardware_key_touch, hardware_key_pin, hardware_key_touch_and_pin, hardware_key_attested)"]
 )]
 #[case(
@@ -438,7 +438,7 @@ fn nodes(#[case] yaml: &str, #[case] want: &[&str]) {
     "kind: oidc\nversion: v3\nmetadata: {name: o}\nspec:\n  issuer_url: http://x\n  client_secret: s",
     &["4: `client_id` is missing in oidc spec (add `client_id: tapgate`)",
       "4: `client_secret_file` is missing in oidc spec (add `client_secret_file: /etc/tapgate/oidc`)",
-      "4: `redirect_url` is missing in oidc spec (add `redirect_url: https://tap.example.com/web/oidc`)",
+      "4: `redirect_url` is missing in oidc spec (add `redirect_url: https://tap.example.com/web/sso/callback`)",
       "4: `claims_to_roles` is missing in oidc spec (add `claims_to_roles: [{claim: groups, value: dev, \
            roles: [dev]}]`)",
       "5: `issuer_url`: `http://x` is not an https:// address (an address without TLS proves nothing)",

@@ -65,7 +65,7 @@ spec:
   issuer_url: https://id.example.com
   client_id: gate
   client_secret_file: /etc/gate/oidc
-  redirect_url: https://tap.example.com/web/oidc
+  redirect_url: https://tap.example.com/web/sso/callback
   scope: [groups]
   claims_to_roles: [{claim: groups, value: dev, roles: [dev]}]
   mfa: {acr_values: phr}

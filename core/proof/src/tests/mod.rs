@@ -7,6 +7,7 @@ mod cost;
 mod encoding;
 mod fuzz;
 mod generated;
+mod sso;
 mod tampering;
 
 use std::sync::LazyLock;

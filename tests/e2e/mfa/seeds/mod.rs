@@ -11,7 +11,7 @@
 //! | Installing the clients                               | not a matter of a running gate                           |
 //! | `teleport.yaml` of FIPS builds                       | the gate reads `tapgate.yaml`, and there is no FIPS build |
 //! | Kubernetes, application and desktop sessions         | not there yet                                            |
-//! | MFA by an identity provider, `--mfa-mode=sso`        | not there yet                                            |
+//! | MFA by an identity provider, beyond the prompt       | `mfa::sso`, with a real provider in a real browser       |
 //! | SSH in the web UI, VNet                              | not there                                                |
 //! | The browser's part, from the link to `Approved`      | the suite `web`                                          |
 //! | `tsh mfa add --mfa-mode=browser`                     | not there yet: in the browser keys enrol by invite alone |
@@ -20,6 +20,7 @@ mod browser;
 mod databases;
 mod modes;
 mod session;
+mod sso;
 
 use std::path::PathBuf;
 
