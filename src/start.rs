@@ -206,9 +206,10 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
     .context("the SSH door can't be opened")?;
     let signer = doors::http::signer(config, authority)?;
     let apps = Arc::new(doors::http::make(config, opened, gate, &signer));
+    let http: Arc<dyn Protocol> = apps.clone();
     let protocols: Vec<Arc<dyn Protocol>> = vec![
         Arc::new(ssh),
-        Arc::clone(&apps) as Arc<dyn Protocol>,
+        http,
         Arc::new(Tcp::new(gate.clone())),
         doors::kube::open(gate, clock, &names(config)),
     ];

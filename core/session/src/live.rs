@@ -214,7 +214,7 @@ impl Registry {
     pub(crate) fn cut_where(&self, fits: impl Fn(&Entry) -> bool, reason: &CutReason) -> usize {
         let all = self.all();
         let fitting = all.values().filter(|entry| fits(entry));
-        fitting.map(|entry| entry.cut.send_replace(Some(reason.clone()))).count()
+        fitting.inspect(|entry| drop(entry.cut.send_replace(Some(reason.clone())))).count()
     }
 
     pub(crate) fn cut_all(&self) {
