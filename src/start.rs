@@ -207,12 +207,8 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
     let signer = doors::http::signer(config, authority)?;
     let apps = Arc::new(doors::http::make(config, opened, gate, &signer));
     let http: Arc<dyn Protocol> = apps.clone();
-    let protocols: Vec<Arc<dyn Protocol>> = vec![
-        Arc::new(ssh),
-        http,
-        Arc::new(Tcp::new(gate.clone())),
-        doors::kube::open(gate, clock, &names(config)),
-    ];
+    let protocols: Vec<Arc<dyn Protocol>> =
+        vec![Arc::new(ssh), http, Arc::new(Tcp::new(gate.clone())), doors::kube::open(gate, clock, &names(config))];
     let (chain, key) = authority.host_tls().context("can't issue the gate's TLS certificate")?;
     let issuer = Arc::clone(authority);
     let parts = TlsParts {
