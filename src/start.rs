@@ -219,6 +219,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
     .context("the SSH door can't be opened")?;
     let signer = doors::http::signer(config, authority)?;
     let apps = Arc::new(doors::http::make(config, opened, gate, &signer));
+    let http: Arc<dyn Protocol> = apps.clone();
     let (chain, key) = authority.host_tls(&further_names(config)).context("can't issue the gate's TLS certificate")?;
     let issuer = Arc::clone(authority);
     let parts = TlsParts {
@@ -237,7 +238,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
     let classifier = Classifier::new();
     let protocols: Vec<Arc<dyn Protocol>> = vec![
         Arc::new(ssh),
-        Arc::clone(&apps) as Arc<dyn Protocol>,
+        http,
         Arc::new(Tcp::new(gate.clone())),
         Arc::new(doors::postgres::make(config, authority, gate, clock, &parts, &classifier)?),
         Arc::new(doors::mysql::make(authority, gate, clock, &parts, &classifier)?),

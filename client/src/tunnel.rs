@@ -54,7 +54,8 @@ impl fmt::Debug for Key {
 
 impl SigningKey for Key {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn rustls::sign::Signer>> {
-        offered.contains(&SignatureScheme::ED25519).then(|| Box::new(self.clone()) as Box<dyn rustls::sign::Signer>)
+        let signer: Box<dyn rustls::sign::Signer> = Box::new(self.clone());
+        Some(signer).filter(|_| offered.contains(&SignatureScheme::ED25519))
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {

@@ -19,6 +19,7 @@ const CONNECTOR_J: &str = "/usr/share/java/mariadb-java-client.jar";
 const PYMYSQL: &str = "/usr/lib/python3/dist-packages/pymysql/__init__.py";
 
 const PARTS: [Part; 31] = [
+const PARTS: [Part; 18] = [
     Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
     Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
     Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
@@ -31,6 +32,7 @@ const PARTS: [Part; 31] = [
     Part { program: "chromium", package: "chromium", purpose: "the tests of the pages (a real browser)" },
     Part { program: "chromedriver", package: "chromium-driver", purpose: "the tests of the pages (driving it)" },
     Part { program: "nginx", package: "nginx-light", purpose: "the tests of applications (a real one)" },
+    Part { program: "h2load", package: "nghttp2-client", purpose: "the tests of applications (HTTP/2)" },
     Part { program: "/usr/bin/python3", package: "python3", purpose: "the tests of applications (another one)" },
     Part {
         program: "/usr/lib/python3/dist-packages/grpc/__init__.py",

@@ -209,21 +209,18 @@ fn rewrite(section: Section<'_>) -> Rewrite {
 
 /// `Name: value`, or a map of the two.
 fn header(at: &At<'_>) -> Option<(String, String)> {
-    let (name, value) = match at.raw_entries() {
-        [] => {
-            let (name, value) = at.text()?.split_once(':').or_else(|| {
-                at.problem("a header in rewrite is not `Name: value`");
-                None
-            })?;
-            (name.to_owned(), value.trim().to_owned())
-        }
-        _ => {
-            let section = Section::open(at.clone(), "a header in rewrite")?;
-            let name = section.need("name", "X-Environment").and_then(|at| at.text().map(str::to_owned));
-            let value = section.need("value", "production").and_then(|at| at.text().map(str::to_owned));
-            section.finish();
-            (name?, value?)
-        }
+    let (name, value) = if at.raw_entries().is_empty() {
+        let (name, value) = at.text()?.split_once(':').or_else(|| {
+            at.problem("a header in rewrite is not `Name: value`");
+            None
+        })?;
+        (name.to_owned(), value.trim().to_owned())
+    } else {
+        let section = Section::open(at.clone(), "a header in rewrite")?;
+        let name = section.need("name", "X-Environment").and_then(|at| at.text().map(str::to_owned));
+        let value = section.need("value", "production").and_then(|at| at.text().map(str::to_owned));
+        section.finish();
+        (name?, value?)
     };
     let name = name.to_ascii_lowercase();
     let token = |c: char| c.is_ascii_alphanumeric() || "-_.!#$%&'*+^`|~".contains(c);

@@ -153,7 +153,7 @@ impl Door {
         let Some(leave) = leave.filter(|leave| leave.host == host && request.method == Method::GET) else {
             return stale();
         };
-        if !cookie::find(&request.headers, BEGUN).is_some_and(|begun| cookie::hash(begun) == leave.begun) {
+        if cookie::find(&request.headers, BEGUN).is_none_or(|begun| cookie::hash(begun) != leave.begun) {
             return stale();
         }
         let Some(value) = cookie::fresh() else { return stale() };

@@ -86,30 +86,28 @@ impl Engine {
         let roles = session.app.rewrite.roles.then(|| snapshot.policy().roles_of(session.user()))??;
         Some(roles.iter().map(ToString::to_string).collect())
     }
+}
 
-    /// The words for what went wrong on the way to the application.
-    fn failed(&self, error: &Error, request: &Request, name: &str) -> Answer {
-        if let Some(why) = request.failure.take() {
-            return Answer::new(502, "Not reached", why);
-        }
-        let (status, title, what) = match error.etype() {
-            ErrorType::ReadTimedout | ErrorType::WriteTimedout => (504, "No answer", "gave no answer in time"),
-            ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => {
-                (504, "Not reached", "could not be connected to in time")
-            }
-            ErrorType::InvalidCert | ErrorType::TLSHandshakeFailure | ErrorType::TLSWantX509Lookup => (
-                502,
-                "Not trusted",
-                "did not prove that it is the right one (its certificate is not as its resource says)",
-            ),
-            ErrorType::InvalidHTTPHeader | ErrorType::InvalidH2 | ErrorType::H2Error | ErrorType::H1Error => {
-                (502, "Bad answer", "gave an answer that is no HTTP")
-            }
-            _ => (502, "Cut off", "ended the connection before its answer was there"),
-        };
-        tracing::debug!(application = name, %error, "An application did not answer");
-        Answer::new(status, title, format!("Application \"{name}\" {what}."))
+/// The words for what went wrong on the way to the application.
+fn failed(error: &Error, request: &Request, name: &str) -> Answer {
+    if let Some(why) = request.failure.take() {
+        return Answer::new(502, "Not reached", why);
     }
+    let (status, title, what) = match error.etype() {
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout => (504, "No answer", "gave no answer in time"),
+        ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => {
+            (504, "Not reached", "could not be connected to in time")
+        }
+        ErrorType::InvalidCert | ErrorType::TLSHandshakeFailure | ErrorType::TLSWantX509Lookup => {
+            (502, "Not trusted", "did not prove that it is the right one (its certificate is not as its resource says)")
+        }
+        ErrorType::InvalidHTTPHeader | ErrorType::InvalidH2 | ErrorType::H2Error | ErrorType::H1Error => {
+            (502, "Bad answer", "gave an answer that is no HTTP")
+        }
+        _ => (502, "Cut off", "ended the connection before its answer was there"),
+    };
+    tracing::debug!(application = name, %error, "An application did not answer");
+    Answer::new(status, title, format!("Application \"{name}\" {what}."))
 }
 
 /// What the edge has noted of this request's connection.
@@ -267,7 +265,7 @@ impl ProxyHttp for Engine {
                 ErrorType::HTTPStatus(code) => Answer::new(*code, "Refused", "The request can't be carried."),
                 ErrorType::ReadTimedout if from_client => Answer::new(408, "Too slow", "The request took too long."),
                 _ if from_client => Answer::new(400, "Bad request", "The request is no HTTP."),
-                _ => self.failed(error, request, &name),
+                _ => failed(error, request, &name),
             };
             status = answer.status;
             // A client that has gone needs no answer.

@@ -35,7 +35,7 @@ pub const HEAD_BYTES_MAX: usize = 64 * 1024;
 pub const BODY_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// How long a client may take to read what is sent to it.
-pub const WRITE_MAX: Duration = Duration::from_secs(60);
+pub const WRITE_MAX: Duration = Duration::from_mins(1);
 
 /// How long an application may take for an answer, or for the next bytes of one, where its resource says nothing.
 pub const ANSWER_MAX: Duration = Duration::from_mins(2);
@@ -44,7 +44,7 @@ pub const ANSWER_MAX: Duration = Duration::from_mins(2);
 pub const CONNECT_MAX: Duration = Duration::from_secs(15);
 
 /// How long a connection to an application waits for the next request of its session.
-pub const UPSTREAM_IDLE: Duration = Duration::from_secs(60);
+pub const UPSTREAM_IDLE: Duration = Duration::from_mins(1);
 
 /// How many connections to applications wait so at once.
 pub const UPSTREAM_IDLE_MAX: usize = 1_024;

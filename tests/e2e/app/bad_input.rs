@@ -3,9 +3,14 @@
 use std::io::{Read as _, Write as _};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use tapgate_client::gate_addr::{CaPin, GateAddr};
+use tapgate_client::tls::{Alpn, Tls, install_provider};
+use tapgate_model::tunnel;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::scene::Scene;
+use crate::world::login_files;
 
 /// A second request, in what should be the first one's body.
 const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nHost: open\r\n\r\n";
@@ -58,7 +63,7 @@ fn a_request_is_one_request() -> Result<()> {
 fn floods_and_dawdling_are_ended() -> Result<()> {
     let scene = Scene::new()?;
     let proxy = scene.proxy("open", &[])?;
-    let many: String = (0..300).map(|n| format!("X-{n}: a\r\n")).collect();
+    let many = (0..300).map(|n| format!("X-{n}: a\r\n")).collect::<Vec<_>>().concat();
     let said = proxy.raw(format!("GET /x HTTP/1.1\r\nHost: open\r\n{many}\r\n").as_bytes())?;
     assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
     let large = format!("GET /x HTTP/1.1\r\nHost: open\r\nX-A: {}\r\n\r\n", "a".repeat(256 << 10));
@@ -90,27 +95,37 @@ fn floods_and_dawdling_are_ended() -> Result<()> {
 #[test]
 fn a_tunnel_that_names_nothing_leads_nowhere() -> Result<()> {
     let scene = Scene::new()?;
-    let files = crate::world::login_files(&scene.world, &scene.world.jerry);
-    let (certificate, key) = (files.tls_certificate.display().to_string(), files.tls_key.display().to_string());
-    let said = |alpn: &str, line: &str| -> Result<String> {
-        let words = ["s_client", "-quiet", "-connect", &scene.world.address, "-servername", "localhost", "-alpn", alpn];
-        let with = ["-cert", &certificate, "-key", &key];
-        let openssl = tapgate_lab::program("openssl", "openssl")?;
-        let mut process = scene.world.jerry.start(&openssl, words.into_iter().chain(with))?;
-        process.write(line.as_bytes())?;
-        Ok(process.finish(super::scene::EXCHANGE)?.stdout)
-    };
-    for alpn in ["tapgate-app", "tapgate-tcp"] {
+    let said = |alpn: &'static [u8], line: &str| in_tunnel(&scene, alpn, line);
+    for alpn in [tunnel::APP, tunnel::TCP] {
         for line in
             ["GET / HTTP/1.1\r\n", "tapgate-to/1 ../x\n", "tapgate-to/2 open\n", &format!("{}\n", "x".repeat(500))]
         {
             let answer = said(alpn, line)?;
-            assert!(answer.starts_with("refused "), "{alpn} {line:?}: {answer}");
+            assert!(answer.starts_with("refused "), "{line:?}: {answer}");
         }
         // What wants a tap is not opened by a login's certificate, and what is nobody's has the same answer as ever.
         assert!(said(alpn, "tapgate-to/1 dash\n")?.starts_with("refused MFA is required to access Application"));
         assert!(said(alpn, "tapgate-to/1 nobody\n")?.starts_with("refused access to \"nobody\" denied"));
     }
-    assert!(said("tapgate-tcp", "tapgate-to/1 open\n")?.contains("is no TCP application"));
+    assert!(said(tunnel::TCP, "tapgate-to/1 open\n")?.contains("is no TCP application"));
     Ok(())
+}
+
+/// What the gate says in a tunnel with jerry's login certificate that begins with this line.
+fn in_tunnel(scene: &Scene, alpn: &'static [u8], line: &str) -> Result<String> {
+    install_provider();
+    let gate: GateAddr = scene.world.address.parse().map_err(|e| anyhow!("{e}"))?;
+    let pin: CaPin = scene.world.pin.parse().map_err(|e| anyhow!("{e}"))?;
+    let files = login_files(&scene.world, &scene.world.jerry);
+    let tls = Tls::with_login(gate, &pin, &files).map_err(|e| anyhow!("{e}"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let talk = async {
+        let mut stream = tls.connect(Alpn::Tunnel(alpn)).await.map_err(|e| anyhow!("{e}"))?;
+        stream.write_all(line.as_bytes()).await?;
+        let mut said = Vec::new();
+        // What is cut off has said all that it will.
+        stream.read_to_end(&mut said).await.map(drop).unwrap_or_default();
+        Ok(String::from_utf8_lossy(&said).into_owned())
+    };
+    runtime.block_on(async { tokio::time::timeout(super::scene::EXCHANGE, talk).await })?
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use tapgate_lab::Browser;
 
-use super::scene::Scene;
+use super::scene::{Scene, cookie, sign_in_and_tap};
 use crate::world::{text, until};
 
 /// Runs a function's body in the page that answers with a promise, and waits for what it leaves in `window.said`.
@@ -39,7 +39,7 @@ fn a_browser_comes_back_to_the_exact_page_with_a_session() -> Result<()> {
     assert_eq!(facts, ["ann", "web", "http"]);
     assert!(text(&start["tap"], "proof").len() > 100, "{start}");
 
-    let cookie = scene.cookie(&browser)?;
+    let cookie = cookie(&browser)?;
     assert_eq!((cookie["secure"].as_bool(), cookie["httpOnly"].as_bool()), (Some(true), Some(true)));
     assert_eq!((cookie["path"].as_str(), cookie["sameSite"].as_str()), (Some("/"), Some("Lax")));
     assert!(cookie["expiry"].is_null(), "it goes with the browser: {cookie}");
@@ -71,7 +71,7 @@ fn signing_out_and_a_lock_end_sessions_and_their_websockets_at_once() -> Result<
     let scene = Scene::new()?;
     let browser = scene.browser()?;
     browser.go(&scene.url("dash", "/")?)?;
-    scene.sign_in_and_tap(&browser)?;
+    sign_in_and_tap(&browser)?;
     browser.wait_for("The application")?;
     let open = "window.ended = null; const s = new WebSocket('wss://' + location.host + '/socket'); \
                 s.onopen = () => window.said = 'open'; s.onclose = e => window.ended = e.code + ' ' + e.reason";
@@ -97,17 +97,17 @@ fn signing_out_at_the_gate_ends_the_application_too() -> Result<()> {
     let scene = Scene::new()?;
     let browser = scene.browser()?;
     browser.go(&scene.url("dash", "/")?)?;
-    scene.sign_in_and_tap(&browser)?;
+    sign_in_and_tap(&browser)?;
     browser.wait_for("The application")?;
-    let cookie = scene.cookie(&browser)?["value"].as_str().unwrap_or_default().to_owned();
-    let with = format!("Cookie: __Host-tapgate-app={cookie}");
+    let value = cookie(&browser)?["value"].as_str().unwrap_or_default().to_owned();
+    let with = format!("Cookie: __Host-tapgate-app={value}");
     let (dash, open) = (scene.url("dash", "/headers")?, scene.url("open", "/headers")?);
     assert_eq!(scene.curl(&["-H", &with, &dash])?.status, 200, "the cookie alone carries the session");
     // Of another application, of another host, twice, or a little other: it is nobody's.
     assert_eq!(scene.curl(&["-H", &with, &open])?.status, 401);
     let gate = format!("https://{}/web/api/me", scene.world.address);
-    assert_eq!(scene.curl(&["-H", &format!("Cookie: __Host-tapgate={cookie}"), &gate])?.status, 401);
-    assert_eq!(scene.curl(&["-H", &format!("{with}; __Host-tapgate-app={cookie}"), &dash])?.status, 401);
+    assert_eq!(scene.curl(&["-H", &format!("Cookie: __Host-tapgate={value}"), &gate])?.status, 401);
+    assert_eq!(scene.curl(&["-H", &format!("{with}; __Host-tapgate-app={value}"), &dash])?.status, 401);
     assert_eq!(scene.curl(&["-H", &format!("{with}x"), &dash])?.status, 401);
 
     browser.go(&format!("https://{}/web/targets", scene.world.address))?;

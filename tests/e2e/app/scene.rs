@@ -124,20 +124,20 @@ impl Scene {
         browser.wait_for("You are enrolled")?;
         Ok(browser)
     }
+}
 
-    /// Signs ann in where the browser was led to, and taps.
-    pub(super) fn sign_in_and_tap(&self, browser: &Browser) -> Result<()> {
-        browser.wait_for_element("#passkey")?;
-        browser.click("#passkey")?;
-        browser.wait_for_element("#tap")?;
-        browser.click("#tap")
-    }
+/// Signs ann in where the browser was led to, and taps.
+pub(super) fn sign_in_and_tap(browser: &Browser) -> Result<()> {
+    browser.wait_for_element("#passkey")?;
+    browser.click("#passkey")?;
+    browser.wait_for_element("#tap")?;
+    browser.click("#tap")
+}
 
-    /// The value of the browser's cookie for an application's session; the browser is at the application.
-    pub(super) fn cookie(&self, browser: &Browser) -> Result<Value> {
-        let cookies = browser.cookies()?;
-        cookies.into_iter().find(|cookie| cookie["name"] == "__Host-tapgate-app").context("no session's cookie")
-    }
+/// The value of the browser's cookie for an application's session; the browser is at the application.
+pub(super) fn cookie(browser: &Browser) -> Result<Value> {
+    let cookies = browser.cookies()?;
+    cookies.into_iter().find(|cookie| cookie["name"] == "__Host-tapgate-app").context("no session's cookie")
 }
 
 impl Proxy {
