@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tapgate_relay::{Accepted, Protocol};
+use tapgate_relay::{Accepted, Prefixed, Protocol};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -12,7 +12,6 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::limits::{ACCEPT_PAUSE, HANDSHAKE_MAX, HANDSHAKES_PER_ADDRESS_MAX, PLAIN_REQUEST_MAX};
-use crate::prefixed::Prefixed;
 use crate::sniff::{self, Spoken};
 use crate::tls::{self, Tls};
 use crate::web::Web;
@@ -106,7 +105,7 @@ async fn serve(edge: &Arc<Edge>, only: Option<Arc<dyn Protocol>>, mut stream: Tc
         return protocol.serve(Accepted { io: Box::new(stream), peer, tls: None, handshake }).await;
     }
     let deadline = Instant::now() + HANDSHAKE_MAX;
-    let sniffed = timeout_at(deadline, sniff::sniff(&mut stream, &edge.protocols)).await;
+    let sniffed = Box::pin(timeout_at(deadline, sniff::sniff(&mut stream, &edge.protocols))).await;
     let Ok(Ok((spoken, head))) = sniffed else {
         tracing::debug!(%peer, "Closed a connection that did not say what it speaks in time");
         return;
@@ -119,16 +118,17 @@ async fn serve(edge: &Arc<Edge>, only: Option<Arc<dyn Protocol>>, mut stream: Tc
             Arc::clone(protocol).serve(Accepted { io, peer, tls: None, handshake }).await;
         }
         Spoken::Tls => {
-            let accepted = timeout_at(deadline, edge.tls.accept(Prefixed::new(head, stream))).await;
+            // Boxed, as all around it stays as long as the connection.
+            let accepted = Box::pin(timeout_at(deadline, edge.tls.accept(Prefixed::new(head, stream)))).await;
             drop(handshake);
             match accepted {
-                Ok(Ok(opened)) => inside(edge, opened, peer).await,
+                Ok(Ok(opened)) => Box::pin(inside(edge, opened, peer)).await,
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "A TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "A TLS handshake took too long"),
             }
         }
         Spoken::PlainHttp => {
-            if let Ok(Err(error)) = timeout_at(deadline, use_tls(stream, edge.web.public_addr())).await {
+            if let Ok(Err(error)) = Box::pin(timeout_at(deadline, use_tls(stream, edge.web.public_addr()))).await {
                 tracing::debug!(%peer, %error, "A plain HTTP client went away");
             }
         }

@@ -40,3 +40,8 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often spent ceremonies and other ended entries are swept from the store.
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_mins(1);
+
+/// How long the file of a private key may be: an RSA key of 16,384 bits has 13 KiB.
+pub(crate) const KEY_FILE_MAX: u64 = 32 * 1024;
+/// How many names of applications have their certificate at hand; each is a key and a few kilobytes.
+pub(crate) const NAMED_MAX: usize = 1_024;

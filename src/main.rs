@@ -4,8 +4,8 @@ mod accept;
 mod admin;
 mod demo;
 mod doors;
+mod keys;
 mod limits;
-mod prefixed;
 mod run;
 mod sniff;
 mod start;
@@ -64,6 +64,9 @@ enum Command {
         #[arg(long, conflicts_with = "browsers")]
         databases: bool,
     },
+    /// Keep private keys for nodes that do not trust the gate's authority (`spec.ssh.key`).
+    #[command(subcommand, after_help = "Example:\n  tapgate keys make --config tapgate.yaml legacy-switches")]
+    Keys(keys::Keys),
     /// Run a gate with demo users and targets on this machine.
     #[command(after_help = "Examples:\n  tapgate demo\n  tapgate demo --script")]
     Demo(demo::Options),

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, anyhow};
 use tapgate_config::Config;
 use tracing_subscriber::EnvFilter;
 
-use crate::{Command, demo, start};
+use crate::{Command, demo, keys, start};
 
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
@@ -22,6 +22,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
             let config = load(&config)?;
             runtime()?.block_on(start::serve(config))?;
         }
+        Command::Keys(command) => keys::run(&command)?,
         Command::Ca { config, browsers, databases } => ca(&config, browsers, databases)?,
         Command::Demo(options) => return runtime()?.block_on(demo::run(options)),
     }
@@ -85,8 +86,14 @@ fn init(path: &Path, admin: &tapgate_model::UserName) -> Result<()> {
         invite.token
     );
     println!();
+    if let Some(origin) = config.origins.first() {
+        println!("Or open this link in a browser there:");
+        println!();
+        println!("  {origin}{}#{}", tapgate_api::web_path::ENROL_PAGE, invite.token);
+        println!();
+    }
     println!(
-        "It prints a line for first_admins in {}; the key counts from the next start with that line.",
+        "Either shows a line for first_admins in {}; the key counts from the next start with that line.",
         path.display()
     );
     Ok(())

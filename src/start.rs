@@ -9,13 +9,14 @@ use anyhow::{Context as _, Result, bail, ensure};
 use tapgate_audit::{Event, FileSink, MemorySink, Sink};
 use tapgate_authority::{Authority, AuthorityParts};
 use tapgate_config::Config;
+use tapgate_http::Tcp;
 use tapgate_identity::TrustSource;
 use tapgate_model::{Clock, SystemClock};
 use tapgate_proof::RelyingParty;
 use tapgate_relay::Protocol;
 use tapgate_session::{Gate, GateParts, NoTaps};
 use tapgate_sql::Classifier;
-use tapgate_ssh::{Ssh, SshParts};
+use tapgate_ssh::{KeySource, Ssh, SshParts};
 use tapgate_store::{SqliteStore, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -206,12 +207,20 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         host_certificate,
         host_ca: authority.host_ca(),
         target_ca: authority.target_ca(),
+        keys: keys(authority),
         gate_name: config.cluster_name.clone(),
     })
     .context("the SSH door can't be opened")?;
+    let signer = doors::http::signer(config, authority)?;
+    let apps = Arc::new(doors::http::make(config, opened, gate, &signer));
     let (chain, key) = authority.host_tls(&further_names(config)).context("can't issue the gate's TLS certificate")?;
+    let issuer = Arc::clone(authority);
     let parts = TlsParts {
         names: names(config),
+        issue: Arc::new(move |name| {
+            let (chain, key) = issuer.host_tls_for(name).map_err(std::io::Error::other)?;
+            Ok((chain, Arc::new(key)))
+        }),
         pages_host: pages_host(config),
         chain,
         key: Arc::new(key),
@@ -220,8 +229,13 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         gate: authority.gate_fingerprint(),
     };
     let postgres = doors::postgres::make(config, authority, gate, clock, &parts, &Classifier::new())?;
-    let protocols: Vec<Arc<dyn Protocol>> =
-        vec![Arc::new(ssh), Arc::new(postgres), doors::kube::open(gate, clock, &names(config))];
+    let protocols: Vec<Arc<dyn Protocol>> = vec![
+        Arc::new(ssh),
+        Arc::new(postgres),
+        Arc::clone(&apps) as Arc<dyn Protocol>,
+        Arc::new(Tcp::new(gate.clone())),
+        doors::kube::open(gate, clock, &names(config)),
+    ];
     let tls = Tls::new(parts, &protocols).context("the gate's TLS certificate can't be used")?;
     let app = App {
         authority: Arc::clone(authority),
@@ -233,10 +247,24 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         rp_id: config.rp_id.clone(),
         origin: config.origins.first().cloned().unwrap_or_default(),
         pages_host: pages_host(config),
+        apps,
+        signer,
         installing: std::sync::Mutex::new(()),
     };
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     Ok(Edge { protocols, tls, web: Web::new(Arc::new(app)), handshakes: Arc::new(Handshakes::default()), room })
+}
+
+/// Where the SSH protocol finds the keys for targets that trust no authority.
+fn keys(authority: &Arc<Authority>) -> KeySource {
+    let authority = Arc::clone(authority);
+    Arc::new(move |name| {
+        let authority = Arc::clone(&authority);
+        Box::pin(async move {
+            let read = tokio::task::spawn_blocking(move || authority.node_key(&name));
+            read.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+        })
+    })
 }
 
 /// Removes what has ended from the store, now and then.

@@ -1,7 +1,8 @@
 //! TLS at the edge: whose name is asked for, what is inside, and whose certificate was shown.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -10,20 +11,27 @@ use rustls::{ServerConfig, ServerConnection};
 use tapgate_identity::{ClientAuth, ClientVerifier, Credential, Identity, TrustSource, server_config};
 use tapgate_model::{Clock, Digest, UnixTime};
 use tapgate_proof::Holder;
-use tapgate_relay::{DoorName, Io, Protocol, Secured, StartTls, TlsDoor, TlsFacts};
+use tapgate_relay::{DoorName, Io, Prefixed, Protocol, Secured, StartTls, TlsDoor, TlsFacts};
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::prefixed::Prefixed;
+use crate::limits::NAMED_MAX;
 
 /// The label under which a connection's own secret is exported (RFC 5705 section 4).
 const EXPORTER: &[u8] = b"EXPORTER-tapgate-session";
+
+/// A certificate's chain, and its key.
+pub(crate) type Shown = (Vec<CertificateDer<'static>>, Arc<PrivateKeyDer<'static>>);
+
+/// Who issues certificates for further names of the gate, such as those of applications.
+pub(crate) type Issue = Arc<dyn Fn(&str) -> io::Result<Shown> + Send + Sync>;
 
 /// What the handshakes of every door are made with.
 #[derive(Clone)]
 pub(crate) struct TlsParts {
     pub(crate) names: Vec<String>,
+    pub(crate) issue: Issue,
     /// The one of them that is the pages' alone, where they have an origin of their own.
     pub(crate) pages_host: Option<String>,
     pub(crate) chain: Vec<CertificateDer<'static>>,
@@ -46,7 +54,10 @@ pub(crate) struct Tls {
 struct Door {
     known: TlsDoor,
     protocol: usize,
+    /// For the gate's own certificate, or the one of all names under the door's.
     config: Arc<ServerConfig>,
+    /// For names that come and go: made when one is asked for.
+    named: Mutex<HashMap<String, Arc<ServerConfig>>>,
 }
 
 /// A connection whose handshake is over.
@@ -67,8 +78,22 @@ pub(crate) enum Inside {
 
 impl TlsParts {
     fn config(&self, auth: ClientAuth, alpn: &[&[u8]]) -> Result<Arc<ServerConfig>, rustls::Error> {
+        self.config_with((self.chain.clone(), Arc::clone(&self.key)), auth, alpn)
+    }
+
+    /// The same with a certificate of its own.
+    fn config_for(&self, name: &str, door: &TlsDoor) -> io::Result<Arc<ServerConfig>> {
+        self.config_with((self.issue)(name)?, door.client, &door.alpn).map_err(io::Error::other)
+    }
+
+    fn config_with(
+        &self,
+        (chain, key): Shown,
+        auth: ClientAuth,
+        alpn: &[&[u8]],
+    ) -> Result<Arc<ServerConfig>, rustls::Error> {
         let verifier = Arc::new(ClientVerifier::new(Arc::clone(&self.trust), Arc::clone(&self.clock), auth));
-        server_config(verifier, self.chain.clone(), self.key.clone_key(), alpn).map(Arc::new)
+        server_config(verifier, chain, key.clone_key(), alpn).map(Arc::new)
     }
 
     /// What a handshake said. It has proven the key; the certificate itself is verified here once more, by the one
@@ -92,15 +117,20 @@ impl TlsParts {
 impl Tls {
     /// Prepares the interface, where a certificate may be shown, the pages of an origin of their own, where none is
     /// asked for, and the door of every protocol.
-    pub(crate) fn new(parts: TlsParts, protocols: &[Arc<dyn Protocol>]) -> Result<Self, rustls::Error> {
-        let api = parts.config(ClientAuth::Optional, &[b"http/1.1"])?;
-        let pages = parts.config(ClientAuth::Never, &[b"http/1.1"])?;
+    pub(crate) fn new(parts: TlsParts, protocols: &[Arc<dyn Protocol>]) -> io::Result<Self> {
+        let api = parts.config(ClientAuth::Optional, &[b"http/1.1"]).map_err(io::Error::other)?;
+        let pages = parts.config(ClientAuth::Never, &[b"http/1.1"]).map_err(io::Error::other)?;
         let all = protocols.iter().enumerate().flat_map(|(n, p)| p.tls_doors().into_iter().map(move |door| (n, door)));
         let doors = all.map(|(protocol, door)| {
-            let config = parts.config(door.client, &door.alpn)?;
-            Ok(Door { known: door, protocol, config })
+            let config = match &door.name {
+                DoorName::Under(name) => parts.config_for(&format!("*.{name}"), &door)?,
+                DoorName::Alpn(_) | DoorName::Host(_) | DoorName::Known(_) => {
+                    parts.config(door.client, &door.alpn).map_err(io::Error::other)?
+                }
+            };
+            Ok(Door { known: door, protocol, config, named: Mutex::default() })
         });
-        Ok(Self { api, pages, doors: doors.collect::<Result<_, rustls::Error>>()?, parts })
+        Ok(Self { api, pages, doors: doors.collect::<io::Result<_>>()?, parts })
     }
 
     /// Does the handshake; the caller sets the deadline.
@@ -111,12 +141,12 @@ impl Tls {
         let offered: Vec<&[u8]> = hello.alpn().into_iter().flatten().collect();
         let door = self.door(sni.as_deref(), &offered)?;
         let (config, inside) = match door {
-            Some(door) => (&door.config, Inside::Protocol(door.protocol)),
-            None if sni.is_some() && sni == self.parts.pages_host => (&self.pages, Inside::Http),
-            None => (&self.api, Inside::Http),
+            Some(door) => (self.config_of(door, sni.as_deref())?, Inside::Protocol(door.protocol)),
+            None if sni.is_some() && sni == self.parts.pages_host => (Arc::clone(&self.pages), Inside::Http),
+            None => (Arc::clone(&self.api), Inside::Http),
         };
         let session = door.is_some_and(|door| door.known.session);
-        let stream = start.into_stream(Arc::clone(config)).await?;
+        let stream = start.into_stream(config).await?;
         let facts = self.parts.facts(stream.get_ref().1, sni)?;
         if !session && facts.identity.as_ref().is_some_and(|identity| identity.credential() != Credential::Login) {
             return Err(io::Error::other("a session certificate was shown where a login certificate is due"));
@@ -124,17 +154,33 @@ impl Tls {
         Ok(Opened { stream, inside, facts })
     }
 
+    /// The configuration of a door, for this name.
+    fn config_of(&self, door: &Door, sni: Option<&str>) -> io::Result<Arc<ServerConfig>> {
+        let (DoorName::Known(_), Some(name)) = (&door.known.name, sni) else { return Ok(Arc::clone(&door.config)) };
+        let mut named = door.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = named.get(name) {
+            return Ok(Arc::clone(known));
+        }
+        if named.len() >= NAMED_MAX {
+            named.clear();
+        }
+        let fresh = self.parts.config_for(name, &door.known)?;
+        named.insert(name.to_owned(), Arc::clone(&fresh));
+        Ok(fresh)
+    }
+
     /// The door that a client wants: by the name it asks for, or at the gate's own name by what it offers to speak.
     fn door(&self, sni: Option<&str>, offered: &[&[u8]]) -> io::Result<Option<&Door>> {
         let named = |door: &&Door| match &door.known.name {
             DoorName::Host(name) => sni == Some(name.as_str()),
             DoorName::Under(name) => sni.is_some_and(|sni| is_under(sni, name)),
+            DoorName::Known(check) => sni.is_some_and(|sni| !self.is_ours(sni) && check.knows(sni)),
             DoorName::Alpn(_) => false,
         };
         if let Some(door) = self.doors.iter().find(named) {
             return Ok(Some(door));
         }
-        if let Some(name) = sni.filter(|sni| !self.parts.names.iter().any(|name| name == sni)) {
+        if let Some(name) = sni.filter(|sni| !self.is_ours(sni)) {
             return Err(io::Error::other(format!("asked for the name {name}, which is not this gate's")));
         }
         // Nothing but pages is at the pages' own name.
@@ -143,6 +189,13 @@ impl Tls {
         }
         let spoken = |door: &&Door| matches!(door.known.name, DoorName::Alpn(alpn) if offered.contains(&alpn));
         Ok(self.doors.iter().find(spoken))
+    }
+}
+
+impl Tls {
+    /// Whether it is the gate's own name, which no resource takes from it.
+    fn is_ours(&self, name: &str) -> bool {
+        self.parts.names.iter().any(|own| own == name)
     }
 }
 

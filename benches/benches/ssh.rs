@@ -42,6 +42,9 @@ const DOWNLOAD: usize = 256 * MIB;
 /// What the gate may take at most meanwhile: with room for its own code, a quarter of the download.
 const PAUSED_GOAL: f64 = 64.0 * 1024.0 * 1024.0;
 
+/// How much longer a batch may take over the line of 20 ms: the direct way's speed must be had to 97 %.
+const FAR_GOAL: f64 = 1.0 / 0.97;
+
 /// What an idle session may take: two ends of SSH, without a buffer.
 const IDLE_GOAL: f64 = 40.0 * 1024.0;
 
@@ -63,7 +66,7 @@ struct Connected {
 
 fn main() -> Result<ExitCode> {
     let mut report = Report::from_arguments()?;
-    if report.wants_any(&[PAUSED, SESSION, DOWN, UP, CPU, WALL]) {
+    if report.wants_any(&[PAUSED, SESSION, DOWN, UP, FAR_DOWN, FAR_UP, CPU, WALL]) {
         let world = World::new()?;
         // Memory goes first: what came before would be held against it, or for it.
         paused(&world, &mut report)?;
@@ -73,6 +76,11 @@ fn main() -> Result<ExitCode> {
             line.read(BATCH)
         })?;
         relayed(&world, &mut report, UP, SWALLOWS, |line| line.send(BATCH))?;
+        far(&world, &mut report, FAR_DOWN, SENDS, |line| {
+            line.ask(BATCH)?;
+            line.read(BATCH)
+        })?;
+        far(&world, &mut report, FAR_UP, SWALLOWS, |line| line.send(BATCH))?;
         connections(&world, &mut report)?;
     }
     report.finish()
@@ -82,6 +90,8 @@ const PAUSED: &str = "ssh-paused-download-memory";
 const SESSION: &str = "ssh-idle-session-memory";
 const DOWN: &str = "ssh-download";
 const UP: &str = "ssh-upload";
+const FAR_DOWN: &str = "ssh-far-download";
+const FAR_UP: &str = "ssh-far-upload";
 const CPU: &str = "ssh-connection-cpu";
 const WALL: &str = "ssh-connection-wall";
 
@@ -145,6 +155,25 @@ fn relayed(
     let what = "CPU time a GiB by AES-GCM: the gate, against the ssh and the sshd of a direct connection";
     let figure = Figure::ratio(what, Some(1.0), ["the gate", "ssh and sshd"], &weigh(&rounds));
     report.add(name, figure);
+    Ok(())
+}
+
+/// By the wall clock, over a line of 20 ms.
+fn far(world: &World, report: &mut Report, name: &str, command: &str, run: fn(&mut Line) -> Result<()>) -> Result<()> {
+    if !report.wants(name) {
+        return Ok(());
+    }
+    world.renew()?;
+    let mut direct = Line::open(world, Way::FarDirect, command)?;
+    let mut through = Line::open(world, Way::FarGate, command)?;
+    let timed = |line: &mut Line| {
+        let start = Instant::now();
+        run(line)?;
+        Ok::<_, anyhow::Error>(start.elapsed().as_secs_f64() * 1e9)
+    };
+    let rounds = in_turns(CONNECTION_ROUNDS, || timed(&mut through), || timed(&mut direct))?;
+    let what = "wall-clock time of 32 MiB over a line of 20 ms there and back: through the gate, against direct";
+    report.add(name, Figure::ratio(what, Some(FAR_GOAL), ["through the gate", "direct"], &weigh(&rounds)));
     Ok(())
 }
 

@@ -19,6 +19,10 @@ use crate::files;
 /// What stands before the 32 bytes of an Ed25519 key in its `SubjectPublicKeyInfo` (RFC 8410).
 const ED25519_SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
+/// What stands before the 32 secret bytes of an Ed25519 key in PKCS #8 (RFC 8410 section 7).
+const ED25519_PKCS8_PREFIX: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+
 /// The SHA-256 of some bytes.
 pub fn sha256(bytes: &[u8]) -> Digest {
     let mut out = [0; 32];
@@ -66,9 +70,26 @@ impl SessionKey {
         Self::new(fixed)
     }
 
+    /// The login key, which lies on the disk.
+    pub fn of_login(files: &LoginFiles) -> Result<Self> {
+        let act = || format!("{} cannot be read", files.ssh_key.display());
+        let key = ssh_key::PrivateKey::read_openssh_file(&files.ssh_key).act(act)?;
+        match key.key_data() {
+            KeypairData::Ed25519(pair) => Self::new(Zeroizing::new(pair.private.to_bytes())),
+            _ => Err(Failure::new(act()).advise("run tap login")),
+        }
+    }
+
     /// The secret half, for the agent.
     pub fn seed(&self) -> Seed {
         Seed(Zeroizing::new(to_base64(self.seed.as_slice())))
+    }
+
+    /// The whole key as PKCS #8 in PEM, for a client that must have it in its own memory.
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        let der = Zeroizing::new([ED25519_PKCS8_PREFIX.as_slice(), self.seed.as_slice()].concat());
+        let body = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(der.as_slice()));
+        Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", body.as_str()))
     }
 
     /// The public half as a `SubjectPublicKeyInfo`.

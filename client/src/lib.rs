@@ -9,6 +9,7 @@ pub mod files;
 pub mod gate_addr;
 pub mod http;
 pub mod keys;
+pub mod kube;
 pub mod limits;
 pub mod login;
 pub mod profile;

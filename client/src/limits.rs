@@ -71,3 +71,8 @@ pub const HAIL_ANSWER_BYTES_MAX: usize = 2048;
 
 /// How many connections a local proxy carries at once: more than a browser or a test suite opens.
 pub const PROXY_CONNECTIONS_MAX: usize = 512;
+/// How long an `ssh` waits for another one to the same target that is not in yet: as long as the gate lets that one.
+pub const TURN_WAIT: Duration = Duration::from_mins(1);
+
+/// Between two looks at whether it is.
+pub const TURN_LOOK: Duration = Duration::from_millis(20);

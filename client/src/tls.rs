@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tapgate_identity::PinnedGate;
+use tapgate_identity::{PinnedGate, gate_pin};
 use tapgate_model::{SystemClock, tunnel};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -81,6 +81,16 @@ impl Tls {
     /// The gate that this leads to.
     pub const fn gate(&self) -> &GateAddr {
         &self.gate
+    }
+
+    /// The gate's host authority, PEM: the certificate with the pinned key, from a handshake that has proven it.
+    pub async fn authority(&self, pin: &CaPin) -> Result<String> {
+        let stream = self.connect(Alpn::Http).await?;
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let pinned = chain.iter().find(|certificate| gate_pin(certificate).is_ok_and(|found| found == *pin.digest()));
+        let pinned = pinned.ok_or_else(|| Failure::new("the gate did not show its host authority"))?;
+        let body = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pinned);
+        Ok(format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"))
     }
 
     /// Connects, and authenticates the gate by the pin.

@@ -25,6 +25,8 @@ pub struct Config {
     pub mysql_listen: Option<SocketAddr>,
     /// The host and port that users type.
     pub public_addr: HostPort,
+    /// The domain under which every application has a host name, if there is one: `*.<apps_domain>` leads to the gate.
+    pub apps_domain: Option<String>,
     /// Where `/healthz` and `/readyz` listen, if anywhere. Never the public port.
     pub admin_listen: Option<SocketAddr>,
     /// The relying party that security keys are registered with.

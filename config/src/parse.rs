@@ -9,12 +9,13 @@ use tapgate_model::Digest;
 use crate::lines::line_of;
 use crate::{Config, HostPort, Problem};
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "cluster_name",
     "data_dir",
     "listen",
     "mysql_listen",
     "public_addr",
+    "apps_domain",
     "admin_listen",
     "webauthn",
     "first_admins",
@@ -72,6 +73,7 @@ impl Reader<'_> {
                 self.wrong(&[key], "is the public port too; give it a port of its own".to_owned());
             }
         }
+        let apps_domain = self.apps_domain(root, &origins);
         let first_admins = self.pins(root);
         let resources = self.optional(root, &["resources"], path);
         let audit_log = self.optional(root, &["audit_log"], path).unwrap_or_else(|| data_dir.join("audit.jsonl"));
@@ -81,6 +83,7 @@ impl Reader<'_> {
             listen,
             mysql_listen,
             public_addr: public_addr?,
+            apps_domain,
             admin_listen,
             rp_id: rp_id?,
             origins,
@@ -136,6 +139,22 @@ impl Reader<'_> {
             self.relying_party(rp_id, &origins);
         }
         (rp_id, origins)
+    }
+
+    /// The pages share no host with an application: neither may lie under the other's domain by one label.
+    fn apps_domain(&mut self, root: &Mapping, origins: &[String]) -> Option<String> {
+        let domain = self.optional(root, &["apps_domain"], host_name)?;
+        let host = |origin: &String| {
+            origin.strip_prefix("https://").map(|rest| rest.split([':', '/']).next().unwrap_or(rest).to_owned())
+        };
+        let inside = |host: String| host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'));
+        if origins.iter().filter_map(host).any(inside) {
+            let what = format!(
+                "`apps_domain` {domain} holds the origin of the pages (give applications a domain of their own)"
+            );
+            self.wrong(&["apps_domain"], what);
+        }
+        Some(domain)
     }
 
     fn relying_party(&mut self, rp_id: &str, origins: &[String]) {
@@ -247,6 +266,19 @@ mod tests {
         assert!(problems("public_addr: a:1\n\t- x").starts_with("t.yaml:2: is not YAML"));
         assert!(problems("- a").contains("is not a mapping"));
         assert_eq!(problems(""), "t.yaml:1: is not a mapping of keys to values");
+    }
+
+    #[test]
+    fn the_pages_may_have_a_name_of_their_own() {
+        let text = "public_addr: gate.example.com:443\nwebauthn:\n  rp_id: tap.gate.example.com\n  \
+                    origins: [\"https://tap.gate.example.com\"]\n";
+        let config = parse("t.yaml", text).unwrap();
+        assert_eq!(
+            (config.rp_id.as_str(), config.origins[0].as_str()),
+            ("tap.gate.example.com", "https://tap.gate.example.com")
+        );
+        let example = parse("example.yaml", include_str!("../example.yaml")).unwrap();
+        assert_eq!(example.rp_id, "tap.gate.example.com");
     }
 
     #[test]

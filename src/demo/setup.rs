@@ -110,6 +110,7 @@ fn config(dir: &std::path::Path, port: u16) -> Config {
         data_dir,
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         public_addr: HostPort { host: "localhost".to_owned(), port },
+        apps_domain: Some("apps.localhost".to_owned()),
         admin_listen: None,
         mysql_listen: None,
         rp_id: "localhost".to_owned(),

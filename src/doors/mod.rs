@@ -1,4 +1,5 @@
-//! The doors of the protocols: each made of what the edge has.
+//! The doors of the protocols: each made of what the edge has, in a file of its own.
 
+pub(crate) mod http;
 pub(crate) mod kube;
 pub(crate) mod postgres;

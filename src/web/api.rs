@@ -13,7 +13,7 @@ use tapgate_model::{Kind, Login, TargetName, UserName};
 use tapgate_policy::{ResourceKind, SecondFactor, Verb};
 
 use super::reply::{Reply, blocking, body, identity};
-use super::{App, Caller, device, live, openapi};
+use super::{App, Caller, apps, device, live, openapi};
 
 pub(super) type Shared = State<Arc<App>>;
 
@@ -40,6 +40,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(path::SESSIONS_LIVE, get(live::list))
         .route(path::SESSIONS_END, post(live::end))
         .route(path::ENROL_BROWSER, post(enrol_browser))
+        .route(path::APPS, get(apps::list))
+        .route(path::JWKS, get(apps::jwks))
         .route(path::TARGETS, get(targets))
         .route(path::SESSION_BEGIN, post(session_begin))
         .route(path::SESSION_FINISH, post(session_finish))

@@ -1,6 +1,7 @@
 //! The gate's own interface: `/v1` and the pages of `/web`, over HTTP/1.1 in TLS.
 
 mod api;
+mod apps;
 mod cookie;
 mod device;
 mod live;
@@ -41,6 +42,10 @@ pub(crate) struct App {
     pub(crate) origin: String,
     /// The host of the pages, where they have an origin of their own.
     pub(crate) pages_host: Option<String>,
+    /// The door to applications.
+    pub(crate) apps: Arc<tapgate_http::Http>,
+    /// Who signs identities for them.
+    pub(crate) signer: Arc<tapgate_http::Signer>,
     /// Held while a new state is read and installed.
     pub(crate) installing: Mutex<()>,
 }

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{api, device, live};
+use super::{api, apps, device, live};
 
 /// The whole of `/v1`.
 #[derive(OpenApi)]
@@ -31,6 +31,7 @@ use super::{api, device, live};
         api::enrol_finish,
         api::enrol_browser,
         api::targets,
+        apps::list,
         api::session_begin,
         api::session_finish,
         api::session_browser,

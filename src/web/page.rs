@@ -38,7 +38,8 @@ type Shared = State<Arc<App>>;
 
 pub(super) fn router(app: &Arc<App>, site: Router) -> Router {
     let page = path::BROWSER_PAGE;
-    let fixed = [path::BROWSER_APPROVED, path::BROWSER_DENIED, web_path::SIGN_IN_PAGE, web_path::ENROL_PAGE];
+    let (approved, denied) = (path::BROWSER_APPROVED, path::BROWSER_DENIED);
+    let fixed = [approved, denied, web_path::SIGN_IN_PAGE, web_path::ENROL_PAGE, web_path::APP_PAGE];
     let fixed = fixed.into_iter().chain(web_path::PAGES);
     let pages = fixed
         .fold(Router::new(), |router, path| router.route(path, get(async || file("text/html; charset=utf-8", PAGE))));

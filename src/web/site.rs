@@ -17,7 +17,7 @@ use tapgate_proof::Holder;
 use super::api::Shared;
 use super::page::own_page;
 use super::reply::{Reply, blocking, body};
-use super::{App, Caller, api, cookie, device, live};
+use super::{App, Caller, api, apps, cookie, device, live};
 
 /// After these the session may do more than before, or something else, and gets another cookie.
 const ROTATING: [&str; 3] = ["/devices/finish", "/devices/change/finish", "/tap/finish"];
@@ -29,6 +29,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(&of("/targets"), get(api::targets))
         .route(&of("/sessions"), get(live::list))
         .route(&of("/sessions/end"), post(live::end))
+        .route(&of("/apps/open"), post(apps::open))
         .route(&of("/tap"), post(tap_begin))
         .route(&of("/tap/finish"), post(tap_finish))
         .route(&of("/devices"), get(device::list).post(device::begin))
@@ -145,9 +146,8 @@ async fn enter(
     work: impl FnOnce(&App, &Bytes) -> Result<SignedIn, Fault> + Send + 'static,
 ) -> Response {
     let old = cookie::of(request.headers());
-    let bytes = match axum::body::to_bytes(request.into_body(), crate::limits::BODY_MAX).await {
-        Ok(bytes) => bytes,
-        Err(_) => return StatusCode::BAD_REQUEST.into_response(),
+    let Ok(bytes) = axum::body::to_bytes(request.into_body(), crate::limits::BODY_MAX).await else {
+        return StatusCode::BAD_REQUEST.into_response();
     };
     let entered = tokio::task::spawn_blocking(move || {
         let signed_in = work(&app, &bytes)?;

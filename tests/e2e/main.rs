@@ -1,8 +1,10 @@
 //! The gate's end-to-end tests: real clients, the real binary, real servers.
 #![cfg(test)]
 
+mod app;
 mod db;
 mod edge;
+mod kube;
 mod mfa;
 mod ssh;
 mod web;

@@ -13,13 +13,20 @@ export const KINDS: Record<string, string> = {
   windows_desktop: "Desktops",
 };
 
+/** A database's login: `user`, `user/database`, or `*`, for which one's own name is as good a guess as any. */
+function database(login: string, user: string): string {
+  const [name, database] = login.split("/", 2);
+  const who = `--db-user=${word(name === "*" || !name ? user : name)}`;
+  return database && database !== "*" ? `${who} --db-name=${word(database)}` : who;
+}
+
 /** One command for each login there. */
-export function commands({ kind, name, logins }: Target): string[] {
+export function commands({ kind, name, logins }: Target, user: string): string[] {
   switch (kind) {
     case "node":
       return logins.map((login) => `tap ssh ${word(`${login}@${name}`)}`);
     case "db":
-      return logins.map((login) => `tap db connect --db-user=${word(login)} ${word(name)}`);
+      return logins.map((login) => `tap db connect ${database(login, user)} ${word(name)}`);
     case "kube_cluster":
       return [`tap kube login ${word(name)}`];
     case "app":

@@ -5,6 +5,8 @@ mod ci;
 mod graph;
 mod help;
 mod house;
+mod kube;
+mod python;
 mod setup;
 mod ship;
 mod suites;

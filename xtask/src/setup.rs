@@ -1,11 +1,11 @@
-//! The programs that the build and the tests use: found, or installed with apt.
+//! The programs that the build and the tests use: found, or installed with apt, and with pip what is in Python.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::cargo;
+use crate::{cargo, kube};
 
 /// One program, the package that brings it on Debian and Ubuntu, and what it is for.
 struct Part {
@@ -14,7 +14,7 @@ struct Part {
     purpose: &'static str,
 }
 
-const PARTS: [Part; 17] = [
+const PARTS: [Part; 24] = [
     Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
     Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
     Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
@@ -26,11 +26,22 @@ const PARTS: [Part; 17] = [
     Part { program: "openssl", package: "openssl", purpose: "the edge tests (TLS handshakes of every kind)" },
     Part { program: "chromium", package: "chromium", purpose: "the tests of the pages (a real browser)" },
     Part { program: "chromedriver", package: "chromium-driver", purpose: "the tests of the pages (driving it)" },
+    Part { program: "nginx", package: "nginx-light", purpose: "the tests of applications (a real one)" },
+    Part { program: "/usr/bin/python3", package: "python3", purpose: "the tests of applications (another one)" },
+    Part {
+        program: "/usr/lib/python3/dist-packages/grpc/__init__.py",
+        package: "python3-grpcio",
+        purpose: "the tests of applications (gRPC)",
+    },
     Part { program: "git", package: "git", purpose: "the SSH tests (git over SSH)" },
+    Part { program: "python3", package: "python3", purpose: "the SSH tests (clients written in Python)" },
+    Part { program: "pip3", package: "python3-pip python3-venv", purpose: "the SSH tests (installing those clients)" },
     Part { program: "rsync", package: "rsync", purpose: "the SSH tests (rsync over SSH)" },
     Part { program: "psql", package: "postgresql-client", purpose: "the database tests (a stock client)" },
     Part { program: "pg_ctlcluster", package: "postgresql", purpose: "the database tests (a real server)" },
     Part { program: "setpriv", package: "util-linux", purpose: "the database tests (the server is not run by root)" },
+    Part { program: "go", package: "golang-go", purpose: "the Kubernetes tests (building the API server)" },
+    Part { program: "etcd", package: "etcd-server", purpose: "the Kubernetes tests (the API server's store)" },
     Part { program: "script", package: "bsdutils", purpose: "the tests that need a terminal" },
 ];
 
@@ -52,6 +63,10 @@ pub(crate) fn run() -> Result<()> {
         };
         println!("found: {} for {}", path.display(), part.purpose);
     }
+    if let Some(go) = find("go") {
+        kube::run(&go)?;
+    }
+    crate::python::run(&find("python3").unwrap_or_default())?;
     println!("setup: everything is there");
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tapgate_lab::{Client, Gate, KeyPair, Lab, Process, Ran, Sshd, SshdOptions, own_binary};
+use tapgate_lab::{Client, Gate, KeyPair, Lab, Process, Ran, SlowLine, Sshd, SshdOptions, own_binary};
 
 /// The one cipher that every hop uses: what is compared must not differ in it.
 const CIPHER: &str = "aes256-gcm@openssh.com";
@@ -17,6 +17,9 @@ const KEX: &str = "curve25519-sha256";
 /// How long a command of the set-up may take.
 const COMMAND_MAX: Duration = Duration::from_mins(1);
 
+/// How long a byte takes on the far ways, in either direction.
+const ONE_WAY: Duration = Duration::from_millis(10);
+
 /// The way to the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -24,6 +27,10 @@ pub(crate) enum Way {
     Direct,
     /// From ssh to the gate, and from there to the same sshd.
     Gate,
+    /// The direct way over a line of 20 ms there and back.
+    FarDirect,
+    /// The gate's way, with that line between ssh and the gate.
+    FarGate,
 }
 
 /// The gate, its user jerry, and the target.
@@ -31,6 +38,8 @@ pub(crate) struct World {
     jerry: Client,
     gate: Gate,
     target: Sshd,
+    far_gate: SlowLine,
+    far_target: SlowLine,
     address: String,
     login: String,
     direct_key: KeyPair,
@@ -71,7 +80,9 @@ impl World {
         enrol(&jerry, &address, &pin, token)?;
         log_in(&jerry, &address, "jerry")?;
         olga.tap(["logout"])?;
-        Ok(Self { jerry, gate, target, address, login, direct_key, direct_ca, lab })
+        let far_gate = SlowLine::start(gate.address(), ONE_WAY)?;
+        let far_target = SlowLine::start(target.address(), ONE_WAY)?;
+        Ok(Self { jerry, gate, target, far_gate, far_target, address, login, direct_key, direct_ca, lab })
     }
 
     /// The gate's process.
@@ -88,7 +99,9 @@ impl World {
     pub(crate) fn ssh(&self, way: Way, command: &str) -> Result<Command> {
         let (user, port, alias) = match way {
             Way::Direct => (self.login.clone(), self.target.address().port(), "bench"),
+            Way::FarDirect => (self.login.clone(), self.far_target.address().port(), "bench"),
             Way::Gate => (format!("{}@bench", self.login), self.gate.address().port(), "localhost"),
+            Way::FarGate => (format!("{}@bench", self.login), self.far_gate.address().port(), "localhost"),
         };
         let (key, known_hosts) = self.files(way)?;
         let mut ssh = Command::new(tapgate_lab::program("ssh", "openssh-client")?);
@@ -107,11 +120,11 @@ impl World {
     /// The key and the list of known hosts.
     fn files(&self, way: Way) -> Result<(PathBuf, PathBuf)> {
         match way {
-            Way::Direct => {
+            Way::Direct | Way::FarDirect => {
                 let line = format!("bench {}\n", self.target.host_key());
                 Ok((self.direct_key.path().to_path_buf(), self.lab.write("known_hosts", &line)?))
             }
-            Way::Gate => {
+            Way::Gate | Way::FarGate => {
                 let folder = self.jerry.tap_home().join("keys").join(&self.address);
                 Ok((folder.join("ssh"), folder.join("known_hosts")))
             }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::server::READY;
 use super::wire::{Answer, Ask, Window, exchange_now, receive, send};
 use crate::error::{Act as _, Failure, Result};
-use crate::keys::{Seed, from_base64, to_base64};
+use crate::keys::{Seed, SessionKey, from_base64, to_base64};
 use crate::limits::{AGENT_ANSWER_WAIT, AGENT_START_WAIT};
 use crate::profile::Home;
 
@@ -99,6 +99,16 @@ impl AgentClient {
         stream.set_write_timeout(Some(AGENT_ANSWER_WAIT)).act(act)?;
         match exchange_now(&mut stream, &Ask::Sign { id, data: to_base64(data) })? {
             Answer::Signature { signature } => from_base64(&signature),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// The key of a Kubernetes window.
+    pub async fn key(&self, id: u64) -> Result<SessionKey> {
+        let gone = || Failure::new("the agent has ended");
+        let stream = self.connect().await?.ok_or_else(gone)?;
+        match exchange(stream, &Ask::Key { id }).await? {
+            Answer::Key { key } => SessionKey::from_seed(&key),
             other => Err(unexpected(other)),
         }
     }

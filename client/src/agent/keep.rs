@@ -35,6 +35,7 @@ impl Keep {
             Ask::Put { window, certificates, key } => self.put(window, certificates, &key, now),
             Ask::Find { window } => Ok(self.find(&window, now)),
             Ask::Sign { id, data } => self.sign(id, &data),
+            Ask::Key { id } => self.key(id),
             Ask::Clear => {
                 self.entries.clear();
                 Ok(Answer::Cleared)
@@ -84,6 +85,15 @@ impl Keep {
             .map_or(Answer::Absent, |(id, entry)| Answer::Window { id: *id, certificates: entry.certificates.clone() })
     }
 
+    /// The key of a Kubernetes window: kubectl wants it in its own memory. Any other window's stays here.
+    fn key(&self, id: u64) -> Result<Answer> {
+        let entry = self.entries.get(&id).ok_or_else(|| Failure::new("the window is over"))?;
+        if entry.window.kind != tapgate_model::Kind::KubeCluster.as_str() {
+            return Err(Failure::new("the key of this window is not handed out"));
+        }
+        Ok(Answer::Key { key: entry.key.seed() })
+    }
+
     /// Signs an SSH authentication request of this very window (its user name, its certificate), or the handshake of a
     /// TLS client, which shows this window's certificate: for another one the signature is worth nothing.
     fn sign(&self, id: u64, data: &str) -> Result<Answer> {
@@ -94,7 +104,9 @@ impl Keep {
         }
         let auth = UserAuth::parse(&data)
             .ok_or_else(|| Failure::new("this is neither an SSH authentication request nor a TLS handshake"))?;
-        if auth.key != entry.blob.as_slice() || auth.user != entry.window.ssh_user() {
+        // Where the connection itself leads to the target, its user name is the login alone.
+        let names = auth.user == entry.window.ssh_user() || auth.user == entry.window.login;
+        if auth.key != entry.blob.as_slice() || !names {
             return Err(Failure::new("this is for another window"));
         }
         Ok(Answer::Signature { signature: to_base64(&entry.key.sign(&data)) })

@@ -110,7 +110,7 @@ async fn serve_one(mut stream: UnixStream, keep: &RefCell<Keep>, changed: &Notif
     while let Some(ask) = receive::<Ask>(&mut stream).await? {
         let puts = matches!(ask, Ask::Put { .. });
         let answer = keep.borrow_mut().answer(ask, SystemClock.now());
-        let is_change = answer == Answer::Cleared || (puts && matches!(answer, Answer::Window { .. }));
+        let is_change = matches!(answer, Answer::Cleared) || (puts && matches!(answer, Answer::Window { .. }));
         let written = tokio::time::timeout(AGENT_ANSWER_WAIT, send::<Answer>(&mut stream, &answer)).await;
         if is_change {
             lock_memory();

@@ -24,9 +24,9 @@ fn hand_over(context: &Context, invite: &InviteCreated, origin: &Url, now: UnixT
     let (gate, pin) = (&context.profile.gate, &context.profile.ca_pin);
     let (token, own) = (printable(&invite.token), origin.origin().ascii_serialization());
     format!(
-        "Hand this command to {}; it works once, within {minutes} minutes:\n\n\
-         tap enrol --gate {gate} --ca-pin {pin} --token {token}\n\n\
-         Or this link, for a browser:\n\n{own}{}#{token}\n",
+        "Hand this link to {}, or the command below it; one of them works, once, within {minutes} minutes:\n\n\
+         {own}{}#{token}\n\n\
+         tap enrol --gate {gate} --ca-pin {pin} --token {token}\n",
         invite.user,
         web_path::ENROL_PAGE,
     )

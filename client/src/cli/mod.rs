@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod edit;
 pub mod invite;
+pub mod kube;
 pub mod lock;
 pub mod mfa;
 pub mod otp;

@@ -7,12 +7,14 @@ use tapgate_api::{EnrolBegin, TargetEntry, Targets, path};
 use tapgate_model::{Clock as _, SystemClock, UnixTime, UserName};
 use zeroize::Zeroize as _;
 
+use super::kube::{self, Kube};
 use super::mfa::{self, Mfa};
 use super::{Context, Global, otp, output, password};
 use crate::error::{Failure, Result};
 use crate::gate_addr::CaPin;
 use crate::login;
 use crate::profile::{Home, Profile};
+use crate::proxy::app;
 use crate::solver::MfaMode;
 use crate::ssh::copy::Copy;
 use crate::ssh::destination::{Destination, Tail};
@@ -91,6 +93,9 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "TARGET")]
         words: Vec<String>,
     },
+    /// Reach Kubernetes clusters with kubectl and its like
+    #[command(subcommand, after_help = "Example:\n  tap kube login prod")]
+    Kube(Kube),
     /// Manage your security keys, and one-time codes for login
     #[command(subcommand, after_help = "Example:\n  tap mfa ls")]
     Mfa(Mfa),
@@ -104,6 +109,9 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "FILE")]
         words: Vec<String>,
     },
+    /// See the applications that you may open
+    #[command(subcommand, after_help = "Example:\n  tap app ls")]
+    App(App),
     /// Print configuration for stock clients
     #[command(subcommand, after_help = "Example:\n  tap config ssh >> ~/.ssh/config")]
     Config(Config),
@@ -126,7 +134,7 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Config {
-    /// Lines for `~/.ssh/config`, by which plain ssh, rsync, git and editors reach what needs no tap
+    /// Lines for `~/.ssh/config`, by which plain ssh, rsync, git, editors and Ansible reach what `tap ls` lists
     #[command(
         after_help = "Examples:\n  tap config ssh >> ~/.ssh/config\n  tap config ssh --known-hosts >> ~/.ssh/known_hosts"
     )]
@@ -138,12 +146,28 @@ enum Config {
 }
 
 #[derive(Debug, Subcommand)]
+enum App {
+    /// List the applications, where to open each, and which ask for a tap
+    #[command(after_help = "Example:\n  tap app ls --format json")]
+    Ls,
+}
+
+#[derive(Debug, Subcommand)]
 enum Proxy {
+    /// An application at a socket or port of this machine, for curl, scripts and other programs
+    #[command(
+        after_help = "Examples:\n  tap proxy app grafana\n  tap proxy app grafana --port 0\n  tap proxy app broker --target-port 5671 --socket /tmp/broker.sock"
+    )]
+    App(app::Flags),
     /// The gate's SSH door on standard input and output, for OpenSSH's `ProxyCommand`
     #[command(after_help = "Example:\n  ssh -o ProxyCommand='tap proxy ssh %r' jerry@prod3@localhost")]
     Ssh {
         /// LOGIN@TARGET, to have it looked at before the connection
         destination: Option<String>,
+        /// Lead to this target's own door, ask for a tap where one is due, and be the agent of the `ssh` that runs
+        /// this; `tap config ssh` prints the lines that use it
+        #[arg(long, value_name = "LOGIN@TARGET", conflicts_with = "destination", allow_hyphen_values = true)]
+        window: Option<String>,
     },
 }
 
@@ -167,7 +191,7 @@ pub async fn run(args: Tap) -> Result<u8> {
         }
         Command::Config(Config::Ssh { known_hosts }) => {
             let context = Context::new(&global, user.as_ref())?;
-            output::write(&ssh::config::text(&context, known_hosts)?)
+            output::write(&ssh::config::text(&context, known_hosts).await?)
         }
         Command::Ssh { forward_agent, login, words } => {
             let context = Context::new(&global, user.as_ref())?;
@@ -177,11 +201,17 @@ pub async fn run(args: Tap) -> Result<u8> {
             let job = Job::Ssh(Tail::parse(rest)?);
             return ssh::run::run(&context, &destination, &job, forward_agent).await;
         }
-        Command::Proxy(Proxy::Ssh { destination }) => {
+        Command::Proxy(Proxy::Ssh { destination, window }) => {
             let context = Context::new(&global, user.as_ref())?;
+            if let Some(place) = window {
+                return ssh::window::run(&context, &place).await.map(|()| 0);
+            }
             destination.map(|text| Destination::parse(&text, context.user()?)).transpose()?;
             ssh::tunnel::run(&context.tls()?).await
         }
+        Command::Kube(command) => kube::run(&Context::new(&global, user.as_ref())?, command).await,
+        Command::Proxy(Proxy::App(flags)) => app::run(Context::new(&global, user.as_ref())?, flags).await,
+        Command::App(App::Ls) => app::list(&Context::new(&global, user.as_ref())?).await,
         Command::Mfa(command) => mfa::run(&Context::new(&global, user.as_ref())?, command).await,
         Command::Agent { socket } => agent::server::run(&socket).await,
         Command::Completions { shell } => super::completions(Tap::command(), shell),
@@ -272,7 +302,7 @@ async fn list(context: &Context) -> Result<()> {
 }
 
 /// `prod3 (env=prod)`, the logins there, and whether a tap is due.
-fn rows(targets: &[TargetEntry]) -> String {
+pub(super) fn rows(targets: &[TargetEntry]) -> String {
     let row = |target: &TargetEntry| {
         let labels: Vec<_> = target.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let name =
@@ -302,6 +332,12 @@ mod tests {
             "tap enrol --gate localhost:3080 --token -DyY_x --device-name yubi",
             "tap --no-agent ssh jerry@prod3",
             "tap agent /tmp/x",
+            "tap kube login prod --as dev",
+            "tap kube credentials prod --login dev[view] --gate localhost:3080",
+            "tap app ls",
+            "tap proxy app grafana --port 0",
+            "tap proxy app broker --target-port 5671 --socket /tmp/x",
+            "tap proxy app broker --port 5671 --insecure-tcp",
             "tap mfa ls",
             "tap mfa add --name blue",
             "tap mfa add --name blue --new-software-key /tmp/key",

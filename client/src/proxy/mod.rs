@@ -1,5 +1,7 @@
 //! Local proxies: a place on this machine where ordinary programs reach a target through the gate.
 
+pub mod app;
+pub mod http;
 pub mod listen;
 pub mod secret;
 

@@ -1,4 +1,4 @@
-//! The socket that one `ssh` child signs through: one certificate, one user name, for one login.
+//! What one `ssh` signs through: one certificate, one user name, for one login; and the socket of `tap ssh` for it.
 
 use std::path::PathBuf;
 
@@ -16,6 +16,11 @@ use crate::ssh_agent::{Request, Response, UserAuth};
 pub struct AgentSocket {
     folder: tempfile::TempDir,
     listener: UnixListener,
+    desk: Desk,
+}
+
+/// The certificate, the user name that it is shown for, and who signs.
+pub(super) struct Desk {
     certificate: Vec<u8>,
     user: String,
     signer: Signer,
@@ -26,7 +31,7 @@ impl AgentSocket {
     /// Makes the folder, the socket and the certificate file.
     pub fn new(home: &Home, certificate: &str, user: String, signer: Signer) -> Result<Self> {
         let act = || "the socket for ssh cannot be made".to_owned();
-        let blob = Certificate::from_openssh(certificate.trim()).and_then(|c| c.to_bytes()).act(act)?;
+        let desk = Desk::new(certificate, user, signer)?;
         let folder = tempfile::Builder::new()
             .prefix("ssh-")
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
@@ -36,7 +41,7 @@ impl AgentSocket {
         socket_path(&socket)?;
         let listener = UnixListener::bind(&socket).act(act)?;
         crate::files::write_private(&folder.path().join(CERTIFICATE), crate::keys::line(certificate).as_bytes())?;
-        Ok(Self { folder, listener, certificate: blob, user, signer, signatures_left: SSH_SIGNATURES_MAX })
+        Ok(Self { folder, listener, desk })
     }
 
     /// Where the socket is.
@@ -53,13 +58,27 @@ impl AgentSocket {
     pub async fn serve(&mut self) -> Result<()> {
         loop {
             let (stream, _) = self.listener.accept().await.act(|| "the socket for ssh has failed".to_owned())?;
-            if let Err(failure) = self.connection(stream).await {
+            if let Err(failure) = self.desk.connection(stream).await {
                 eprintln!("WARNING: {failure}");
             }
         }
     }
+}
 
-    async fn connection(&mut self, mut stream: UnixStream) -> Result<()> {
+impl Desk {
+    pub(super) fn new(certificate: &str, user: String, signer: Signer) -> Result<Self> {
+        let blob = Certificate::from_openssh(certificate.trim()).and_then(|c| c.to_bytes());
+        let certificate = blob.act(|| "the SSH certificate cannot be read".to_owned())?;
+        Ok(Self { certificate, user, signer, signatures_left: SSH_SIGNATURES_MAX })
+    }
+
+    /// Whether it has signed.
+    pub(super) const fn has_signed(&self) -> bool {
+        self.signatures_left < SSH_SIGNATURES_MAX
+    }
+
+    /// Serves one connection to its end.
+    pub(super) async fn connection(&mut self, mut stream: UnixStream) -> Result<()> {
         let peer = stream.peer_cred().act(|| "the peer cannot be told".to_owned())?;
         if peer.uid() != nix::unistd::geteuid().as_raw() {
             return Err(Failure::new("another user has opened the socket for ssh"));

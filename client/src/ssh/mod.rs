@@ -7,3 +7,4 @@ pub mod destination;
 pub mod options;
 pub mod run;
 pub mod tunnel;
+pub mod window;

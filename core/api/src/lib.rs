@@ -3,6 +3,7 @@
 //! Bytes travel as base64url without padding. Every error is an [`ApiError`] with an HTTP status.
 
 mod admin;
+mod app;
 mod browser;
 mod ceremony;
 mod device;
@@ -13,6 +14,7 @@ mod web;
 pub use admin::{
     AdminAction, AdminOutcome, ExplainRole, Explanation, InviteCreated, ResourceText, Status,
 };
+pub use app::{AppEntry, AppOffer, AppOpen, Apps};
 pub use browser::{
     BrowserAnswer, BrowserBegin, BrowserCarried, BrowserChange, BrowserOutcome, BrowserRequest,
     BrowserShown, BrowserTarget, browser_context,
@@ -84,6 +86,10 @@ pub mod path {
     pub const DEVICE_BROWSER: &str = "/v1/devices/browser";
     /// `GET`, login certificate: [`crate::Targets`].
     pub const TARGETS: &str = "/v1/targets";
+    /// `GET`, login certificate: [`crate::Apps`].
+    pub const APPS: &str = "/v1/apps";
+    /// `GET`, no certificate: the keys that verify the identities which applications get (RFC 7517).
+    pub const JWKS: &str = "/.well-known/jwks.json";
     /// `GET`, login certificate: [`crate::LiveSessions`].
     pub const SESSIONS_LIVE: &str = "/v1/sessions/live";
     /// `POST`, login certificate: [`crate::SessionEnd`] → [`crate::LiveSessions`], those that are left.

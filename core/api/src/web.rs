@@ -178,6 +178,8 @@ pub mod web_path {
     pub const SIGN_IN_PAGE: &str = "/web/sign-in";
     /// The page where an invite is spent; the invite stands behind `#`, which no browser sends.
     pub const ENROL_PAGE: &str = "/web/enrol";
+    /// The page that leads into an application, with what its host has given the browser along.
+    pub const APP_PAGE: &str = "/web/app";
     /// Pages of their own for the signed-in user.
     pub const PAGES: [&str; 4] = ["/web/", "/web/targets", "/web/sessions", "/web/devices"];
 }

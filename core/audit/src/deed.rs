@@ -33,6 +33,15 @@ pub enum Deed {
     },
     /// A text of statements that was said to a database.
     Statement(Statement),
+    /// A request to an application, which is answered.
+    Request {
+        /// Its method.
+        method: Text,
+        /// Its path, without the query, which may hold secrets.
+        path: Text,
+        /// The status of the answer; none where there was no answer.
+        status: Option<u16>,
+    },
     /// A request to a Kubernetes API server that was answered.
     Kube {
         /// What was asked, as the API server reads it: `get`, `list`, `delete` and so on.
@@ -100,6 +109,7 @@ impl Event {
             Deed::Statement(Statement { classes, tables, text, rows, outcome }) => {
                 Self::DbQuery { of, classes, tables, text, rows, outcome }
             }
+            Deed::Request { method, path, status } => Self::SessionRequest { of, method, path, status },
             Deed::Kube { verb, resource, namespace, name, status } => {
                 Self::KubeRequest { of, verb, resource, namespace, name, status }
             }

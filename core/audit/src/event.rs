@@ -120,6 +120,19 @@ pub enum Event {
         /// What became of it.
         outcome: Text,
     },
+    /// A request was made to an application that has its requests logged.
+    #[serde(rename = "session.request")]
+    SessionRequest {
+        /// Whose session it is.
+        #[serde(flatten)]
+        of: DeedFacts,
+        /// Its method.
+        method: Text,
+        /// Its path, without the query.
+        path: Text,
+        /// The status of the answer; none where there was no answer.
+        status: Option<u16>,
+    },
     /// A Kubernetes API server answered a request.
     #[serde(rename = "kube.request")]
     KubeRequest {
@@ -335,6 +348,9 @@ pub struct SessionFacts {
     pub credential: Digest,
     /// The tap, where there was one.
     pub tap: Option<TapRecord>,
+    /// The nodes that lie on the way, where there are any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<TargetName>,
 }
 
 /// Whose deed it was. All else about the session stands in its `session.start`.

@@ -167,6 +167,7 @@ impl Event {
             Self::SessionSftp { .. } => "session.sftp",
             Self::SessionForward { .. } => "session.forward",
             Self::DbQuery { .. } => "db.session.query",
+            Self::SessionRequest { .. } => "session.request",
             Self::KubeRequest { .. } => "kube.request",
             Self::SessionUntold { .. } => "session.untold",
             Self::MfaBegin { .. } => "mfa.begin",

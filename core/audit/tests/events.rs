@@ -24,6 +24,7 @@ fn facts(tap: Option<TapRecord>) -> SessionFacts {
         door: "certificate".into(),
         credential: Digest::from_bytes([4; 32]),
         tap,
+        via: Vec::new(),
     }
 }
 
@@ -61,6 +62,7 @@ fn all() -> Vec<(&'static str, Event)> {
         ("session.sftp", deed(Deed::Sftp { operation: "rename", path: "/a".into(), to: Some("/b".into()) })),
         ("session.forward", deed(forward())),
         ("db.session.query", deed(statement())),
+        ("session.request", deed(Deed::Request { method: "GET".into(), path: "/d/1".into(), status: Some(200) })),
         ("session.untold", deed(Deed::Untold("3 deeds came too fast".into()))),
         ("mfa.begin", Event::mfa_begin(ann(), "session", "c1", targets())),
         ("mfa.succeeded", Event::mfa_succeeded(ann(), "session", "c1", targets(), tap())),

@@ -1,5 +1,6 @@
 //! The gate's own certificates, for TLS and for SSH.
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use ssh_key::private::{Ed25519Keypair, KeypairData, PrivateKey};
 use zeroize::Zeroizing;
@@ -20,6 +21,25 @@ impl Authority {
         let names = [self.names().as_slice(), further].concat();
         let (leaf, key) = self.cas.host.issue_host(&names, self.now())?;
         Ok((vec![leaf, self.cas.host.certificate().clone()], key.into()))
+    }
+
+    /// The same for one further name of the gate, such as an application's or `*.apps.example.com`.
+    pub fn host_tls_for(
+        &self,
+        name: &str,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AuthorityError> {
+        let (leaf, key) = self.cas.host.issue_host(&[name.to_owned()], self.now())?;
+        Ok((vec![leaf, self.cas.host.certificate().clone()], key.into()))
+    }
+
+    /// The key that signs identities for applications, PKCS #8 (P-256). It stays, so that applications may keep its
+    /// public half.
+    pub fn app_signing_key(&self) -> Result<Zeroizing<Vec<u8>>, AuthorityError> {
+        kept(&*self.store, "app-jwt", self.now(), || {
+            let random = aws_lc_rs::rand::SystemRandom::new();
+            let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random);
+            Ok(Zeroizing::new(pkcs8.map_err(AuthorityError::internal)?.as_ref().to_vec()))
+        })
     }
 
     /// The host authority's certificate, PEM, for browsers that shall trust the gate.

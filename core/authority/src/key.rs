@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tapgate_model::{Digest, UserName};
+use tapgate_model::{Digest, ObjectName, UserName};
 use tapgate_policy::ResourceKind;
 
 use crate::token;
@@ -12,6 +12,7 @@ pub(crate) const REGISTRATIONS: &str = "registration/";
 /// Registrations that were replaced: `retired/<user>/<credential id>`.
 pub(crate) const RETIRED: &str = "retired/";
 pub(crate) const INVITES: &str = "invite/";
+pub(crate) const NODE_KEYS: &str = "node-key/";
 
 pub(crate) fn resource(kind: ResourceKind, name: &str) -> String {
     format!("{RESOURCES}{kind}/{name}")
@@ -54,6 +55,10 @@ pub(crate) fn invite(token_sha256: &Digest) -> String {
 
 pub(crate) fn authority(kind: &str) -> String {
     format!("ca/{kind}")
+}
+
+pub(crate) fn node_key(name: &ObjectName) -> String {
+    format!("{NODE_KEYS}{name}")
 }
 
 pub(crate) fn ceremony(id: &str) -> String {

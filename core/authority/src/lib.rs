@@ -24,6 +24,7 @@ mod invite;
 mod key;
 pub mod limits;
 mod login;
+mod node_key;
 mod otp;
 mod otp_login;
 mod password;

@@ -114,3 +114,6 @@ pub const CALLBACK_PORT_MIN: u16 = 1_024;
 
 /// How much of a change the page shows, in bytes: more than anybody reads before tapping.
 pub const DETAILS_MAX: usize = 64 << 10;
+
+/// A private key for nodes, as text: an RSA key of 16,384 bits has 13 KiB.
+pub(crate) const NODE_KEY_MAX: usize = 32 * 1024;

@@ -74,6 +74,7 @@ impl Authority {
                 door: Door::Certificate.as_str().into(),
                 credential: *identity.fingerprint(),
                 tap: None,
+                via: Vec::new(),
             };
             self.sink.record(Event::session_denied(facts, denial.reason().to_string(), denial.message()));
             denied(&denial)

@@ -29,5 +29,14 @@ pub(crate) const SESSION_TTL_DEFAULT: Duration = Duration::from_hours(30);
 /// The longest `max_session_ttl`. Longer than a month is nobody's session but a leak.
 pub(crate) const SESSION_TTL_MAX: Duration = Duration::from_hours(30 * 24);
 
+/// How many nodes may lie on the way to one. Each is one more connection inside the last; nobody's network nests deeper.
+pub(crate) const HOPS_MAX: usize = 3;
+
 /// From how many rules on they are found by an index. Below, looking at each is quicker than hashing.
 pub(crate) const INDEX_FROM: usize = 9;
+
+/// How many headers an application's requests may be given: each is carried with every request.
+pub(crate) const REWRITES_MAX: usize = 32;
+
+/// How long such a header's value may be, in bytes.
+pub(crate) const REWRITE_BYTES_MAX: usize = 1024;

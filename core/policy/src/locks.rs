@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use tapgate_model::{Login, LoginName, ObjectName, RoleName, TargetName, TargetUid, UnixTime, UserName};
+use tapgate_model::{Kind, Login, LoginName, ObjectName, RoleName, TargetName, TargetUid, UnixTime, UserName};
 
 use crate::compile::slot;
 use crate::decide::Query;
@@ -56,11 +56,16 @@ impl Locks {
 
     /// The lock on a session's target or login.
     pub(crate) fn on_session(&self, query: &Query<'_>) -> Option<&Lock> {
-        let names = self.names.get(slot(query.kind));
         let first = |numbers: &Vec<usize>| self.first(numbers, query.now);
-        (self.uids.get(query.uid).and_then(first))
-            .or_else(|| names?.get(query.name).and_then(first))
+        self.on_target(query.kind, query.name, query.uid, query.now)
             .or_else(|| self.logins.get(login_name(query.login)?).and_then(first))
+    }
+
+    /// The lock on a target, whoever wants to go there.
+    pub(crate) fn on_target(&self, kind: Kind, name: &TargetName, uid: &TargetUid, now: UnixTime) -> Option<&Lock> {
+        let names = self.names.get(slot(kind));
+        let first = |numbers: &Vec<usize>| self.first(numbers, now);
+        (self.uids.get(uid).and_then(first)).or_else(|| names?.get(name).and_then(first))
     }
 
     /// The first of these locks that is in force.

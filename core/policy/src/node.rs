@@ -3,6 +3,7 @@
 use tapgate_model::{Kind, Labels, TargetName, TargetUid};
 
 use crate::metadata::Metadata;
+use crate::node_ssh::NodeSsh;
 use crate::section::Section;
 use crate::{address, ssh_key};
 
@@ -23,6 +24,8 @@ pub struct NodeResource {
     pub host_keys: Vec<String>,
     /// The keys that may sign its host certificate, as OpenSSH public key lines.
     pub host_ca: Vec<String>,
+    /// How the gate enters it.
+    pub ssh: NodeSsh,
 }
 
 const UNSUPPORTED: &[(&str, &str)] = &[
@@ -51,9 +54,10 @@ impl NodeResource {
                  have compared on the node; nothing is trusted on first use)",
             );
         }
+        let ssh = NodeSsh::read(&spec);
         spec.finish();
         let name: TargetName = metadata.name()?;
         let uid = metadata.uid(Kind::Node, &name);
-        Some(Self { name, uid, labels: metadata.labels(), addr: addr?, hostname, host_keys, host_ca })
+        Some(Self { name, uid, labels: metadata.labels(), addr: addr?, hostname, host_keys, host_ca, ssh })
     }
 }

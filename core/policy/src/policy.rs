@@ -6,7 +6,7 @@ use tapgate_model::{Kind, Labels, ObjectName, RoleName, TargetName, TargetUid, U
 
 use crate::admin::Verb;
 use crate::compile::{Compiler, ReadyUser};
-use crate::limits::PROBLEMS_MAX;
+use crate::limits::{HOPS_MAX, PROBLEMS_MAX};
 use crate::locate::{self, Step};
 use crate::lock::Lock;
 use crate::locks::Locks;
@@ -114,6 +114,11 @@ impl Policy {
             Some(ready) => self.locks.first(&ready.locks, now),
             None => self.locks.on_stranger(user, now),
         }
+    }
+
+    /// The lock in force on a node itself, whoever wants to go there or through it.
+    pub fn lock_on_node(&self, name: &TargetName, uid: &TargetUid, now: UnixTime) -> Option<&Lock> {
+        self.locks.on_target(Kind::Node, name, uid, now)
     }
 
     /// The lock of this name, in force or not.
@@ -296,8 +301,32 @@ fn dangling(document: &Document, documents: &[Document], compiler: &Compiler<'_>
             let what = format!("there is no oidc resource `{name}` (create it, or use `type: local`)");
             (!known).then(|| problem(document, &[spec, field("connector_name")], what)).into_iter().collect()
         }
+        Resource::Node(node) => {
+            let path = [spec, field("ssh"), field("via")];
+            astray(node, documents).map(|what| problem(document, &path, what)).into_iter().collect()
+        }
         _ => Vec::new(),
     }
+}
+
+/// What is wrong with the way to a node.
+fn astray(node: &NodeResource, documents: &[Document]) -> Option<String> {
+    let find = |name: &TargetName| {
+        documents.iter().find_map(|document| match &document.resource {
+            Resource::Node(node) if node.name == *name => Some(node),
+            _ => None,
+        })
+    };
+    let mut here = node;
+    for _ in 0..HOPS_MAX {
+        let via = here.ssh.via.as_ref()?;
+        let Some(next) = find(via) else {
+            return Some(format!("there is no node `{via}` (create it, or remove `via`)"));
+        };
+        here = next;
+    }
+    let more = here.ssh.via.is_some();
+    more.then(|| format!("more than {HOPS_MAX} nodes lie on the way, or they lead in a circle (shorten it)"))
 }
 
 fn field(name: &str) -> Step {

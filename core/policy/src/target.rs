@@ -86,7 +86,8 @@ fn tls(section: Section<'_>) -> (Option<String>, Option<String>) {
     (ca_cert, server_name)
 }
 
-fn certificate(at: &At<'_>) -> Option<String> {
+/// A certificate authority in PEM.
+pub(crate) fn certificate(at: &At<'_>) -> Option<String> {
     let text = at.text()?;
     if text.contains("-----BEGIN CERTIFICATE-----") && !text.contains("PRIVATE KEY") {
         return Some(text.to_owned());
@@ -162,104 +163,6 @@ fn api_server(at: &At<'_>, kubeconfig: &str) -> Option<String> {
         );
     }
     found
-}
-
-/// An application.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AppResource {
-    /// Its name, as people type it.
-    pub name: TargetName,
-    /// Its own number.
-    pub uid: TargetUid,
-    /// Its labels.
-    pub labels: Labels,
-    /// Where it is: `http://…`, `https://…` or `tcp://…`.
-    pub uri: String,
-    /// The same as `host:port`.
-    pub addr: String,
-    /// The name under which browsers reach it, where it has one of its own.
-    pub public_addr: Option<String>,
-    /// The ports of a TCP application that has several, as first and last.
-    pub tcp_ports: Vec<(u16, u16)>,
-}
-
-impl AppResource {
-    /// Reads an application's `spec`.
-    pub(crate) fn read(metadata: &Metadata<'_>, spec: Section<'_>) -> Option<Self> {
-        const UNSUPPORTED: &[(&str, &str)] = &[
-            ("insecure_skip_verify", "remove it: certificates are always verified"),
-            ("rewrite", "remove it"),
-            ("aws", "remove it"),
-            ("cloud", "remove it"),
-            ("cors", "remove it"),
-            ("dynamic_labels", "use `metadata.labels`"),
-            ("required_app_names", "remove it"),
-            ("integration", "remove it"),
-            ("identity_center", "remove it"),
-            ("mcp", "remove it"),
-            ("use_any_proxy_public_addr", "remove it"),
-        ];
-        let spec = spec.without(UNSUPPORTED);
-        let uri = spec.need("uri", "\"http://127.0.0.1:8080\"").and_then(|at| app_uri(&at));
-        let public_addr = spec.take("public_addr").and_then(|at| address::host(&at));
-        let ports = spec.take("tcp_ports");
-        let tcp_ports = ports.as_ref().map_or_else(Vec::new, ports_of);
-        if let (Some(at), Some(uri)) = (ports, &uri)
-            && !uri.starts_with("tcp://")
-        {
-            at.problem("`tcp_ports` goes with a `tcp://` address only (remove it)");
-        }
-        spec.finish();
-        let name: TargetName = metadata.name()?;
-        let uid = metadata.uid(Kind::App, &name);
-        let uri = uri?;
-        let addr = address::of_url(&uri, &APP_SCHEMES)?;
-        Some(Self { name, uid, labels: metadata.labels(), uri, addr, public_addr, tcp_ports })
-    }
-
-    /// Its address at another port; `None` where it does not list that one.
-    pub fn at_port(&self, port: u16) -> Option<String> {
-        let host = self.addr.rsplit_once(':')?.0;
-        let own = self.tcp_ports.is_empty() && self.addr.ends_with(&format!(":{port}"));
-        let listed = self.tcp_ports.iter().any(|(first, last)| (*first..=*last).contains(&port));
-        (own || listed).then(|| format!("{host}:{port}"))
-    }
-}
-
-/// How an application's address may begin.
-const APP_SCHEMES: [&str; 3] = ["http", "https", "tcp"];
-
-fn app_uri(at: &At<'_>) -> Option<String> {
-    let text = at.text()?;
-    let good = address::of_url(text, &APP_SCHEMES).is_some();
-    if !good {
-        at.problem(format!("`uri`: `{text}` is not an address (use http://, https:// or tcp:// and host:port)"));
-    }
-    good.then(|| text.to_owned())
-}
-
-fn ports_of(at: &At<'_>) -> Vec<(u16, u16)> {
-    at.items().unwrap_or_default().iter().filter_map(port_range).collect()
-}
-
-fn port_range(at: &At<'_>) -> Option<(u16, u16)> {
-    let section = Section::open(at.clone(), "tcp_ports")?;
-    let first = section.need("port", "8080").and_then(|at| port(&at));
-    let last = section.take("end_port").map_or(first, |at| port(&at));
-    section.finish();
-    let (first, last) = (first?, last?);
-    if last < first {
-        at.problem("`end_port` lies before `port` (swap them)");
-    }
-    Some((first, last))
-}
-
-fn port(at: &At<'_>) -> Option<u16> {
-    let port = at.word().parse().ok().filter(|port| *port > 0);
-    if port.is_none() {
-        at.problem(format!("`{}` is no port (use a number from 1 to 65535)", at.name()));
-    }
-    port
 }
 
 /// Which protocol a desktop speaks.

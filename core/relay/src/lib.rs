@@ -1,5 +1,7 @@
 //! What the edge hands to a protocol, and the one small trait that a protocol implements.
 
+mod prefixed;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -8,6 +10,8 @@ use tapgate_identity::{ClientAuth, Identity};
 use tapgate_proof::Holder;
 use tapgate_session::ProtocolName;
 use tokio::io::{AsyncRead, AsyncWrite};
+
+pub use prefixed::Prefixed;
 
 /// A byte stream to a client, whatever lies under it.
 pub trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -49,7 +53,39 @@ pub enum DoorName {
     Host(String),
     /// The client asks for a name of one more label before this one.
     Under(String),
+    /// The client asks for a host name that the protocol knows just now; the names come and go with resources.
+    Known(HostCheck),
 }
+
+/// Whether a host name, in lower case, is one of those that a protocol serves.
+#[derive(Clone)]
+pub struct HostCheck(Arc<dyn Fn(&str) -> bool + Send + Sync>);
+
+impl HostCheck {
+    /// Asks this at every handshake; it must answer at once.
+    pub fn new(check: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(check))
+    }
+
+    /// Whether the name is one of them.
+    pub fn knows(&self, name: &str) -> bool {
+        (self.0)(name)
+    }
+}
+
+impl std::fmt::Debug for HostCheck {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HostCheck")
+    }
+}
+
+impl PartialEq for HostCheck {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for HostCheck {}
 
 /// A way into a protocol through TLS on the one port.
 #[derive(Debug, Clone, PartialEq, Eq)]

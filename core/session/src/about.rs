@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use tapgate_model::Kind;
-use tapgate_policy::{AppResource, DbResource, DesktopResource, KubeResource, NodeResource, Policy, TargetEntry};
+use tapgate_policy::{AppResource, DbResource, DesktopResource, KubeResource, Policy, TargetEntry};
 
-use crate::NodeTrust;
+use crate::{Hop, NodeWay};
 
 /// What a target is to the protocol that leads there.
 #[derive(Debug, Clone)]
 pub enum About {
-    /// How an SSH server is known.
-    Node(NodeTrust),
+    /// An SSH server.
+    Node(Arc<NodeWay>),
     /// A database.
     Db(Arc<DbResource>),
     /// A Kubernetes cluster.
@@ -23,9 +23,14 @@ pub enum About {
 }
 
 impl About {
-    /// How an SSH server is known; `None` for any other target.
-    pub const fn node(&self) -> Option<&NodeTrust> {
-        if let Self::Node(trust) = self { Some(trust) } else { None }
+    /// The SSH server; `None` for any other target.
+    pub const fn node(&self) -> Option<&Arc<NodeWay>> {
+        if let Self::Node(node) = self { Some(node) } else { None }
+    }
+
+    /// The nodes on the way to it; none for what is no SSH server.
+    pub(crate) fn hops(&self) -> &[Hop] {
+        self.node().map_or(&[], |node| &node.hops)
     }
 
     /// The database; `None` for any other target.
@@ -54,7 +59,10 @@ pub(crate) fn all(policy: &Policy) -> impl Iterator<Item = (TargetEntry<'_>, Str
     policy.targets().filter_map(|entry| {
         let name = entry.name;
         let (address, about) = match entry.kind {
-            Kind::Node => policy.node(name).map(|node| (node.addr.clone(), About::Node(trust(node))))?,
+            Kind::Node => {
+                let (address, way) = NodeWay::of(policy, policy.node(name)?);
+                (address, About::Node(Arc::new(way)))
+            }
             Kind::Db => policy.db(name).map(|db| (db.addr.clone(), About::Db(Arc::new(db.clone()))))?,
             Kind::KubeCluster => {
                 policy.kube_cluster(name).map(|kube| (kube.addr.clone(), About::Kube(Arc::new(kube.clone()))))?
@@ -67,13 +75,4 @@ pub(crate) fn all(policy: &Policy) -> impl Iterator<Item = (TargetEntry<'_>, Str
         };
         Some((entry, address, about))
     })
-}
-
-fn trust(node: &NodeResource) -> NodeTrust {
-    let host = node.addr.rsplit_once(':').map_or(node.addr.as_str(), |(host, _)| host);
-    NodeTrust {
-        host_keys: node.host_keys.clone(),
-        host_ca: node.host_ca.clone(),
-        host: host.trim_matches(['[', ']']).to_owned(),
-    }
 }

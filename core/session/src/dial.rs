@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use crate::limits::DIAL_MAX;
 use crate::live::{CutWatch, Entry};
 use crate::report;
+use crate::resolve;
 use crate::snapshot::Record;
 use crate::{About, Denial, EndReason, Grant, Live};
 
@@ -122,19 +123,30 @@ async fn connect(
     port: Option<u16>,
     counts: Arc<Counts>,
 ) -> Result<Upstream, DialError> {
-    let unreachable = |why: String| DialError::Unreachable { target: record.target.clone(), why };
+    // Where nodes lie on the way, the first of them is what is connected to, and what the words are about.
+    let first = record.about.hops().first().map_or(&record.target, |hop| &hop.node);
+    let unreachable = |why: String| DialError::Unreachable { target: first.clone(), why };
     let address = match port {
         None => Some(record.address.clone()),
         Some(port) => record.about.app().and_then(|app| app.at_port(port)),
     };
     let Some(address) = address else { return Err(unreachable("it has no such port".to_owned())) };
+    let reach = async {
+        match record.about.app() {
+            // The address that was looked at is the one that is connected to: a name can't turn in between.
+            Some(app) if !app.allow_local_addresses => {
+                TcpStream::connect(&*resolve::allowed(&address).await?).await.map_err(|error| in_words(&error))
+            }
+            _ => TcpStream::connect(address).await.map_err(|error| in_words(&error)),
+        }
+    };
     let stream = tokio::select! {
         reason = cut.wanted() => return Err(DialError::Denied(Denial::session(reason.to_string()))),
-        connected = tokio::time::timeout(DIAL_MAX, TcpStream::connect(address)) => connected,
+        connected = tokio::time::timeout(DIAL_MAX, reach) => connected,
     };
     let stream = match stream {
         Err(_) => return Err(unreachable(format!("no answer within {} seconds", DIAL_MAX.as_secs()))),
-        Ok(Err(error)) => return Err(unreachable(in_words(&error))),
+        Ok(Err(why)) => return Err(unreachable(why)),
         Ok(Ok(stream)) => stream,
     };
     stream.set_nodelay(true).map_err(|e| unreachable(e.to_string()))?;
@@ -142,7 +154,7 @@ async fn connect(
 }
 
 /// The failure without the address, which is not the client's to know.
-fn in_words(error: &io::Error) -> String {
+pub(crate) fn in_words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no route to it".to_owned(),
@@ -179,6 +191,24 @@ impl Upstream {
 
     pub(crate) fn counts(&self) -> Arc<Counts> {
         Arc::clone(&self.counts)
+    }
+
+    /// The socket itself, for an engine that keeps its own connections, and where it reports what passes. Whoever
+    /// takes it uses it for this session alone, and no longer than that lives.
+    pub fn hand_over(self) -> (TcpStream, Meter) {
+        (self.stream, Meter(self.counts))
+    }
+}
+
+/// Where an engine that reads and writes the socket itself reports what has passed.
+#[derive(Debug, Clone)]
+pub struct Meter(Arc<Counts>);
+
+impl Meter {
+    /// So many bytes more went to the target, and came from it.
+    pub fn moved(&self, up: usize, down: usize) {
+        add(&self.0.up, up);
+        add(&self.0.down, down);
     }
 }
 

@@ -48,9 +48,11 @@ mod gate;
 mod grant;
 pub mod limits;
 mod live;
+mod node;
 mod own;
 mod prompt;
 mod report;
+mod resolve;
 mod snapshot;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -58,15 +60,17 @@ mod verdict;
 mod waiting;
 
 pub use about::About;
+// What a protocol must know of an application; the policy itself is not a protocol's.
 pub use ask::{Ask, ConnectionFacts, Door, ProtocolName};
-pub use dial::{DialError, Upstream};
+pub use dial::{DialError, Meter, Upstream};
 pub use evidence::Tap;
 pub use gate::{Gate, GateParts, Requirement, Visible, Wish};
 pub use grant::Grant;
 pub use live::{CutReason, CutWatch, EndReason, Live};
+pub use node::{Hop, NodeTrust, NodeWay};
 pub use own::LiveSession;
 pub use prompt::{Invitation, NoPrompt, NoTaps, Prompt, PromptError, SpendError, Spender, Taps};
 pub use report::tap_record;
-pub use snapshot::{NodeTrust, Snapshot};
-pub use tapgate_policy::{AuditText, DbAuth, DbProtocol, DbResource, DbTerms, StatementVerdict};
+pub use snapshot::Snapshot;
+pub use tapgate_policy::{AppResource, AuditText, DbAuth, DbProtocol, DbResource, DbTerms, NodeSsh, StatementVerdict};
 pub use verdict::{Challenge, Denial, DenialReason, Refusal, Verdict};

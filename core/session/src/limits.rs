@@ -31,3 +31,6 @@ pub const LIVE_MAX: usize = 30_000;
 /// How many deeds of one session are logged in one second. A person, and a script that copies many
 /// small files, stays below; more would push other sessions' events out of the log's queue.
 pub const DEEDS_PER_SECOND_MAX: u32 = 500;
+
+/// How many addresses of one name are tried: more than any application has, and each may take a while to fail.
+pub(crate) const ADDRESSES_MAX: usize = 8;

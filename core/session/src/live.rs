@@ -16,7 +16,7 @@ use crate::dial::Counts;
 use crate::evidence::Tap;
 use crate::limits::{LIVE_MAX, WINDOW_MAX};
 use crate::snapshot::{Record, Snapshot};
-use crate::{About, ConnectionFacts, Denial, Gate, Grant, report};
+use crate::{About, ConnectionFacts, Denial, Gate, Grant, Hop, report};
 
 /// What the register holds of a session.
 pub(crate) struct Entry {
@@ -139,6 +139,10 @@ impl Entry {
         if !snapshot.has(*kind, name, uid) {
             return Err(CutReason::Denied("the target was removed".to_owned()));
         }
+        let locked = |hop: &&Hop| snapshot.policy.lock_on_node(&hop.node.name, &hop.node.uid, now).is_some();
+        if self.record.about.hops().iter().find(locked).is_some() {
+            return Err(CutReason::Denied("a node on the way to the target is locked".to_owned()));
+        }
         let terms = match snapshot.policy.decide(&self.query(now)) {
             Decision::Allow(terms) => terms,
             Decision::Deny(reason) => {
@@ -213,8 +217,12 @@ impl Registry {
     /// Cuts those that fit; answers how many.
     pub(crate) fn cut_where(&self, fits: impl Fn(&Entry) -> bool, reason: &CutReason) -> usize {
         let all = self.all();
-        let fitting = all.values().filter(|entry| fits(entry));
-        fitting.map(|entry| entry.cut.send_replace(Some(reason.clone()))).count()
+        let mut cut = 0;
+        for entry in all.values().filter(|entry| fits(entry)) {
+            entry.cut.send_replace(Some(reason.clone()));
+            cut += 1;
+        }
+        cut
     }
 
     pub(crate) fn cut_all(&self) {
@@ -307,6 +315,9 @@ impl Live {
 
     /// Whether the present snapshot allows the session.
     pub(crate) fn still_allowed(&self) -> Result<(), Denial> {
+        if self.ended.load(Ordering::SeqCst) {
+            return Err(Denial::session("the session is over (start again)".to_owned()));
+        }
         let snapshot = self.gate.snapshot();
         let allowed = self.entry.allowed(&snapshot, self.gate.clock().now());
         allowed.map(drop).map_err(|reason| Denial::session(reason.to_string()))

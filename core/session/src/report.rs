@@ -34,6 +34,7 @@ fn facts(
         door: connection.door.as_str().into(),
         credential: *identity.fingerprint(),
         tap: identity.proof().map(|proof| tap_record(proof)),
+        via: Vec::new(),
     }
 }
 
@@ -41,6 +42,7 @@ fn entry_facts(entry: &Entry) -> SessionFacts {
     let target = &entry.record.target;
     let mut facts = facts(entry.id, &entry.identity, (&target.name, Some(target.uid)), &entry.login, &entry.facts);
     facts.tap = entry.tap.as_ref().map(|tap| tap_record(tap.proof()));
+    facts.via = entry.record.about.hops().iter().map(|hop| hop.node.name.clone()).collect();
     facts
 }
 

@@ -27,17 +27,6 @@ pub(crate) struct Record {
     pub(crate) about: About,
 }
 
-/// How a protocol knows a target to be the right one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeTrust {
-    /// The target's own host keys, as lines of OpenSSH.
-    pub host_keys: Vec<String>,
-    /// Keys that may sign its host certificate, as lines of OpenSSH.
-    pub host_ca: Vec<String>,
-    /// The host part of its address, which its host certificate may name instead of the target.
-    pub host: String,
-}
-
 impl Snapshot {
     /// A snapshot of this policy's targets and these registrations.
     pub fn new(policy: Arc<Policy>, registrations: Chained) -> Self {

@@ -3,7 +3,8 @@
 //! Each edit has an anchor that occurs exactly once in its file, so an upgrade that moves something
 //! fails loudly. The edits give a server the certificate in an offered key, the verified signature,
 //! the judgement of a certificate's validity and a word to a client whose certificate is refused;
-//! and both sides raw connection-layer packets.
+//! both sides raw connection-layer packets; and an idle
+//! connection less memory.
 
 /// One edit of one file under russh's `src/`.
 pub struct Edit {
@@ -321,5 +322,114 @@ pub struct Handle<H: Handler> {
         sender: handle_sender,
         raw_sender,
 ",
+    ),
+    // An idle connection is small: what is large and rare is boxed, so that the queues and the task that hold it are not.
+    edit(
+        "server/session.rs",
+        r"match reply(&mut self, &mut handler, &mut pkt).await {",
+        r"match Box::pin(reply(&mut self, &mut handler, &mut pkt)).await {",
+    ),
+    edit(
+        "client/mod.rs",
+        r"reply(self, handler, kex_done_signal, &mut pkt).await?;",
+        r"Box::pin(reply(self, handler, kex_done_signal, &mut pkt)).await?;",
+    ),
+    edit(
+        "client/mod.rs",
+        r"        user: String,
+        method: auth::Method,
+",
+        r"        user: String,
+        method: Box<auth::Method>,
+",
+    ),
+    edit("client/mod.rs", r"method: auth::Method::None,", r"method: Box::new(auth::Method::None),"),
+    edit(
+        "client/mod.rs",
+        r"method: auth::Method::PublicKey { key },",
+        r"method: Box::new(auth::Method::PublicKey { key }),",
+    ),
+    edit(
+        "client/mod.rs",
+        r"method: auth::Method::OpenSshCertificate { key, cert },",
+        r"method: Box::new(auth::Method::OpenSshCertificate { key, cert }),",
+    ),
+    edit(
+        "client/mod.rs",
+        r"method: auth::Method::FuturePublicKey { key, hash_alg },",
+        r"method: Box::new(auth::Method::FuturePublicKey { key, hash_alg }),",
+    ),
+    edit(
+        "client/mod.rs",
+        r"method: auth::Method::GssapiWithMic { mechanism_oids },",
+        r"method: Box::new(auth::Method::GssapiWithMic { mechanism_oids }),",
+    ),
+    edit(
+        "client/mod.rs",
+        r"method: auth::Method::FutureCertificate { cert, hash_alg },",
+        r"method: Box::new(auth::Method::FutureCertificate { cert, hash_alg }),",
+    ),
+    edit(
+        "client/mod.rs",
+        r"method: auth::Method::Password {
+                    password: password.into(),
+                },",
+        r"method: Box::new(auth::Method::Password {
+                    password: password.into(),
+                }),",
+    ),
+    edit(
+        "client/mod.rs",
+        r#"method: auth::Method::KeyboardInteractive {
+                    submethods: submethods.into().unwrap_or_else(|| "".to_owned()),
+                },"#,
+        r#"method: Box::new(auth::Method::KeyboardInteractive {
+                    submethods: submethods.into().unwrap_or_else(|| "".to_owned()),
+                }),"#,
+    ),
+    edit(
+        "client/mod.rs",
+        r"    SignRequest {
+        key: ssh_key::PublicKey,",
+        r"    SignRequest {
+        key: Box<ssh_key::PublicKey>,",
+    ),
+    edit(
+        "client/mod.rs",
+        r"    SignRequestCert {
+        cert: Certificate,",
+        r"    SignRequestCert {
+        cert: Box<Certificate>,",
+    ),
+    edit(
+        "client/mod.rs",
+        r"signer.auth_sign(&key.into(), hash_alg, data)",
+        r"signer.auth_sign(&(*key).into(), hash_alg, data)",
+    ),
+    edit(
+        "client/mod.rs",
+        r"signer.auth_sign(&cert.into(), hash_alg, data)",
+        r"signer.auth_sign(&(*cert).into(), hash_alg, data)",
+    ),
+    edit(
+        "client/encrypted.rs",
+        r"                                            key: key.clone(),
+                                            data: buf,",
+        r"                                            key: Box::new(key.clone()),
+                                            data: buf,",
+    ),
+    edit(
+        "client/encrypted.rs",
+        r"                                            cert: cert.clone(),
+                                            hash_alg,
+                                            data: buf,",
+        r"                                            cert: Box::new(cert.clone()),
+                                            hash_alg,
+                                            data: buf,",
+    ),
+    edit(
+        "client/mod.rs",
+        r"self.write_auth_request_if_needed(&user, method)?;",
+        r"self.write_auth_request_if_needed(&user, *method)?;",
     ),
 ];

@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use russh::keys::ssh_key::{Certificate, Signature};
-use russh::server::{Auth, ChannelOpenHandle, Handle, Handler, Msg, PublicKeyOffer, Session};
-use russh::{Channel, ChannelOpenFailure};
+use russh::server::{Auth, Handle, Handler, PublicKeyOffer, Session};
 use tapgate_audit::Event;
 use tapgate_identity::{Identity, IdentityError};
 use tapgate_model::TargetName;
@@ -16,6 +15,7 @@ use crate::link::Link;
 use crate::name::{Destination, DestinationError};
 use crate::serve::Ssh;
 use crate::side::Side;
+use crate::yard::Yard;
 
 /// By which door somebody comes in.
 pub(crate) enum Doorway {
@@ -79,8 +79,8 @@ pub(crate) struct Entrance {
     banner: Option<String>,
     enter: Option<oneshot::Sender<Arrival>>,
     doorway: Doorway,
-    /// Who jumps over this connection; it relays no packets then.
-    jumper: Option<Jumper>,
+    /// Where this connection is jumped over; it relays no packets then.
+    yard: Option<Yard>,
 }
 
 /// Who was let in and where to; nowhere for somebody who may only jump.
@@ -97,7 +97,7 @@ impl Entrance {
     ) -> (Self, oneshot::Receiver<Arrival>) {
         let (enter, entered) = oneshot::channel();
         let enter = Some(enter);
-        (Self { ssh, peer, tunnel, link, admitted: None, banner: None, enter, doorway, jumper: None }, entered)
+        (Self { ssh, peer, tunnel, link, admitted: None, banner: None, enter, doorway, yard: None }, entered)
     }
 
     /// Judges a certificate whose key has signed for this user name.
@@ -170,37 +170,21 @@ impl Handler for Entrance {
             Arrival::Guest(Guest { identity, destination, client: session.handle() })
         } else {
             let jumper = Jumper::new(Arc::clone(&self.ssh), identity, self.peer);
-            self.jumper = Some(jumper.clone());
+            self.yard = Some(Yard::new(jumper.clone(), session.handle()));
             Arrival::Jumper(jumper)
         };
         enter.send(arrival).map_err(|_| russh::Error::Disconnect)
     }
 
     async fn raw_packet(&mut self, packet: &[u8]) -> Result<bool, Self::Error> {
-        if self.jumper.is_some() {
-            return Ok(false);
-        }
-        self.link.packet(Side::Client, packet);
-        Ok(true)
-    }
-
-    async fn channel_open_direct_tcpip(
-        &mut self,
-        channel: Channel<Msg>,
-        host: &str,
-        port: u32,
-        _origin: &str,
-        _origin_port: u32,
-        reply: ChannelOpenHandle,
-        _session: &mut Session,
-    ) -> Result<(), Self::Error> {
-        match self.jumper.as_ref().and_then(|jumper| jumper.jump(host, port)) {
-            Some(jump) => {
-                reply.accept().await;
-                tokio::spawn(jump.land(Box::new(channel.into_stream())));
+        match &mut self.yard {
+            None => self.link.packet(Side::Client, packet),
+            Some(yard) => {
+                if let Err(violation) = yard.packet(packet) {
+                    self.link.broken(violation);
+                }
             }
-            None => reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await,
         }
-        Ok(())
+        Ok(true)
     }
 }

@@ -46,8 +46,7 @@ impl Jumper {
 
     /// A jump to this host, `TARGET` or `TARGET.GATE`. That there is such a target is not told here.
     pub(crate) fn jump(&self, host: &str, port: u32) -> Option<Jump> {
-        let name = host.strip_suffix(self.ssh.gate_name()).and_then(|name| name.strip_suffix('.')).unwrap_or(host);
-        let target = name.parse().ok()?;
+        let target = self.ssh.target_of(host)?;
         // Jumps are asked for one after the other, in the one loop of their connection.
         if port != PORT || self.jumps.load(Ordering::SeqCst) >= JUMPS_MAX {
             return None;

@@ -13,11 +13,14 @@ mod entrance;
 mod forward;
 #[doc(hidden)]
 pub mod fuzz;
+mod hop;
 mod host_key;
 mod jump;
 mod limits;
 mod link;
 mod name;
+mod pipe;
+mod preface;
 mod relay;
 mod replies;
 mod rules;
@@ -25,9 +28,12 @@ mod serve;
 mod severable;
 mod sftp;
 mod side;
+mod stored_key;
 mod target;
 mod wire;
 mod write;
+mod yard;
 
 pub use name::{Destination, DestinationError};
 pub use serve::{Ssh, SshError, SshParts, sniff};
+pub use stored_key::{KeyFault, KeySource, StoredKey};

@@ -75,10 +75,21 @@ pub(crate) const SFTP_KEPT_MAX: usize = 16 * 1024;
 /// Connections to targets over one connection that is jumped over. `ssh -J` opens one.
 pub(crate) const JUMPS_MAX: usize = 8;
 
-/// Packets of a connection inside that may wait while the gate serves it. A client with full windows
-/// has about a hundred on their way; one that sends more waits.
-pub(crate) const JUMP_PACKETS_MAX: usize = 1024;
+/// Window of a connection inside a connection: what may wait for a reader that stands still. As much as OpenSSH gives.
+pub(crate) const PIPE_WINDOW: u32 = 2 * 1024 * 1024;
+
+/// Data in one packet of such a connection. What everybody takes.
+pub(crate) const PIPE_PACKET_MAX: u32 = 32 * 1024;
+
+/// Bytes of such a connection that wait to be sent, whatever window the peer names: enough to keep its line busy.
+pub(crate) const PIPE_QUEUE_MAX: usize = 256 * 1024;
 
 /// How long a client has to take what its target sent before it was gone. No exit status is lost to
 /// a slow line, and no socket stays for a client that reads nothing.
 pub(crate) const FLUSH_MAX: Duration = Duration::from_mins(1);
+
+/// How short an RSA key may be. Less was factored, or will be.
+pub(crate) const RSA_BITS_MIN: usize = 2048;
+
+/// The line that says where a connection leads: a host name and a word before it.
+pub(crate) const PREFACE_MAX: usize = 272;

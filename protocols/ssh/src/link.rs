@@ -93,6 +93,11 @@ impl Link {
         inner.end_on(taken);
     }
 
+    /// Ends the connection for what a peer did elsewhere on it.
+    pub(crate) fn broken(&self, violation: Violation) {
+        self.lock().end_on(Err(Fault::Violation(violation)));
+    }
+
     /// Opens the session: what has waited passes first, in its order.
     pub(crate) fn open(&self, legs: Legs) {
         let mut inner = self.lock();

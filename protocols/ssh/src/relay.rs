@@ -178,7 +178,7 @@ impl<G: Ground> Turn<'_, G> {
             Packet::OpenConfirmation { recipient, sender, window, packet_max } => {
                 self.confirm(recipient, sender, window, packet_max)
             }
-            Packet::OpenFailure { recipient } => self.refused(recipient),
+            Packet::OpenFailure { recipient, .. } => self.refused(recipient),
             Packet::WindowAdjust { recipient, bytes } => self.adjust(recipient, bytes),
             Packet::Data { recipient, length, main } => self.data(recipient, length, main),
             Packet::Eof { recipient } => self.eof(recipient),

@@ -21,7 +21,9 @@ use crate::entrance::{Arrival, Doorway, Entrance, Guest};
 use crate::jump::Jumper;
 use crate::limits::{FAREWELL_MAX, FLUSH_MAX, HANDSHAKE_MAX, KEEPALIVE, LINGER_MAX};
 use crate::link::{Fault, Legs, Link};
+use crate::preface;
 use crate::severable::Severable;
+use crate::stored_key::KeySource;
 use crate::target::{Passport, TargetLeg};
 use crate::write::one_line;
 
@@ -43,6 +45,8 @@ pub struct SshParts {
     pub host_ca: Arc<SshCa>,
     /// Who signs the certificates that are shown to targets.
     pub target_ca: Arc<SshCa>,
+    /// Where the keys are for targets that trust no authority.
+    pub keys: KeySource,
     /// The gate's name, which may stand behind the target's in a user name.
     pub gate_name: String,
 }
@@ -71,7 +75,7 @@ pub enum SshError {
 impl Ssh {
     /// The protocol, made of these parts.
     pub fn new(parts: SshParts) -> Result<Self, SshError> {
-        let passport = Passport::new(parts.target_ca, Arc::clone(&parts.clock))?;
+        let passport = Passport::new(parts.target_ca, Arc::clone(&parts.clock), parts.keys)?;
         let config = Arc::new(algorithms::server(parts.host_key.clone(), parts.host_certificate));
         Ok(Self {
             gate: parts.gate,
@@ -105,6 +109,12 @@ impl Ssh {
         Ok(Arc::new(algorithms::server(self.host_key.clone(), certificate)))
     }
 
+    /// The target that a host name stands for: `TARGET`, or `TARGET.GATE`. That there is one is not told here.
+    pub(crate) fn target_of(&self, host: &str) -> Option<TargetName> {
+        let name = host.strip_suffix(self.gate_name()).and_then(|name| name.strip_suffix('.')).unwrap_or(host);
+        name.parse().ok()
+    }
+
     pub(crate) fn gate_name(&self) -> &str {
         &self.gate_name
     }
@@ -125,9 +135,26 @@ impl Protocol for Ssh {
     }
 
     fn serve(self: Arc<Self>, conn: Accepted) -> BoxFuture<'static, ()> {
-        let config = Arc::clone(&self.config);
-        serve(self, conn, Doorway::Gate, config).boxed()
+        enter(self, conn).boxed()
     }
+}
+
+/// Serves a connection as it comes from the edge. Through a tunnel it may say first where it leads.
+async fn enter(ssh: Arc<Ssh>, mut conn: Accepted) {
+    if conn.tls.is_some() {
+        let Ok(Ok((host, io))) = timeout(HANDSHAKE_MAX, preface::read(conn.io)).await else {
+            return tracing::debug!(peer = %conn.peer, "A tunnel ended before anything was said in it");
+        };
+        conn.io = io;
+        if let Some(host) = host {
+            let Some(target) = ssh.target_of(&host) else {
+                return tracing::debug!(peer = %conn.peer, "A tunnel leads to what is no name");
+            };
+            return serve_behind(ssh, conn, target, &host).await;
+        }
+    }
+    let config = Arc::clone(&ssh.config);
+    serve(ssh, conn, Doorway::Gate, config).await;
 }
 
 /// Whether a connection begins as an SSH client's does.
@@ -161,7 +188,7 @@ async fn serve(ssh: Arc<Ssh>, conn: Accepted, doorway: Doorway, config: Arc<russ
     let token = CancellationToken::new();
     let sever = token.clone().drop_guard();
     let running = russh::server::run_stream(config, Severable::new(conn.io, token), entrance);
-    let Ok(Ok(running)) = tokio::time::timeout_at(deadline, running).await else {
+    let Ok(Ok(running)) = Box::pin(tokio::time::timeout_at(deadline, running)).await else {
         tracing::debug!(peer = %conn.peer, "A connection ended before it said hello in SSH");
         return;
     };
@@ -174,14 +201,15 @@ async fn serve(ssh: Arc<Ssh>, conn: Accepted, doorway: Doorway, config: Arc<russ
     drop(conn.handshake);
     let guest = match arrival {
         Ok(Arrival::Guest(guest)) => guest,
-        Ok(Arrival::Jumper(jumper)) => return stand_by(client, &jumper).await,
+        Ok(Arrival::Jumper(jumper)) => return stand_by(client, &jumper, faults).await,
         Err(_) => return,
     };
     let facts = ConnectionFacts { peer: conn.peer, door: Door::Certificate, protocol: ProtocolName::Ssh, holder: None };
     let opened = tokio::select! {
         () = client.gone() => return,
         Ok(fault) = &mut faults => Err(fault.to_string()),
-        opened = open(&ssh, &guest, &facts, &link) => opened,
+        // Boxed, as it is large and over soon, and what is around it stays as long as the session.
+        opened = Box::pin(open(&ssh, &guest, &facts, &link)) => opened,
     };
     match opened {
         Ok((target, live)) => Course { client, target, link, faults }.run(guest, live).await,
@@ -190,10 +218,11 @@ async fn serve(ssh: Arc<Ssh>, conn: Accepted, doorway: Doorway, config: Arc<russ
 }
 
 /// Waits beside a connection that is jumped over, until it is of no use any more.
-async fn stand_by(mut client: ClientLeg, jumper: &Jumper) {
+async fn stand_by(mut client: ClientLeg, jumper: &Jumper, mut faults: oneshot::Receiver<Fault>) {
     loop {
         tokio::select! {
             () = client.gone() => return,
+            Ok(fault) = &mut faults => return client.farewell(&format!("ERROR: {fault}"), FAREWELL_MAX).await,
             () = sleep(HANDSHAKE_MAX) => {}
         }
         if jumper.rests() {

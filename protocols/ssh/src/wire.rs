@@ -46,6 +46,8 @@ pub(crate) enum Packet<'a> {
     OpenFailure {
         /// The asker's number.
         recipient: u32,
+        /// Why, in the protocol's numbers.
+        reason: u32,
     },
     /// The sender will take more bytes.
     WindowAdjust {
@@ -235,10 +237,10 @@ impl<'a> Fields<'a> {
 
     fn open_failure(&mut self) -> Result<Packet<'a>, WireError> {
         let recipient = self.u32()?;
-        let _reason = self.u32()?;
+        let reason = self.u32()?;
         let _description = self.string()?;
         let _language = self.string()?;
-        Ok(Packet::OpenFailure { recipient })
+        Ok(Packet::OpenFailure { recipient, reason })
     }
 
     fn extended_data(&mut self) -> Result<Packet<'a>, WireError> {

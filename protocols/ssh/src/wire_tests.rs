@@ -36,7 +36,7 @@ fn each_packet() {
             packet(91, &[ONE, TWO, BIG, ONE]),
             Packet::OpenConfirmation { recipient: 1, sender: 2, window: 0x20_0000, packet_max: 1 },
         ),
-        (packet(92, &[ONE, TWO, &data, &empty]), Packet::OpenFailure { recipient: 1 }),
+        (packet(92, &[ONE, TWO, &data, &empty]), Packet::OpenFailure { recipient: 1, reason: 2 }),
         (packet(93, &[ONE, BIG]), Packet::WindowAdjust { recipient: 1, bytes: 0x20_0000 }),
         (packet(94, &[TWO, &data]), Packet::Data { recipient: 2, length: 5, main: b"hello" }),
         (packet(95, &[TWO, ONE, &data]), Packet::Data { recipient: 2, length: 5, main: b"" }),

@@ -27,6 +27,55 @@ pub(crate) fn open_failure(recipient: u32, why: OpenFailure, description: &str) 
     packet.freeze()
 }
 
+/// `SSH_MSG_CHANNEL_OPEN` of type `direct-tcpip`, from nowhere in particular.
+pub(crate) fn open_direct(sender: u32, window: u32, packet_max: u32, host: &str, port: u16) -> Bytes {
+    let host = one_line(host);
+    let mut packet = start(number::OPEN, 64 + host.len());
+    put_string(&mut packet, "direct-tcpip");
+    packet.put_u32(sender);
+    packet.put_u32(window);
+    packet.put_u32(packet_max);
+    put_string(&mut packet, &host);
+    packet.put_u32(u32::from(port));
+    put_string(&mut packet, "127.0.0.1");
+    packet.put_u32(0);
+    packet.freeze()
+}
+
+/// `SSH_MSG_CHANNEL_OPEN_CONFIRMATION`.
+pub(crate) fn open_confirmation(recipient: u32, sender: u32, window: u32, packet_max: u32) -> Bytes {
+    let mut packet = start(number::OPEN_CONFIRMATION, 17);
+    packet.put_u32(recipient);
+    packet.put_u32(sender);
+    packet.put_u32(window);
+    packet.put_u32(packet_max);
+    packet.freeze()
+}
+
+/// `SSH_MSG_CHANNEL_DATA`.
+pub(crate) fn data(recipient: u32, data: &[u8]) -> Bytes {
+    let mut packet = start(number::DATA, 9 + data.len());
+    packet.put_u32(recipient);
+    // INVARIANT: whoever sends data cuts it to what fits into one packet.
+    packet.put_u32(u32::try_from(data.len()).expect("data of one packet"));
+    packet.put_slice(data);
+    packet.freeze()
+}
+
+/// `SSH_MSG_CHANNEL_EOF`.
+pub(crate) fn eof(recipient: u32) -> Bytes {
+    let mut packet = start(number::EOF, 5);
+    packet.put_u32(recipient);
+    packet.freeze()
+}
+
+/// `SSH_MSG_CHANNEL_CLOSE`.
+pub(crate) fn close(recipient: u32) -> Bytes {
+    let mut packet = start(number::CLOSE, 5);
+    packet.put_u32(recipient);
+    packet.freeze()
+}
+
 /// `SSH_MSG_CHANNEL_WINDOW_ADJUST`.
 pub(crate) fn window_adjust(recipient: u32, bytes: u32) -> Bytes {
     let mut packet = start(number::WINDOW_ADJUST, 9);

@@ -1,5 +1,9 @@
 //! A client, the gate and the demo target over real loopback sockets.
 
+#[path = "relay/hostile.rs"]
+mod hostile;
+#[path = "relay/hostile_target.rs"]
+mod hostile_target;
 #[path = "relay/lab.rs"]
 mod lab;
 

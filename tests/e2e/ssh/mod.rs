@@ -2,11 +2,16 @@
 
 mod certificates;
 mod channels;
+mod clients;
+mod crowd;
 mod deeds;
 mod ends;
+mod features;
 mod forwarding;
 mod jump;
+mod plain;
 mod prompt;
+mod servers;
 mod session;
 mod stock;
 mod targets;

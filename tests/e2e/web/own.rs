@@ -88,9 +88,8 @@ fn a_tap_on_a_page_is_good_for_this_web_session_alone() -> Result<()> {
     assert_eq!((&asked["body"]["requirement"], &asked["body"]["targets"][0]["name"]), (&"tap".into(), &"prod3".into()));
     let options = &asked["body"]["webauthn"];
     let tap = format!(
-        "const options = PublicKeyCredential.parseRequestOptionsFromJSON({}.publicKey);
-         return navigator.credentials.get({{publicKey: options}}).then(key => key.toJSON())",
-        options
+        "const options = PublicKeyCredential.parseRequestOptionsFromJSON({options}.publicKey);
+         return navigator.credentials.get({{publicKey: options}}).then(key => key.toJSON())"
     );
     let webauthn = scene.browser.script(&tap)?;
     let finished = ask("/tap/finish", &json!({"id": asked["body"]["id"], "webauthn": webauthn}))?;

@@ -102,15 +102,19 @@ impl Scene {
     /// Types name and password, and sends them.
     pub(super) fn give_password(&self, password: &str) -> Result<()> {
         self.browser.wait_for_element("#passkey")?;
-        // The browser offers passkeys beside the name, and this authenticator would take the offer by itself.
-        self.browser.set_touching(self.browser.authenticator(), false)?;
+        self.offer_nothing()?;
         self.browser.fill("#user", "ann")?;
         self.browser.fill("#password", password)?;
-        self.browser.set_touching(self.browser.authenticator(), true)?;
         self.browser.click("#submit")
     }
 
-    /// The value of the session's cookie.
+    /// The browser offers passkeys beside the name, and its authenticator would take the offer by itself, where a
+    /// person would choose: on this page it offers none.
+    pub(super) fn offer_nothing(&self) -> Result<()> {
+        self.browser.script("PublicKeyCredential.isConditionalMediationAvailable = async () => false").map(drop)
+    }
+
+    /// The session's cookie.
     pub(super) fn cookie(&self) -> Result<Value> {
         let cookies = self.browser.cookies()?;
         let own = cookies.into_iter().find(|cookie| cookie["name"] == "__Host-tapgate");

@@ -232,7 +232,7 @@ fn trusting(user_ca: &str, env: &str) -> SshdOptions {
 fn config_text(lab: &Lab, port: u16) -> Result<String> {
     let data = lab.dir("data")?;
     Ok(format!(
-        "cluster_name: localhost\nlisten: \"127.0.0.1:{port}\"\npublic_addr: localhost:{port}\ndata_dir: {}\n\
+        "cluster_name: localhost\napps_domain: apps.localhost\nlisten: \"127.0.0.1:{port}\"\npublic_addr: localhost:{port}\ndata_dir: {}\n\
          audit_log: {}\nwebauthn:\n  rp_id: localhost\n  origins: [\"https://localhost:{port}\"]\n",
         data.display(),
         log::path(lab).display()

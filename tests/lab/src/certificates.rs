@@ -36,12 +36,28 @@ impl CertAuthority {
         std::fs::read_to_string(self.folder.join("ca.pem")).context("the authority has no certificate")
     }
 
+    /// The file of its certificate.
+    pub fn path(&self) -> PathBuf {
+        self.folder.join("ca.pem")
+    }
+
+    /// A client's certificate for this subject, such as `/O=system:masters/CN=admin`.
+    pub fn client(&self, file: &str, subject: &str) -> Result<Certificate> {
+        let words = ["req", "-newkey", "rsa:2048", "-nodes", "-subj", subject, "-keyout"];
+        self.signed(&words, file, "extendedKeyUsage=clientAuth")
+    }
+
     /// A server's certificate for these names, such as `DNS:localhost,IP:127.0.0.1`.
     pub fn server(&self, file: &str, names: &str) -> Result<Certificate> {
-        let [key, request, signed, extensions] = ["key", "csr", "pem", "ext"].map(|end| format!("{file}.{end}"));
         let words = ["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=server", "-keyout"];
-        openssl(&words, &self.folder, &[&key, "-out", &request])?;
-        std::fs::write(self.folder.join(&extensions), format!("subjectAltName={names}\n"))?;
+        self.signed(&words, file, &format!("subjectAltName={names}"))
+    }
+
+    /// A certificate with one extension; without any it would be of version 1, which rustls refuses.
+    fn signed(&self, request_words: &[&str], file: &str, extension: &str) -> Result<Certificate> {
+        let [key, request, signed, extensions] = ["key", "csr", "pem", "ext"].map(|end| format!("{file}.{end}"));
+        openssl(request_words, &self.folder, &[&key, "-out", &request])?;
+        std::fs::write(self.folder.join(&extensions), format!("{extension}\n"))?;
         let words = ["x509", "-req", "-days", "1", "-sha256", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
         openssl(&words, &self.folder, &["-in", &request, "-extfile", &extensions, "-out", &signed])?;
         Ok(Certificate { key: self.folder.join(key), certificate: self.folder.join(signed) })

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::{Lab, Process, limits, program};
 
-/// An Ed25519 key pair on disk; also a certificate authority when it signs others.
+/// A key pair on disk, Ed25519 where nothing else is said; also a certificate authority when it signs others.
 #[derive(Debug, Clone)]
 pub struct KeyPair {
     path: PathBuf,
@@ -18,8 +18,18 @@ pub struct KeyPair {
 impl KeyPair {
     /// Makes a key in the lab; `name` is its file.
     pub fn make(lab: &Lab, name: &str) -> Result<Self> {
+        Self::make_as(lab, name, &["-t", "ed25519"])
+    }
+
+    /// Makes an RSA key, as old servers have them.
+    pub fn make_rsa(lab: &Lab, name: &str) -> Result<Self> {
+        Self::make_as(lab, name, &["-t", "rsa", "-b", "2048", "-m", "PEM"])
+    }
+
+    fn make_as(lab: &Lab, name: &str, kind: &[&str]) -> Result<Self> {
         let path = lab.dir("keys")?.join(name);
-        let made = keygen(&["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"], &[&path]);
+        let options = [&["-q", "-N", "", "-C", name][..], kind, &["-f"]].concat();
+        let made = keygen(&options, &[&path]);
         made.with_context(|| format!("cannot make the key {name}"))?;
         Ok(Self { public: read_line(&beside(&path, ".pub"))?, path })
     }

@@ -3,25 +3,33 @@
 //! Nothing here sleeps for a fixed time: a wait is for an event, with a deadline, and says what it waited for
 //! and what the process had said until then. A part that is not installed fails the test and says how to get it.
 
+mod app;
 mod browser;
 mod certificates;
 mod client;
 mod gate;
 mod keys;
+mod kube;
 mod lab;
 mod limits;
 mod missing;
 mod postgres;
 mod process;
+mod python;
+mod slow_line;
 mod sshd;
 
+pub use app::{AppTls, GrpcApp, Nginx, PythonApp, app_identity};
 pub use browser::Browser;
 pub use certificates::{CertAuthority, Certificate};
 pub use client::{Client, Ran};
 pub use gate::Gate;
 pub use keys::KeyPair;
+pub use kube::{Kube, kube_program};
 pub use lab::Lab;
 pub use missing::{own_binary, program};
 pub use postgres::{Postgres, PostgresOptions};
 pub use process::Process;
+pub use python::python_program;
+pub use slow_line::SlowLine;
 pub use sshd::{Sshd, SshdOptions};

@@ -27,6 +27,8 @@ pub struct SshdOptions {
     pub labels: Vec<(String, String)>,
     /// The authority that signs the host key; the certificate is for the server's name and `127.0.0.1`.
     pub host_ca: Option<KeyPair>,
+    /// The host key, where it is not to be a new Ed25519 one.
+    pub host_key: Option<KeyPair>,
     /// Further lines of `sshd_config`.
     pub config: Vec<String>,
 }
@@ -55,7 +57,10 @@ impl Sshd {
     pub fn start(lab: &Lab, name: &str, options: SshdOptions) -> Result<Self> {
         let sshd = program("sshd", "openssh-server")?;
         let folder = lab.dir(&format!("sshd-{name}"))?;
-        let host_key = KeyPair::make(lab, &format!("host-{name}"))?;
+        let host_key = match &options.host_key {
+            Some(given) => given.clone(),
+            None => KeyPair::make(lab, &format!("host-{name}"))?,
+        };
         make_privilege_separation_folder()?;
         let config = folder.join("sshd_config");
         std::fs::write(folder.join("user_cas"), options.user_cas.join("\n") + "\n")?;

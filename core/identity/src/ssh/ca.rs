@@ -79,9 +79,6 @@ pub struct SshCa {
     key: PrivateKey,
 }
 
-/// The principal of a session that leads to no node: no user and no login has such a name.
-const NOBODY: &str = "-";
-
 impl SshCa {
     /// A new Ed25519 authority.
     pub fn generate(kind: CaKind, cluster_name: &str, now: UnixTime) -> Result<Self, IssueError> {
@@ -152,15 +149,14 @@ impl SshCa {
         let end = span::session_end(now, subject.not_after, subject.login_expires)?;
         let payload = Payload::session(*gate, subject.user, subject.login_expires, subject.proof)?;
         let mut draft = draft(subject.public_key, CertType::User, subject.user.as_str(), now, end)?;
-        if subject.logins.is_empty() {
-            // A certificate without any principal would be good for every name in some servers' eyes; nobody has
-            // this one.
-            draft.valid_principal(NOBODY).map_err(refused)?;
-        } else {
-            names::countable(subject.logins.len())?;
-        }
         for (login, target) in subject.logins {
             draft.valid_principal(format!("{login}@{target}")).map_err(refused)?;
+        }
+        if subject.logins.is_empty() {
+            // Without any principal it would be good for all; this one is no login.
+            draft.valid_principal("-").map_err(refused)?;
+        } else {
+            names::countable(subject.logins.len())?;
         }
         put_record(&mut draft, Credential::Session, &payload)?;
         self.sign(draft)

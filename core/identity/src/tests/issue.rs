@@ -175,7 +175,7 @@ fn session_principals_are_neither_absent_nor_too_many() {
         issued.map(|certificate| certificate.valid_principals().to_vec())
     };
     let one = (login("jerry"), target("prod3"));
-    assert_eq!(issue(&[]), Ok(vec!["-".to_owned()]), "a session that leads to no node is nobody's on any");
+    assert_eq!(issue(&[]), Ok(vec!["-".to_owned()]), "a tap for no node: good for no login, and never for all");
     assert_eq!(issue(&vec![one.clone(); limits::NAMES_MAX + 1]), Err(IssueError::Names("there are too many")));
     assert_eq!(issue(&[one]), Ok(vec!["jerry@prod3".to_owned()]));
 }

@@ -417,6 +417,10 @@ fn nodes(#[case] yaml: &str, #[case] want: &[&str]) {
       "7: `allow_cli_auth_via_browser` needs `webauthn` in `second_factors` (add it, or remove this)",]
 )]
 #[case(
+    "kind: cluster_auth_preference\nversion: v2\nmetadata: {name: cluster-auth-preference}\nspec:\n  allow_cli_auth_via_browser: false\n  allow_cli_auth_by_paste: true",
+    &["6: `allow_cli_auth_by_paste` needs `allow_cli_auth_via_browser` (allow that, or remove this)"]
+)]
+#[case(
     "kind: cluster_auth_preference\nversion: v2\nmetadata: {name: cluster-auth-preference}\nspec:\n  second_factor: off",
     &["5: `second_factor: off` is not supported (use `second_factors: [\"webauthn\"]`)"]
 )]
@@ -456,6 +460,18 @@ fn nodes(#[case] yaml: &str, #[case] want: &[&str]) {
     "kind: app\nversion: v3\nmetadata: {name: d}\nspec:\n  uri: ftp://x\n  tcp_ports: [{port: 0}]",
     &["5: `uri`: `ftp://x` is not an address (use http://, https:// or tcp:// and host:port)",
       "6: `port` is no port (use a number from 1 to 65535)",]
+)]
+#[case(
+    "kind: app\nversion: v3\nmetadata: {name: d}\nspec:\n  uri: https://x\n  rewrite:\n    jwt_claims: all\n    \
+     headers:\n      - 'Connection: x'\n      - a\n      - 'X: {{external.y}}'\n      - {name: Tapgate-User, value: x}\n      \
+     - {name: X-A}\n      - 'X B: c'",
+    &["7: `jwt_claims` can't be `all` (use roles, none)",
+      "9: the header `connection` is the gate's own (remove it)",
+      "10: a header in rewrite is not `Name: value`",
+      "11: the value of `x` has an unknown template (use {{internal.jwt}} or {{internal.user}})",
+      "12: the header `tapgate-user` is the gate's own (remove it)",
+      "13: `value` is missing in a header in rewrite (add `value: production`)",
+      "14: `x b` is no header's name (use letters, digits and -)",]
 )]
 #[case(
     "kind: kube_cluster\nversion: v3\nmetadata: {name: d}\nspec:\n  kubeconfig: '!!'",

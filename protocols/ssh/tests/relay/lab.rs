@@ -1,6 +1,7 @@
 //! The lab of these tests: authorities, certificates, a gate on a socket, targets, and clients.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +18,9 @@ use tapgate_relay::{Accepted, Protocol, TlsFacts};
 use tapgate_session::testing::{GATE, World, user};
 use tapgate_ssh::demo_target::DemoTarget;
 use tapgate_ssh::{Ssh, SshParts};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::hostile_target::{Hostile, Raw};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -50,6 +53,10 @@ pub(crate) struct Lab {
     /// The clients' windows.
     window: u32,
     target: Option<DemoTarget>,
+    /// A target that says what a test puts into its mouth.
+    pub(crate) hostile: Hostile,
+    /// A target that says any bytes.
+    pub(crate) raw: Raw,
     _others: (DemoTarget, TcpListener),
 }
 
@@ -108,6 +115,8 @@ impl Lab {
         let stranger = DemoTarget::start(key()?, key()?.public_key().clone(), clock.clone()).await?;
         let silent = TcpListener::bind("127.0.0.1:0").await?;
         let other_key = key()?.public_key().to_openssh()?;
+        let hostile = Hostile::start(key()?).await?;
+        let raw = Raw::start().await?;
         let address = target.address().to_string();
         let nodes = [
             node("prod3", "prod", &address, target.host_key()),
@@ -115,6 +124,8 @@ impl Lab {
             node("down", "dev", "127.0.0.1:9", target.host_key()),
             node("silent", "dev", &silent.local_addr()?.to_string(), target.host_key()),
             node("imposter", "dev", &address, &other_key),
+            node("raw", "dev", &raw.address.to_string(), &hostile.host_key),
+            node("hostile", "dev", &hostile.address.to_string(), &hostile.host_key),
             node("stranger", "dev", &stranger.address().to_string(), stranger.host_key()),
         ];
         let policy = policy(options, &nodes.concat());
@@ -141,6 +152,7 @@ impl Lab {
             host_certificate,
             host_ca: Arc::new(host_ca),
             target_ca: Arc::new(target_ca),
+            keys: Arc::new(|_| Box::pin(std::future::ready(Ok(None)))),
             gate_name: "gate.example".to_owned(),
         })?;
         let (target, ssh) = (Some(target), Arc::new(ssh));
@@ -153,6 +165,8 @@ impl Lab {
             tunnel: None,
             window: 2 << 20,
             target,
+            hostile,
+            raw,
             _others: (stranger, silent),
         })
     }
@@ -200,7 +214,7 @@ impl Lab {
         Ok(Papers { key: Arc::new(key), certificate })
     }
 
-    fn papers(&self, via: Via) -> Outcome<Papers> {
+    pub(crate) fn papers(&self, via: Via) -> Outcome<Papers> {
         let key = key()?;
         let issue = |ca: &SshCa, now| {
             let subject = SshLoginSubject {
@@ -226,7 +240,16 @@ impl Lab {
         Ok(Papers { key: Arc::new(key), certificate })
     }
 
-    async fn connect(&self) -> Outcome<TcpStream> {
+    /// A client's end of a connection that has said nothing, over no socket, so that time can be skipped.
+    pub(crate) fn connect_in_memory(&self) -> DuplexStream {
+        let (near, far) = duplex(64 * 1024);
+        let peer = SocketAddr::from(([127, 0, 0, 1], 9));
+        let accepted = Accepted { io: Box::new(far), peer, tls: self.tunnel.clone().map(within), handshake: None };
+        tokio::spawn(Arc::clone(&self.ssh).serve(accepted));
+        near
+    }
+
+    pub(crate) async fn connect(&self) -> Outcome<TcpStream> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         #[expect(clippy::disallowed_methods, reason = "this is the client")]
         let connecting = TcpStream::connect(listener.local_addr()?);
@@ -237,20 +260,23 @@ impl Lab {
         Ok(near?)
     }
 
-    async fn knock(&self, name: &str, papers: &Papers) -> Outcome<(Client, bool)> {
+    /// A client that has not logged in.
+    pub(crate) async fn stranger(&self) -> Outcome<Client> {
         let (heard, words) = watch::channel(None);
         let banner = Arc::new(Mutex::new(None));
-        let ear = Ear { heard, banner: Arc::clone(&banner) };
+        let deaf = Arc::new(AtomicBool::new(false));
+        let ear = Ear { heard, banner: Arc::clone(&banner), deaf: Arc::clone(&deaf) };
         let preferred = Preferred { host_key_certificates: vec![Algorithm::Ed25519].into(), ..Preferred::DEFAULT };
         let config = russh::client::Config { preferred, window_size: self.window, ..russh::client::Config::default() };
         let config = Arc::new(config);
-        let mut session = russh::client::connect_stream(config, self.connect().await?, ear).await?;
-        let key = Arc::clone(&papers.key);
-        let result = match &papers.certificate {
-            Some(certificate) => session.authenticate_openssh_cert(name, key, certificate.clone()).await?,
-            None => session.authenticate_publickey(name, PrivateKeyWithHashAlg::new(key, None)).await?,
-        };
-        Ok((Client { session, words, banner }, matches!(result, AuthResult::Success)))
+        let session = russh::client::connect_stream(config, self.connect().await?, ear).await?;
+        Ok(Client { session, words, banner, deaf })
+    }
+
+    async fn knock(&self, name: &str, papers: &Papers) -> Outcome<(Client, bool)> {
+        let mut client = self.stranger().await?;
+        let is_in = client.log_in(name, papers).await?;
+        Ok((client, is_in))
     }
 
     /// A client that has logged in.
@@ -304,9 +330,30 @@ pub(crate) struct Client {
     pub(crate) session: Handle<Ear>,
     words: watch::Receiver<Option<String>>,
     banner: Arc<Mutex<Option<String>>>,
+    deaf: Arc<AtomicBool>,
 }
 
 impl Client {
+    /// Tries to log in.
+    pub(crate) async fn log_in(&mut self, name: &str, papers: &Papers) -> Outcome<bool> {
+        let key = Arc::clone(&papers.key);
+        let result = match &papers.certificate {
+            Some(certificate) => self.session.authenticate_openssh_cert(name, key, certificate.clone()).await?,
+            None => self.session.authenticate_publickey(name, PrivateKeyWithHashAlg::new(key, None)).await?,
+        };
+        Ok(matches!(result, AuthResult::Success))
+    }
+
+    /// Hears nothing of what is said about channels from here on: a test that speaks by hand.
+    pub(crate) fn deafen(&self) {
+        self.deaf.store(true, Ordering::SeqCst);
+    }
+
+    /// Sends a packet as it is.
+    pub(crate) fn say(&self, packet: &[u8]) {
+        self.session.raw_sender().send(bytes::Bytes::copy_from_slice(packet));
+    }
+
     /// Runs a command on a channel of its own.
     pub(crate) async fn run(&self, command: &str) -> Outcome<Said> {
         let mut channel = self.session.channel_open_session().await?;
@@ -362,10 +409,15 @@ pub(crate) async fn gather(channel: &mut Channel<Msg>) -> Said {
 pub(crate) struct Ear {
     heard: watch::Sender<Option<String>>,
     banner: Arc<Mutex<Option<String>>>,
+    deaf: Arc<AtomicBool>,
 }
 
 impl Handler for Ear {
     type Error = russh::Error;
+
+    async fn raw_packet(&mut self, _: &[u8]) -> Result<bool, Self::Error> {
+        Ok(self.deaf.load(Ordering::SeqCst))
+    }
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
         Ok(shown.certificate().is_some_and(|c| c.valid_principals().contains(&"gate.example".to_owned())))

@@ -8,13 +8,14 @@ use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Gives the head back before it reads on.
-pub(crate) struct Prefixed<T> {
+pub struct Prefixed<T> {
     head: Bytes,
     rest: T,
 }
 
 impl<T> Prefixed<T> {
-    pub(crate) const fn new(head: Bytes, rest: T) -> Self {
+    /// A stream that begins with these bytes.
+    pub const fn new(head: Bytes, rest: T) -> Self {
         Self { head, rest }
     }
 }

@@ -1,0 +1,4 @@
+//! Kubernetes clusters: the context in the kubeconfig, and the credentials that kubectl asks for.
+
+pub mod credentials;
+pub mod kubeconfig;

@@ -1,0 +1,199 @@
+//! The web door: how a browser gets from an application's host to the tap page, and back with a session.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{HeaderMap, Method};
+use tapgate_model::{Digest, Kind, Login, TargetName};
+use tapgate_session::{Ask, ProtocolName, Verdict};
+
+use crate::codes::{Codes, Leave, Place};
+use crate::cookie::{self, BEGUN, SESSION};
+use crate::hosts::Hosts;
+use crate::page::{Answer, Reader};
+use crate::session::{AppSession, Party, SessionKey};
+use crate::sessions::{NotOpened, Sessions, Wanted, facts};
+
+/// Where a browser brings its code.
+const ENTER: &str = "/.tapgate/enter";
+
+/// Where a person leaves the application.
+const LEAVE: &str = "/.tapgate/leave";
+
+/// The web door.
+pub(crate) struct Door {
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) hosts: Hosts,
+    pub(crate) codes: Codes,
+    /// The tap page's address.
+    pub(crate) tap_page: String,
+}
+
+/// What the tap page is told of the application that it was opened for.
+#[derive(Debug)]
+pub enum Offer {
+    /// A tap is due for this application; ask again after it.
+    Tap(TargetName),
+    /// Lead the browser here, once.
+    Go(String),
+    /// Neither: in words for the person.
+    Refused(String),
+}
+
+/// What the tap page brings along: it was given all of it by the redirect.
+pub struct Errand {
+    /// The application's host name.
+    pub host: String,
+    /// Where the browser wanted to go there.
+    pub place: Place,
+    /// The hash of the cookie that it has at that host.
+    pub begun: Digest,
+}
+
+/// What becomes of a request at an application's host.
+pub(crate) enum Admitted {
+    /// It belongs to this session.
+    To(Arc<AppSession>),
+    /// It is answered so.
+    Answer(Box<Answer>),
+}
+
+impl Door {
+    /// Finds the session of a request, or what the browser must do to get one.
+    pub(crate) async fn admit(&self, host: &str, peer: SocketAddr, request: &http::request::Parts) -> Admitted {
+        let path = request.uri.path();
+        if path == ENTER {
+            return self.enter(host, peer, request).await;
+        }
+        let session = match cookie::find(&request.headers, SESSION) {
+            Some(value) => self.sessions.find(&SessionKey::Cookie(cookie::hash(value)), Some(host), peer).await,
+            None => None,
+        };
+        match session {
+            Some(session) if path == LEAVE => {
+                session.leave();
+                let gone = Answer::new(200, "Signed out", "This application's session is over.");
+                answer(gone.with("set-cookie", cookie::clear(SESSION)))
+            }
+            Some(session) => Admitted::To(session),
+            None => answer(self.ask(host, request)),
+        }
+    }
+
+    /// Sends a person to the tap page, and tells a program where it is.
+    fn ask(&self, host: &str, request: &http::request::Parts) -> Answer {
+        let known = cookie::find(&request.headers, BEGUN).filter(|value| value.len() == 43).map(str::to_owned);
+        let fresh = known.is_none();
+        let Some(begun) = known.or_else(cookie::fresh) else {
+            return Answer::new(503, "Not now", "The system gives no random bytes.");
+        };
+        let reader = Reader::of(&request.method, &request.headers);
+        let asked = request.uri.path_and_query().and_then(|path| Place::new(path.as_str()));
+        let place = asked.filter(|place| request.method == Method::GET && !place.as_str().starts_with("/.tapgate/"));
+        // A script's address is no page to come back to.
+        let place = place.filter(|_| reader == Reader::Navigation).unwrap_or_else(Place::front);
+        let url = self.tap_url(host, &place, &cookie::hash(&begun));
+        let answer = match reader {
+            Reader::Navigation => Answer::redirect(url),
+            Reader::Page | Reader::Program | Reader::Grpc => {
+                Answer::new(401, "Sign in first", "There is no session of this application, or it is over.")
+                    .with_url(url)
+            }
+        };
+        if fresh { answer.with("set-cookie", cookie::set(BEGUN, &begun)) } else { answer }
+    }
+
+    fn tap_url(&self, host: &str, place: &Place, begun: &Digest) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        query.append_pair("host", host).append_pair("to", place.as_str()).append_pair("begun", &begun.to_string());
+        format!("{}?{}", self.tap_page, query.finish())
+    }
+
+    /// What the tap page of this person is told. Nothing is opened yet: that happens where the code is brought.
+    pub(crate) async fn offer(&self, party: Party, errand: Errand, peer: SocketAddr) -> Offer {
+        let Errand { host, place, begun } = errand;
+        let host = host.to_ascii_lowercase();
+        // A host that is nobody's has an answer like one that is not this person's.
+        let app = self.hosts.app(&host).or_else(|| host.parse().ok());
+        let Some(app) = app else { return Offer::Refused(format!("{host} is no application's host")) };
+        let connection = facts(&party, peer, ProtocolName::Http);
+        let ask = Ask {
+            identity: &party.identity,
+            kind: Kind::App,
+            target: &app,
+            login: &Login::App,
+            connection: &connection,
+        };
+        match self.sessions.gate().check(&ask) {
+            Verdict::Challenge(_) => Offer::Tap(app),
+            Verdict::Denial(_) => {
+                // Said once more by the one that writes it down.
+                let refused = self.sessions.gate().open(&ask, &mut tapgate_session::NoPrompt).await;
+                Offer::Refused(refused.err().map_or_else(String::new, |refusal| refusal.message().to_owned()))
+            }
+            Verdict::Grant(_) => {
+                let to = self.hosts.origin(&host);
+                match self.codes.give(Leave { party, app, host, place, begun }) {
+                    Some(code) => Offer::Go(format!("{to}{ENTER}?code={code}")),
+                    None => Offer::Refused("too many people come at once (try again in a minute)".to_owned()),
+                }
+            }
+        }
+    }
+
+    /// Takes a code from the browser that it was made for, opens the session, and leads on.
+    async fn enter(&self, host: &str, peer: SocketAddr, request: &http::request::Parts) -> Admitted {
+        let code = request.uri.query().and_then(|query| query.strip_prefix("code="));
+        let leave = code.and_then(|code| self.codes.take(code));
+        let stale = || {
+            let again =
+                Answer::new(403, "Start again", "This way in was used, is over, or was made for another browser.");
+            answer(again.with_url(format!("{}/", self.hosts.origin(host))))
+        };
+        let Some(leave) = leave.filter(|leave| leave.host == host && request.method == Method::GET) else {
+            return stale();
+        };
+        if !cookie::find(&request.headers, BEGUN).is_some_and(|begun| cookie::hash(begun) == leave.begun) {
+            return stale();
+        }
+        let Some(value) = cookie::fresh() else { return stale() };
+        let wanted = Wanted {
+            key: SessionKey::Cookie(cookie::hash(&value)),
+            app: &leave.app,
+            host: Some(host),
+            party: &leave.party,
+            peer,
+        };
+        if let Err(error) = self.sessions.open(wanted).await {
+            return answer(match error {
+                NotOpened::Refused(message) => Answer::new(403, "Not opened", message),
+                NotOpened::Failed(message) => Answer::new(502, "Not reached", message),
+            });
+        }
+        self.end_before(request, peer).await;
+        let onward = Answer::redirect(leave.place.as_str().to_owned());
+        answer(onward.with("set-cookie", cookie::set(SESSION, &value)).with("set-cookie", cookie::clear(BEGUN)))
+    }
+
+    /// A session that the browser had before makes room for the new one.
+    async fn end_before(&self, request: &http::request::Parts, peer: SocketAddr) {
+        let Some(old) = cookie::find(&request.headers, SESSION) else { return };
+        if let Some(session) = self.sessions.find(&SessionKey::Cookie(cookie::hash(old)), None, peer).await {
+            session.leave();
+        }
+    }
+}
+
+fn answer(answer: Answer) -> Admitted {
+    Admitted::Answer(Box::new(answer))
+}
+
+/// The parts of a request that the door looks at.
+pub(crate) fn parts(request: &pingora::http::RequestHeader) -> http::request::Parts {
+    let mut builder = http::Request::builder().method(request.method.clone()).uri(request.uri.clone());
+    if let Some(headers) = builder.headers_mut() {
+        *headers = HeaderMap::clone(&request.headers);
+    }
+    // A request that pingora has read has a good method and address.
+    builder.body(()).unwrap_or_default().into_parts().0
+}

@@ -1,0 +1,97 @@
+//! A gate with one cluster behind it, and jerry's kubectl, which asks `tap` for credentials.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use tapgate_lab::{Kube, Process, Ran, kube_program};
+
+use crate::world::World;
+
+/// The scene.
+pub(crate) struct Scene {
+    pub(crate) cluster: Kube,
+    pub(crate) world: World,
+    pub(crate) kubeconfig: PathBuf,
+}
+
+impl Scene {
+    /// With jerry as the user `jerry` of the group `developers` in the cluster; `options` are his role's.
+    pub(crate) fn new(options: &str) -> Result<Self> {
+        let world = World::new()?;
+        let cluster = Kube::start(&world.lab, "prod")?;
+        cluster.apply(RBAC)?;
+        let kubeconfig = std::fs::read(cluster.kubeconfig("gate", "/CN=gate")?)?;
+        let packed = world.lab.path().join("packed");
+        std::fs::write(&packed, kubeconfig)?;
+        let packed = Process::start("base64", std::process::Command::new("base64").arg("-w0").arg(&packed))?;
+        let packed = packed.finish(std::time::Duration::from_secs(10))?.success()?.stdout;
+        world.put(&format!(
+            "kind: kube_cluster\nversion: v3\nmetadata: {{name: prod, labels: {{env: prod}}}}\nspec: {{kubeconfig: {packed}}}\n"
+        ))?;
+        let kubeconfig = world.lab.path().join("jerry.kubeconfig");
+        let scene = Self { cluster, world, kubeconfig };
+        scene.put_options(options)?;
+        let path = scene.kubeconfig.display().to_string();
+        scene.world.jerry.tap(["kube", "login", "prod", "--kubeconfig", &path])?.success()?;
+        Ok(scene)
+    }
+
+    /// Gives jerry's role these options.
+    pub(crate) fn put_options(&self, options: &str) -> Result<Ran> {
+        self.world.put(&format!(
+            "kind: role\nversion: v7\nmetadata: {{name: access-prod}}\nspec:\n  options: {{{options}}}\n  allow:\n    \
+             node_labels: {{env: prod}}\n    logins: [{}]\n    kubernetes_labels: {{env: prod}}\n    kubernetes_users: \
+             [jerry]\n    kubernetes_groups: [developers]\n    kubernetes_resources:\n    - {{kind: '*', name: '*', \
+             namespace: '*', verbs: ['*'], api_group: '*'}}\n",
+            self.world.login
+        ))
+    }
+
+    /// jerry's kubectl to its end.
+    pub(crate) fn kubectl(&self, words: &[&str]) -> Result<Ran> {
+        self.start(words)?.finish(std::time::Duration::from_mins(1))
+    }
+
+    /// jerry's kubectl, left running.
+    pub(crate) fn start(&self, words: &[&str]) -> Result<Process> {
+        self.world.jerry.start(&kube_program("kubectl")?, self.words(words))
+    }
+
+    fn words(&self, words: &[&str]) -> Vec<String> {
+        let config = ["--kubeconfig".to_owned(), self.kubeconfig.display().to_string()];
+        config.into_iter().chain(words.iter().map(|word| (*word).to_owned())).collect()
+    }
+
+    /// How many taps the gate has verified for sessions of the cluster.
+    pub(crate) fn taps(&self) -> Result<usize> {
+        let log = std::fs::read_to_string(self.world.lab.path().join("data/audit.jsonl")).context("no audit log")?;
+        Ok(log.lines().filter(|line| line.contains("mfa.succeeded") && line.contains("kube_cluster")).count())
+    }
+}
+
+/// The gate's own user may be others, and nothing else; developers may see and use pods in `dev` alone.
+const RBAC: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: gate}
+rules:
+- {apiGroups: [''], resources: [users, groups], verbs: [impersonate]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: gate}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: gate}
+subjects: [{kind: User, name: gate, apiGroup: rbac.authorization.k8s.io}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: developer, namespace: dev}
+rules:
+- {apiGroups: [''], resources: ['*'], verbs: ['*']}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: developers, namespace: dev}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: developer}
+subjects: [{kind: Group, name: developers, apiGroup: rbac.authorization.k8s.io}]
+";

@@ -1,0 +1,43 @@
+//! The clients that are written in Python: an environment below the user's cache, made once and used by the tests.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use crate::cargo;
+
+/// The environment's folder below the cache, with the number of its recipe; the same stands in the lab.
+const FOLDER: &str = "tapgate/python-1";
+
+/// What is in it, at fixed versions. A change of these wants another number above.
+const PACKAGES: [&str; 3] = ["ansible-core==2.19.14", "paramiko==5.1.0", "asyncssh==2.24.1"];
+
+/// The file that says that all of it is there.
+const DONE: &str = "complete";
+
+/// Makes the environment where it is not there.
+pub(crate) fn run(python: &Path) -> Result<()> {
+    let folder = environment().context("there is neither XDG_CACHE_HOME nor HOME (set one, or TAPGATE_PYTHON)")?;
+    if !folder.join(DONE).is_file() {
+        println!("missing: {}, for the SSH tests (other clients)", PACKAGES.join(", "));
+        // What an interrupted run has left is no environment.
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
+        cargo::run("python3 -m venv", Command::new(python).args(["-m", "venv"]).arg(&folder))?;
+        let pip = folder.join("bin/python");
+        let words = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        cargo::run("pip install", Command::new(pip).args(words).args(PACKAGES))?;
+        std::fs::write(folder.join(DONE), PACKAGES.join("\n"))?;
+    }
+    println!("found: {} for the SSH tests (other clients)", folder.display());
+    Ok(())
+}
+
+/// `TAPGATE_PYTHON`, else below `XDG_CACHE_HOME`, else below `~/.cache`.
+fn environment() -> Option<PathBuf> {
+    let of = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let below = || of("XDG_CACHE_HOME").or_else(|| Some(of("HOME")?.join(".cache"))).map(|cache| cache.join(FOLDER));
+    of("TAPGATE_PYTHON").or_else(below)
+}
