@@ -31,6 +31,8 @@ pub enum Deed {
         /// Bytes from the target to the client.
         bytes_down: u64,
     },
+    /// A text of statements that was said to a database.
+    Statement(Statement),
     /// A request to an application, which is answered.
     Request {
         /// Its method.
@@ -40,8 +42,6 @@ pub enum Deed {
         /// The status of the answer; none where there was no answer.
         status: Option<u16>,
     },
-    /// A text of statements that was said to a database.
-    Statement(Statement),
     /// A request to a Kubernetes API server that was answered.
     Kube {
         /// What was asked, as the API server reads it: `get`, `list`, `delete` and so on.
@@ -106,10 +106,10 @@ impl Event {
             Deed::Forward { way, destination, origin, bytes_up, bytes_down } => {
                 Self::SessionForward { of, way: way.as_str().into(), destination, origin, bytes_up, bytes_down }
             }
-            Deed::Request { method, path, status } => Self::SessionRequest { of, method, path, status },
             Deed::Statement(Statement { classes, tables, text, rows, outcome }) => {
                 Self::DbQuery { of, classes, tables, text, rows, outcome }
             }
+            Deed::Request { method, path, status } => Self::SessionRequest { of, method, path, status },
             Deed::Kube { verb, resource, namespace, name, status } => {
                 Self::KubeRequest { of, verb, resource, namespace, name, status }
             }

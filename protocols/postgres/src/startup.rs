@@ -141,6 +141,9 @@ fn parameters(mut rest: &[u8]) -> Result<Vec<Parameter>, StartupError> {
         return Err(StartupError::Parameters("it does not end with a zero byte"));
     }
     loop {
+        if rest.is_empty() {
+            return Err(StartupError::Parameters("its end is missing"));
+        }
         let (name, after) = text(rest);
         if name.is_empty() {
             let all = after.is_empty();

@@ -79,9 +79,6 @@ pub struct SshCa {
     key: PrivateKey,
 }
 
-/// The principal of a session that leads to no node: no user and no login has such a name.
-const NOBODY: &str = "-";
-
 impl SshCa {
     /// A new Ed25519 authority.
     pub fn generate(kind: CaKind, cluster_name: &str, now: UnixTime) -> Result<Self, IssueError> {
