@@ -54,7 +54,7 @@ impl fmt::Debug for Key {
 
 impl SigningKey for Key {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn rustls::sign::Signer>> {
-        offered.contains(&SignatureScheme::ED25519).then(|| Box::new(self.clone()) as Box<dyn rustls::sign::Signer>)
+        if offered.contains(&SignatureScheme::ED25519) { Some(Box::new(self.clone())) } else { None }
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {

@@ -213,8 +213,12 @@ impl Registry {
     /// Cuts those that fit; answers how many.
     pub(crate) fn cut_where(&self, fits: impl Fn(&Entry) -> bool, reason: &CutReason) -> usize {
         let all = self.all();
-        let fitting = all.values().filter(|entry| fits(entry));
-        fitting.map(|entry| entry.cut.send_replace(Some(reason.clone()))).count()
+        let mut cut = 0;
+        for entry in all.values().filter(|entry| fits(entry)) {
+            entry.cut.send_replace(Some(reason.clone()));
+            cut += 1;
+        }
+        cut
     }
 
     pub(crate) fn cut_all(&self) {
