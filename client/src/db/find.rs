@@ -90,9 +90,9 @@ impl Database {
     /// The database user: the one that is named, or the only one that the roles allow.
     pub fn user(&self, named: Option<&LoginName>) -> Result<LoginName> {
         self.only_user(named)?.ok_or_else(|| {
-            let names =
-                self.users.iter().filter(|name| *name != "*").map(String::as_str).collect::<Vec<_>>().join(", ");
-            let allowed = if names.is_empty() { "any user is allowed".to_owned() } else { format!("allowed: {names}") };
+            let known: Vec<&str> = self.users.iter().map(String::as_str).filter(|user| *user != "*").collect();
+            let allowed =
+                if known.is_empty() { "any is allowed".to_owned() } else { format!("allowed: {}", known.join(", ")) };
             Failure::new(format!("no database user is named for \"{}\"", self.name))
                 .advise(format!("pass --db-user; {allowed}"))
         })
@@ -182,7 +182,7 @@ pub(crate) mod tests {
         assert_eq!(user(&["app", "root"], Some(&named)), Ok("ann".to_owned()));
         let error = user(&["app", "root"], None).unwrap_err().to_string();
         assert_eq!(error, "no database user is named for \"a\" (pass --db-user; allowed: app, root)");
-        assert!(user(&["*"], None).unwrap_err().to_string().contains("any user is allowed"));
+        assert!(user(&["*"], None).unwrap_err().to_string().contains("any is allowed"));
     }
 
     #[test]

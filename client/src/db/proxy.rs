@@ -54,9 +54,8 @@ fn place(home: &Home, proxy: &ProxyDb, protocol: Protocol) -> Result<Place> {
         }
     };
     // A folder that is there already is its owner's own affair; the socket itself is nobody else's.
-    match path.parent().filter(|folder| !folder.exists()) {
-        Some(folder) => files::private_dir(folder)?,
-        None => {}
+    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+        files::private_dir(folder)?;
     }
     Ok(Place::Socket(path))
 }

@@ -64,9 +64,9 @@ impl Opened {
         }
     }
 
-    /// Whether it was not used yet and opens the one session that it is for.
+    /// Whether it still opens the one session that it was prepared for.
     fn is_fresh(&self, now: UnixTime) -> bool {
-        matches!(self, Self::Session { until, .. } if now.plus(WINDOW_MARGIN) < *until)
+        matches!(self, Self::Session { until, .. } if now < *until)
     }
 
     /// TLS that shows it.

@@ -84,7 +84,7 @@ impl DbResource {
         let uid = metadata.uid(Kind::Db, &name);
         let (labels, description) = (metadata.labels(), metadata.description());
         let (protocol, addr) = (protocol?, addr?);
-        Some(Self { uid, labels, description, protocol, addr, ca_cert, server_name, auth, name })
+        Some(Self { name, uid, labels, description, protocol, addr, ca_cert, server_name, auth })
     }
 }
 

@@ -89,7 +89,8 @@ fn a_port_demands_the_password_of_its_run() -> Result<()> {
         "import pymysql\ndb = pymysql.connect(host='127.0.0.1', port={port}, user='app', password='{password}')\n\
          with db.cursor() as c:\n    c.execute('select name from t where id = %s', (2,))\n    print(c.fetchone()[0])\n"
     );
-    let python = scene.world.jerry.start(&program("python3", "python3")?, ["-c", &script])?.finish(SOON)?.success()?;
+    let python =
+        scene.world.jerry.start(std::path::Path::new("/usr/bin/python3"), ["-c", &script])?.finish(SOON)?.success()?;
     assert_eq!(python.stdout, "two\n");
     Ok(())
 }

@@ -87,10 +87,12 @@ fn a_port_demands_the_password_of_its_run() -> Result<()> {
 
 #[test]
 fn after_the_window_the_next_connection_asks_again() -> Result<()> {
-    let scene = Scene::new("session_mfa_window: 3s")?;
+    let scene = Scene::new("session_mfa_window: 20s")?;
     let mark = scene.world.mark();
     let (process, told) = proxy(&scene, &["--db-user", "app", "--db-name", "shop"])?;
     let url = text(&told, "url");
+    psql(&scene.world.jerry, url, "select 1")?.success()?;
+    assert_eq!(taps(&scene, mark), 1);
     until("the window's end", SOON, || {
         psql(&scene.world.jerry, url, "select 1")?.success()?;
         Ok(taps(&scene, mark) > 1)

@@ -36,7 +36,7 @@ impl Names {
         }
         // libpq names the database after the user where nobody names one.
         let named =
-            |name: &&str| !name.is_empty() && !(self.database.protocol == Protocol::Postgres && *name == user.as_str());
+            |name: &&str| !(name.is_empty() || self.database.protocol == Protocol::Postgres && *name == user.as_str());
         let name = match (name.filter(named), self.name.as_deref()) {
             (Some(name), Some(only)) if name != only => {
                 return Err(Failure::new(format!("this is the way to the database \"{only}\", not to \"{name}\""))
