@@ -18,9 +18,7 @@ struct Part {
 const CONNECTOR_J: &str = "/usr/share/java/mariadb-java-client.jar";
 const PYMYSQL: &str = "/usr/lib/python3/dist-packages/pymysql/__init__.py";
 
-const PARTS: [Part; 31] = [
-const PARTS: [Part; 18] = [
-const PARTS: [Part; 24] = [
+const PARTS: [Part; 32] = [
     Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
     Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
     Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
@@ -56,8 +54,6 @@ const PARTS: [Part; 24] = [
     Part { program: "psql", package: "postgresql-client", purpose: "the database tests (a stock client)" },
     Part { program: "pg_ctlcluster", package: "postgresql", purpose: "the database tests (a real server)" },
     Part { program: "setpriv", package: "util-linux", purpose: "the database tests (the server is not run by root)" },
-    Part { program: "go", package: "golang-go", purpose: "the Kubernetes tests (building the API server)" },
-    Part { program: "etcd", package: "etcd-server", purpose: "the Kubernetes tests (the API server's store)" },
     Part { program: "script", package: "bsdutils", purpose: "the tests that need a terminal" },
 ];
 

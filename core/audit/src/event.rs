@@ -133,19 +133,6 @@ pub enum Event {
         /// What became of it.
         outcome: Text,
     },
-    /// A request was made to an application that has its requests logged.
-    #[serde(rename = "session.request")]
-    SessionRequest {
-        /// Whose session it is.
-        #[serde(flatten)]
-        of: DeedFacts,
-        /// Its method.
-        method: Text,
-        /// Its path, without the query.
-        path: Text,
-        /// The status of the answer; none where there was no answer.
-        status: Option<u16>,
-    },
     /// A Kubernetes API server answered a request.
     #[serde(rename = "kube.request")]
     KubeRequest {

@@ -65,20 +65,15 @@ impl Kube {
     /// A kubeconfig with a client certificate of this subject, such as `/O=system:masters/CN=admin`; its path.
     pub fn kubeconfig(&self, name: &str, subject: &str) -> Result<PathBuf> {
         let Certificate { key, certificate } = self.ca.client(name, subject)?;
-        let read = |path: &Path| -> Result<String> {
-            let text = std::fs::read_to_string(path)?;
-            Ok(text.lines().map(|line| format!("      {line}\n")).collect())
-        };
-        let ca = self.ca.pem()?.lines().map(|line| format!("      {line}\n")).collect::<String>();
-        let encode = |text: String| base64(text.lines().map(str::trim).collect::<Vec<_>>().join("\n").as_bytes());
+        let read = |path: &Path| std::fs::read(path).map(|pem| base64(&pem)).context("a certificate is not there");
         let text = format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: lab\ncontexts:\n- name: lab\n  context: {{cluster: lab, user: \
              {name}}}\nclusters:\n- name: lab\n  cluster:\n    server: {}\n    certificate-authority-data: {}\nusers:\n- \
              name: {name}\n  user:\n    client-certificate-data: {}\n    client-key-data: {}\n",
             self.url(),
-            encode(ca),
-            encode(read(&certificate)?),
-            encode(read(&key)?)
+            base64(self.ca.pem()?.as_bytes()),
+            read(&certificate)?,
+            read(&key)?
         );
         let path = self.folder.join(format!("{name}.kubeconfig"));
         std::fs::write(&path, text)?;

@@ -154,7 +154,7 @@ impl SshCa {
         }
         if subject.logins.is_empty() {
             // Without any principal it would be good for all; this one is no login.
-            draft.valid_principal(NOBODY).map_err(refused)?;
+            draft.valid_principal("-").map_err(refused)?;
         } else {
             names::countable(subject.logins.len())?;
         }
