@@ -74,5 +74,7 @@ pub use report::tap_record;
 pub use snapshot::Snapshot;
 pub use sso::ProviderKeys;
 // What a protocol must know of its targets; the policy itself is not a protocol's.
-pub use tapgate_policy::{AppResource, AuditText, DbAuth, DbProtocol, DbResource, DbTerms, NodeSsh, StatementVerdict};
+pub use tapgate_policy::{
+    AppResource, AuditText, DbAuth, DbProtocol, DbResource, DbTerms, KubeResource, NodeSsh, StatementVerdict,
+};
 pub use verdict::{Challenge, Denial, DenialReason, Refusal, Verdict};

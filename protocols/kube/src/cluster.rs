@@ -10,7 +10,7 @@ use kube_client::client::middleware::AuthLayer;
 use kube_client::config::{KubeConfigOptions, Kubeconfig};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tapgate_policy::KubeResource;
+use tapgate_session::KubeResource;
 use tokio::time::timeout;
 
 use crate::limits::CREDENTIALS_MAX;

@@ -19,7 +19,7 @@ pub(crate) const SESSIONS_MAX: usize = 4_096;
 pub(crate) const SESSION_IDLE: Duration = Duration::from_mins(10);
 
 /// How long an idle connection to an API server is kept for the next request.
-pub(crate) const POOL_IDLE: Duration = Duration::from_secs(60);
+pub(crate) const POOL_IDLE: Duration = Duration::from_mins(1);
 
 /// How many idle connections a session keeps: one command fans out over a few.
 pub(crate) const POOL_MAX: usize = 8;

@@ -195,7 +195,7 @@ impl Kube {
     fn login(&self, identity: &Identity, cluster: &TargetName, wanted: &Wanted) -> Result<Login, Refused> {
         let named = match identity.credential() {
             Credential::Session => tapped_login(identity, cluster),
-            _ => None,
+            Credential::Login => None,
         };
         let given = match named {
             Some(login) => login,

@@ -18,7 +18,8 @@ struct Status<'a> {
     kind: &'static str,
     api_version: &'static str,
     metadata: serde_json::Map<String, serde_json::Value>,
-    status: &'static str,
+    #[serde(rename = "status")]
+    outcome: &'static str,
     message: &'a str,
     reason: &'static str,
     code: u16,
@@ -70,7 +71,7 @@ impl Refused {
             kind: "Status",
             api_version: "v1",
             metadata: serde_json::Map::new(),
-            status: "Failure",
+            outcome: "Failure",
             message: &self.message,
             reason: self.reason(),
             code: self.code.as_u16(),

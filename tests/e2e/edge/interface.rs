@@ -6,7 +6,8 @@ use tapgate_api::path;
 use super::bare::Bare;
 
 /// Every path of the interface, with its method.
-const PATHS: [(&str, &str); 32] = [
+const PATHS: [(&str, &str); 33] = [
+    (path::APPS, "get"),
     (path::FIND, "get"),
     (path::LOGIN_BEGIN, "post"),
     (path::LOGIN_FINISH, "post"),
