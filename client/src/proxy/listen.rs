@@ -1,7 +1,7 @@
 //! Where a local proxy listens: a socket that its owner alone can open, or a port of loopback.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -130,8 +130,12 @@ fn bind_private(path: &Path) -> Result<UnixListener> {
 
 /// Takes a socket away that nobody serves.
 async fn make_way(path: &Path) -> Result<()> {
-    if std::fs::symlink_metadata(path).is_err() {
-        return Ok(());
+    let Ok(there) = std::fs::symlink_metadata(path) else { return Ok(()) };
+    // A file refuses connections just as a socket does that nobody serves.
+    if !there.file_type().is_socket() {
+        return Err(
+            Failure::new(format!("{} is there, and is no socket", path.display())).advise("name another with --socket")
+        );
     }
     match UnixStream::connect(path).await {
         Ok(_) => {
