@@ -14,6 +14,6 @@ pub(crate) fn open(gate: &Gate, clock: &Arc<dyn Clock>, names: &[String]) -> Arc
 
 /// The host names of the door; they stand in the gate's certificate.
 pub(crate) fn hosts(names: &[String]) -> Vec<String> {
-    let named = names.iter().filter(|name| name.parse::<std::net::IpAddr>().is_err());
-    named.map(|name| format!("k8s.{name}")).collect()
+    let words = names.iter().filter(|name| name.parse::<std::net::IpAddr>().is_err());
+    words.map(|name| format!("k8s.{name}")).collect()
 }

@@ -94,7 +94,14 @@ where
 
 impl Way {
     /// The way to this target through tunnels of this name.
-    pub fn new(context: Arc<Context>, kind: Kind, target: TargetName, login: Login, alpn: &'static [u8]) -> Self {
+    pub fn new(
+        context: impl Into<Arc<Context>>,
+        kind: Kind,
+        target: TargetName,
+        login: Login,
+        alpn: &'static [u8],
+    ) -> Self {
+        let context = context.into();
         Self { context, kind, target, login, alpn, open: Mutex::new(None) }
     }
 

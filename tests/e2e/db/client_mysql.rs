@@ -1,4 +1,4 @@
-//! `tap db connect`, `tap proxy db` and `tap db exec` with MariaDB, its own client and PyMySQL.
+//! `tap db connect`, `tap proxy db` and `tap db exec` with MariaDB, its own client and `PyMySQL`.
 
 use anyhow::Result;
 use serde_json::Value;

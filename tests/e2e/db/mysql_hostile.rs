@@ -19,6 +19,7 @@ const TLS_REQUEST: [u8; 36] = {
     bytes
 };
 
+#[expect(clippy::disallowed_methods, reason = "the test is a client")]
 fn greeted(scene: &Scene) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(("127.0.0.1", scene.port))?;
     stream.set_read_timeout(Some(Duration::from_mins(1)))?;
@@ -40,7 +41,6 @@ fn said(mut stream: TcpStream, bytes: &[u8]) -> String {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the test is a client")]
 fn nonsense_before_the_login_is_answered_or_closed() -> Result<()> {
     let scene = Scene::new("")?;
     let plain = [&[35, 0, 0, 1, 0x00, 0x82, 0x08, 0][..], &[0; 28], b"x\0\0"].concat();
