@@ -123,9 +123,9 @@ mod tests {
 
     #[test]
     fn a_coming_suite_says_so() {
-        let suite = SUITES.into_iter().find(|suite| suite.name == "kube").unwrap();
+        let suite = SUITES.into_iter().find(|suite| suite.name == "desktop").unwrap();
         let (line, outcome) = run_one(suite, None).unwrap();
         assert!(outcome.success);
-        assert_eq!(line, "kube: no tests yet (the Kubernetes protocol has not landed)");
+        assert_eq!(line, "desktop: no tests yet (the desktop protocols have not landed)");
     }
 }

@@ -6,7 +6,7 @@ use tapgate_api::path;
 use super::bare::Bare;
 
 /// Every path of the interface, with its method.
-const PATHS: [(&str, &str); 33] = [
+const PATHS: [(&str, &str); 34] = [
     (path::APPS, "get"),
     (path::FIND, "get"),
     (path::LOGIN_BEGIN, "post"),
@@ -23,6 +23,7 @@ const PATHS: [(&str, &str); 33] = [
     (path::EXPLAIN, "get"),
     (path::OPENAPI, "get"),
     (path::LOGIN_OTP, "post"),
+    (path::LOGIN_PASSWORDLESS, "post"),
     (path::LOGIN_BROWSER, "post"),
     (path::ENROL_BROWSER, "post"),
     (path::SESSION_BROWSER, "post"),

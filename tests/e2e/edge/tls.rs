@@ -160,16 +160,15 @@ impl LoginOnDisk {
         let folder = world.jerry.tap_home().join("keys").join(&world.address);
         let text = std::fs::read_to_string(folder.join("tls.key"))?;
         let der = STANDARD.decode(text.lines().filter(|line| !line.starts_with('-')).collect::<String>())?;
-        // RFC 5958 version 2: the secret half behind 16 bytes, the public half at the end, which openssl 3.0
-        // does not expect.
+        // RFC 8410: the secret half behind 16 bytes.
         let seed = der.get(16..48).context("not an Ed25519 key")?;
-        let public = der.last_chunk::<32>().context("not an Ed25519 key")?;
+        let public = ssh_key::private::Ed25519Keypair::from_seed(seed.try_into()?).public.0;
         let key = pkcs8(&world.lab, "login.key", seed)?;
         // curl takes what stands behind a colon for a password: the folder's name has one.
         let original = folder.join("tls.crt");
         let copy = world.lab.write("login.crt", &std::fs::read_to_string(&original)?)?;
         let certificate = copy.display().to_string();
-        Ok(Self { original, certificate, key, spki: [&SPKI_HEAD[..], public].concat() })
+        Ok(Self { original, certificate, key, spki: [&SPKI_HEAD[..], &public].concat() })
     }
 }
 

@@ -64,7 +64,7 @@ impl Scene {
 
     /// How many taps the gate has verified for sessions of the cluster.
     pub(crate) fn taps(&self) -> Result<usize> {
-        let log = std::fs::read_to_string(self.world.lab.path().join("data/audit.jsonl")).context("no audit log")?;
+        let log = std::fs::read_to_string(self.world.lab.path().join("audit.jsonl")).context("no audit log")?;
         Ok(log.lines().filter(|line| line.contains("mfa.succeeded") && line.contains("kube_cluster")).count())
     }
 }

@@ -100,16 +100,21 @@ impl LoginPacket {
         payload.push(0);
         if self.flags.contains(Flags::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA) {
             put_number(&mut payload, self.answer.len());
-        } else {
+        } else if self.flags.contains(Flags::CLIENT_SECURE_CONNECTION) {
             payload.push(u8::try_from(self.answer.len()).unwrap_or_default());
         }
         payload.extend_from_slice(&self.answer);
-        if let Some(database) = &self.database {
-            payload.extend_from_slice(database);
+        if !self.flags.intersects(Flags::CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA | Flags::CLIENT_SECURE_CONNECTION) {
             payload.push(0);
         }
-        payload.extend_from_slice(&self.plugin);
-        payload.push(0);
+        if self.flags.contains(Flags::CLIENT_CONNECT_WITH_DB) {
+            payload.extend_from_slice(self.database.as_deref().unwrap_or_default());
+            payload.push(0);
+        }
+        if self.flags.contains(Flags::CLIENT_PLUGIN_AUTH) {
+            payload.extend_from_slice(&self.plugin);
+            payload.push(0);
+        }
         payload.extend_from_slice(&self.attributes);
         payload
     }
