@@ -10,11 +10,12 @@
 //! |------------------------------------------------------|----------------------------------------------------------|
 //! | Installing the clients                               | not a matter of a running gate                           |
 //! | `teleport.yaml` of FIPS builds                       | the gate reads `tapgate.yaml`, and there is no FIPS build |
-//! | Kubernetes, application and desktop sessions         | not there yet                                            |
+//! | Kubernetes and application sessions                  | the suites `kube` and `app`, with kubectl and Chromium   |
+//! | Desktop sessions                                     | not there yet                                            |
 //! | MFA by an identity provider, beyond the prompt       | `mfa::sso`, with a real provider in a real browser       |
 //! | SSH in the web UI, VNet                              | not there                                                |
 //! | The browser's part, from the link to `Approved`      | the suite `web`                                          |
-//! | `tsh mfa add --mfa-mode=browser`                     | not there yet: in the browser keys enrol by invite alone |
+//! | `tsh mfa add --mfa-mode=browser`                     | the suite `web`: `terminal`                              |
 
 mod browser;
 mod databases;
