@@ -160,7 +160,7 @@ async fn enter(
 }
 
 /// Ends the session of this cookie, and what it has opened.
-fn leave(app: &App, cookie: Option<&str>) -> Result<(), Fault> {
+pub(super) fn leave(app: &App, cookie: Option<&str>) -> Result<(), Fault> {
     let Some(cookie) = cookie else { return Ok(()) };
     if let Some(number) = app.authority.end_web_session(cookie)? {
         app.gate.end_held(&Holder::WebSession(number));

@@ -13,14 +13,16 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use bytes::Bytes;
-use tapgate_api::{FindConnector, SsoAnswer, SsoStart, path};
+use tapgate_api::{FindConnector, SsoAnswer, SsoSignedIn, SsoStart, path};
 use tapgate_authority::{Fault, SSO_COOKIE, SsoOutcome, SsoStarted};
+use tapgate_model::UserName;
 use tapgate_policy::{OidcResource, Policy};
 
 use super::api::{Shared, install};
 use super::page::{own_page, page, protect};
 use super::reply::{Reply, blocking, body, identity};
-use super::{App, Caller};
+use super::site::leave;
+use super::{App, Caller, cookie as web_cookie};
 
 pub(super) fn router(app: Arc<App>) -> Router {
     let request = path::SSO_PAGE;
@@ -31,6 +33,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(&format!("{request}/{{id}}/deny"), post(deny))
         .route(path::SSO_CALLBACK, get(async || page()))
         .route(path::SSO_FINISH, post(answer))
+        .route(path::SSO_SIGN_IN, post(sign_in))
         .layer(middleware::from_fn(protect));
     Router::new()
         .route(path::LOGIN_SSO, post(login_begin))
@@ -145,6 +148,27 @@ async fn deny(
     .await
 }
 
+/// Begins signing in on the pages: the browser gets the provider's address, and the cookie by which it is known when
+/// it is back.
+async fn sign_in(
+    State(app): Shared,
+    Extension(caller): Extension<Caller>,
+    Path(connector): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let begun = tokio::task::spawn_blocking(move || {
+        own_page(&app.authority.relying_party().origins, &headers)?;
+        app.authority.sso_web_begin(&app.origin, Some(&connector), caller.peer.ip())
+    });
+    match begun.await.unwrap_or_else(|error| Err(Fault::internal(error))) {
+        Ok(departure) => {
+            let reply = Reply::from(Ok(departure.redirect)).into_response();
+            with_cookie(reply, &departure.cookie, tapgate_authority::limits::CEREMONY_TTL.as_secs())
+        }
+        Err(fault) => Reply::from(Err::<(), _>(fault)).into_response(),
+    }
+}
+
 /// Takes what the provider sent the browser back with.
 async fn answer(
     State(app): Shared,
@@ -152,15 +176,29 @@ async fn answer(
     headers: HeaderMap,
     bytes: Bytes,
 ) -> Response {
-    let reply = blocking(&app, move |app| {
+    let answered = tokio::task::spawn_blocking(move || {
         own_page(&app.authority.relying_party().origins, &headers)?;
         let answer: SsoAnswer = body(&bytes)?;
         match app.authority.sso_answer(&answer, cookie(&headers), caller.peer.ip())? {
-            SsoOutcome::Carried(carried) => Ok(carried),
-            SsoOutcome::SignedIn(_) => Err(Fault::conflict("nobody waits for this sign-in", "start again")),
+            SsoOutcome::Carried(carried) => Ok(Reply::from(Ok(carried)).into_response()),
+            SsoOutcome::SignedIn(user) => enter(&app, &user, &headers, &caller),
         }
     });
-    with_cookie(reply.await.into_response(), "", 0)
+    let answered = answered.await.unwrap_or_else(|error| Err(Fault::internal(error)));
+    let response = answered.unwrap_or_else(|fault| Reply::from(Err::<(), _>(fault)).into_response());
+    with_cookie(response, "", 0)
+}
+
+/// Begins a web session of whom the provider has named. One that the browser had before is over.
+fn enter(app: &App, user: &UserName, headers: &HeaderMap, caller: &Caller) -> Result<Response, Fault> {
+    // The sign-in has written the user's roles and traits.
+    install(app)?;
+    let signed_in = app.authority.web_sign_in_sso(user, caller.peer.ip())?;
+    leave(app, web_cookie::of(headers).as_deref())?;
+    let set = web_cookie::set(&signed_in.cookie).ok_or_else(|| Fault::internal("the cookie is no header"))?;
+    let mut response = Reply::from(Ok(SsoSignedIn { signed_in: true })).into_response();
+    response.headers_mut().append(SET_COOKIE, set);
+    Ok(response)
 }
 
 /// The cookie's value; empty where there is none.

@@ -3,15 +3,11 @@
 import type { Auth } from "./api";
 
 export interface SsoButton {
-  href: string;
+  name: string;
   label: string;
 }
 
-/** The buttons, in the order of discovery. The gate's own page there takes the browser to the provider. */
-export function ssoButtons(auth: Auth, to = ""): SsoButton[] {
-  const back = to ? `?to=${encodeURIComponent(to)}` : "";
-  return (auth.connectors ?? []).map(({ name, display }) => ({
-    href: `/web/sso/login/${encodeURIComponent(name)}${back}`,
-    label: `Sign in with ${display || name}`,
-  }));
+/** The buttons, in the order of discovery. */
+export function ssoButtons(auth: Auth): SsoButton[] {
+  return (auth.connectors ?? []).map(({ name, display }) => ({ name, label: `Sign in with ${display || name}` }));
 }

@@ -34,7 +34,24 @@ export const start = (page: string, code: string) => post<{ location: string } |
 
 export const refuse = (page: string) => post<Carried>(`${page}/deny`, {});
 
-export const finish = (answer: Record<string, string>) => post<Carried>("/web/sso/finish", answer);
+export const finish = (answer: Record<string, string>) =>
+  post<{ signed_in: boolean } | Carried>("/web/sso/finish", answer);
+
+const ONWARD = "tapgate-onward";
+
+/** To the provider, to sign in on the pages; `search` says where to go on after it. */
+export async function depart(connector: string, search: string): Promise<void> {
+  const { location: provider } = await post<{ location: string }>(`/web/sso/login/${encodeURIComponent(connector)}`, {});
+  sessionStorage.setItem(ONWARD, search);
+  location.assign(provider);
+}
+
+/** What was said at the departure of where to go on, once. */
+export function onward(): string {
+  const search = sessionStorage.getItem(ONWARD) ?? "";
+  sessionStorage.removeItem(ONWARD);
+  return search;
+}
 
 /** The way back to the terminal, which is always its loopback. */
 export const back = ({ action, sealed }: Carried) => carry(action ?? "", sealed);

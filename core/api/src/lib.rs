@@ -37,7 +37,7 @@ pub use session::{
 
 pub use sso::{
     SsoAnswer, SsoCeremony, SsoFinish, SsoLoginBegin, SsoRedirect, SsoRequirement, SsoReturn,
-    SsoSessionBegin, SsoShown, SsoStart,
+    SsoSessionBegin, SsoShown, SsoSignedIn, SsoStart,
 };
 pub use web::{
     InviteShown, InviteToken, LiveSessionEntry, LiveSessions, PasskeyChallenge, SessionEnd, WebMe,
@@ -89,6 +89,8 @@ pub mod path {
     pub const SSO_CALLBACK: &str = "/web/sso/callback";
     /// `POST` by that page: [`crate::SsoAnswer`] → [`crate::BrowserCarried`].
     pub const SSO_FINISH: &str = "/web/sso/finish";
+    /// `POST`: begins signing in on the pages at the provider of this name.
+    pub const SSO_SIGN_IN: &str = "/web/sso/login/{connector}";
     /// `POST`, no certificate: [`crate::EnrolBegin`] → [`crate::EnrolChallenge`].
     pub const ENROL_BEGIN: &str = "/v1/enrol";
     /// `POST`, no certificate: [`crate::EnrolFinish`] → [`crate::Enrolled`].

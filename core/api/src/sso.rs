@@ -149,3 +149,10 @@ pub struct SsoAnswer {
     #[serde(default)]
     pub iss: Option<String>,
 }
+
+/// The answer to a browser that has signed in on the pages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SsoSignedIn {
+    /// Always so: what went wrong is another answer.
+    pub signed_in: bool,
+}

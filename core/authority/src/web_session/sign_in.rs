@@ -76,6 +76,13 @@ impl Authority {
         self.open_web_session(&entrant, failed)
     }
 
+    /// Signs in whom an identity provider has just named.
+    pub fn web_sign_in_sso(&self, user: &UserName, peer: IpAddr) -> Result<SignedIn, Fault> {
+        let spki = throwaway_key()?;
+        let entrant = Entrant { user, method: Method::Sso, credential: None, spki: &spki, peers: (peer, peer) };
+        self.open_web_session(&entrant, |reason| self.web_sign_in_failed(user.as_str(), peer, reason))
+    }
+
     /// One answer for all that can be wrong.
     pub(super) fn web_sign_in_failed(&self, user: &str, peer: IpAddr, reason: &str) -> Fault {
         self.sink.record(Event::login_failed(user, SocketAddr::new(peer, 0), reason));

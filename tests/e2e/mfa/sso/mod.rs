@@ -2,6 +2,7 @@
 
 mod login;
 mod offline;
+mod pages;
 mod refuse;
 mod replay;
 mod roles;
