@@ -6,7 +6,7 @@ use anyhow::Result;
 use tapgate_lab::Browser;
 
 use super::scene::{Scene, cookie, sign_in_and_tap};
-use crate::world::{text, until};
+use crate::world::{picture, text, until};
 
 /// Runs a function's body in the page that answers with a promise, and waits for what it leaves in `window.said`.
 fn said(browser: &Browser, script: &str) -> Result<String> {
@@ -29,6 +29,7 @@ fn a_browser_comes_back_to_the_exact_page_with_a_session() -> Result<()> {
     assert!(browser.url()?.starts_with(&format!("https://{}/web/sign-in?to=", scene.world.address)));
     browser.click("#passkey")?;
     browser.wait_for("Open dash")?;
+    picture(&browser, "app")?;
     assert!(!scene.world.records().iter().skip(mark).any(|record| text(record, "event") == "session.start"));
     browser.click("#tap")?;
     browser.wait_for("at /d/1?panel=2&q=a%20b")?;

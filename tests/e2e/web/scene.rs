@@ -1,7 +1,6 @@
 //! What the tests of the pages share: ann, whose only key is in the browser.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -11,7 +10,7 @@ use serde_json::Value;
 use tapgate_lab::{Browser, Client, Process, Ran, own_binary, program};
 use tapgate_model::Digest;
 
-use crate::world::{World, person};
+use crate::world::{World, person, picture};
 
 /// ann's password on the pages.
 pub(super) const PASSWORD: &str = "correct horse battery ann";
@@ -193,14 +192,7 @@ impl Scene {
 
     /// Keeps what the page looks like, where `TAPGATE_SCREENSHOTS` names a folder.
     pub(super) fn picture(&self, name: &str) -> Result<()> {
-        let Some(folder) = std::env::var_os("TAPGATE_SCREENSHOTS").map(PathBuf::from) else { return Ok(()) };
-        for scheme in ["light", "dark"] {
-            let feature = serde_json::json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-            self.browser.devtools("Emulation.setEmulatedMedia", &feature)?;
-            let image = STANDARD.decode(self.browser.screenshot()?).context("the picture is no base64")?;
-            std::fs::write(folder.join(format!("{name}-{scheme}.png")), image)?;
-        }
-        Ok(())
+        picture(&self.browser, name)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod log;
 mod people;
+mod picture;
 mod stock;
 mod store;
 mod tapper;
@@ -14,6 +15,7 @@ use tapgate_model::Digest;
 
 pub(crate) use log::{event, text, until};
 pub(crate) use people::{copy, files_below, person};
+pub(crate) use picture::picture;
 pub(crate) use store::{authority, open_store, registrations};
 pub(crate) use tapper::{Tapper, lay, login_files};
 

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tapgate_lab::{Browser, Client, Process, Provider, Ran, own_binary};
 use tapgate_model::Digest;
 
-use crate::world::{World, person};
+use crate::world::{World, person, picture};
 
 /// How long a command may go on after the browser has done its part.
 const REST: Duration = Duration::from_secs(30);
@@ -109,6 +109,7 @@ impl Scene {
     pub(super) fn depart(&self, waiting: &Waiting, title: &str) -> Result<()> {
         self.browser.go(&waiting.link)?;
         self.browser.wait_for(title)?;
+        picture(&self.browser, "sso")?;
         self.browser.fill("#code", &waiting.code)?;
         self.browser.click("button.main")?;
         self.browser.wait_for("Lab sign-in")

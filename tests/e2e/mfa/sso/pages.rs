@@ -4,6 +4,17 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{Scene, from_page};
+use crate::world::picture;
+
+impl Scene {
+    /// From the sign-in page to the provider, and signs in there.
+    fn provider_of_the_page(&self, account: &str) -> Result<()> {
+        self.browser.click("button.provider")?;
+        self.browser.wait_for("Lab sign-in")?;
+        self.browser.fill("#name", account)?;
+        self.browser.click("#go")
+    }
+}
 
 /// Who the page says is signed in, and how.
 fn me(scene: &Scene) -> Result<Value> {
@@ -16,10 +27,8 @@ fn the_pages_take_whom_the_provider_names() -> Result<()> {
     let page = |path: &str| format!("https://{}{path}", scene.world.address);
     scene.browser.go(&page("/web/sign-in?to=/web/devices"))?;
     scene.browser.wait_for("Sign in with")?;
-    scene.browser.click("button.provider")?;
-    scene.browser.wait_for("Lab sign-in")?;
-    scene.browser.fill("#name", "ann")?;
-    scene.browser.click("#go")?;
+    picture(&scene.browser, "sign-in-provider")?;
+    scene.provider_of_the_page("ann")?;
     scene.browser.wait_for("Devices")?;
     assert_eq!(scene.browser.url()?, page("/web/devices"));
     let me = me(&scene)?;
@@ -35,10 +44,7 @@ fn a_refused_answer_signs_nobody_in() -> Result<()> {
     scene.behave(&json!({ "stranger": true }))?;
     scene.browser.go(&format!("https://{}/web/sign-in", scene.world.address))?;
     scene.browser.wait_for("Sign in with")?;
-    scene.browser.click("button.provider")?;
-    scene.browser.wait_for("Lab sign-in")?;
-    scene.browser.fill("#name", "ann")?;
-    scene.browser.click("#go")?;
+    scene.provider_of_the_page("ann")?;
     scene.browser.wait_for("signed by no key that the provider has")?;
     assert_eq!(me(&scene)?, json!({}));
     // The same from another site's page is none of ours.
