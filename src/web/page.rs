@@ -81,12 +81,16 @@ fn file(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], text).into_response()
 }
 
-/// The same page whatever the number; its status alone says that there is no such request.
 async fn request_page(State(app): Shared, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Response {
-    let peer = caller.peer.ip();
-    let open = tokio::task::spawn_blocking(move || app.authority.browser_is_open(&id, peer)).await.unwrap_or(false);
+    page_where(&app, move |app| app.authority.browser_is_open(&id, caller.peer.ip())).await
+}
+
+/// The same page whatever the number of a request; its status alone says that none is open under that number.
+pub(super) async fn page_where(app: &Arc<App>, is_open: impl FnOnce(&App) -> bool + Send + 'static) -> Response {
+    let app = Arc::clone(app);
+    let open = tokio::task::spawn_blocking(move || is_open(&app)).await.unwrap_or(false);
     let status = if open { StatusCode::OK } else { StatusCode::NOT_FOUND };
-    (status, file("text/html; charset=utf-8", PAGE)).into_response()
+    (status, page()).into_response()
 }
 
 async fn request(State(app): Shared, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Reply {

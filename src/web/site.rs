@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -151,16 +151,21 @@ async fn enter(
     };
     let entered = tokio::task::spawn_blocking(move || {
         let signed_in = work(&app, &bytes)?;
-        leave(&app, old.as_deref())?;
-        let set = cookie::set(&signed_in.cookie).ok_or_else(|| Fault::internal("the cookie is no header"))?;
+        let set = begun(&app, &signed_in, old.as_deref())?;
         Ok(([(header::SET_COOKIE, set)], Json(described(&app, &signed_in.session))).into_response())
     });
     let entered = entered.await.map_err(Fault::internal).and_then(|entered| entered);
     entered.unwrap_or_else(|fault| Reply::from(Err::<(), _>(fault)).into_response())
 }
 
+/// The cookie of a session that has just begun. The one that the browser had before is over.
+pub(super) fn begun(app: &App, signed_in: &SignedIn, old: Option<&str>) -> Result<HeaderValue, Fault> {
+    leave(app, old)?;
+    cookie::set(&signed_in.cookie).ok_or_else(|| Fault::internal("the cookie is no header"))
+}
+
 /// Ends the session of this cookie, and what it has opened.
-pub(super) fn leave(app: &App, cookie: Option<&str>) -> Result<(), Fault> {
+fn leave(app: &App, cookie: Option<&str>) -> Result<(), Fault> {
     let Some(cookie) = cookie else { return Ok(()) };
     if let Some(number) = app.authority.end_web_session(cookie)? {
         app.gate.end_held(&Holder::WebSession(number));

@@ -6,22 +6,22 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::http::header::{COOKIE, HeaderValue, SET_COOKIE};
-use axum::http::{HeaderMap, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use bytes::Bytes;
 use tapgate_api::{FindConnector, SsoAnswer, SsoSignedIn, SsoStart, path};
-use tapgate_authority::{Fault, SSO_COOKIE, SsoOutcome, SsoStarted};
+use tapgate_authority::{Fault, SSO_COOKIE, SsoDeparture, SsoOutcome, SsoStarted};
 use tapgate_model::UserName;
 use tapgate_policy::{OidcResource, Policy};
 
 use super::api::{Shared, install};
-use super::page::{own_page, page, protect};
+use super::page::{own_page, page, page_where, protect};
 use super::reply::{Reply, blocking, body, identity};
-use super::site::leave;
+use super::site::begun;
 use super::{App, Caller, cookie as web_cookie};
 
 pub(super) fn router(app: Arc<App>) -> Router {
@@ -100,12 +100,8 @@ pub(super) async fn session_finish(State(app): Shared, Extension(caller): Extens
     .await
 }
 
-/// The same page whatever the number; its status alone says that there is no such request.
 async fn request_page(State(app): Shared, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Response {
-    let peer = caller.peer.ip();
-    let open = tokio::task::spawn_blocking(move || app.authority.sso_is_open(&id, peer)).await.unwrap_or(false);
-    let status = if open { StatusCode::OK } else { StatusCode::NOT_FOUND };
-    (status, page()).into_response()
+    page_where(&app, move |app| app.authority.sso_is_open(&id, caller.peer.ip())).await
 }
 
 async fn shown(State(app): Shared, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Reply {
@@ -126,10 +122,7 @@ async fn start(
         app.authority.sso_start(&id, &code, caller.peer.ip())
     });
     match started.await.unwrap_or_else(|error| Err(Fault::internal(error))) {
-        Ok(SsoStarted::Away(departure)) => {
-            let reply = Reply::from(Ok(departure.redirect)).into_response();
-            with_cookie(reply, &departure.cookie, tapgate_authority::limits::CEREMONY_TTL.as_secs())
-        }
+        Ok(SsoStarted::Away(departure)) => away(departure),
         Ok(SsoStarted::Exhausted(carried)) => Reply::from(Ok(carried)).into_response(),
         Err(fault) => Reply::from(Err::<(), _>(fault)).into_response(),
     }
@@ -156,15 +149,12 @@ async fn sign_in(
     Path(connector): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let begun = tokio::task::spawn_blocking(move || {
+    let started = tokio::task::spawn_blocking(move || {
         own_page(&app.authority.relying_party().origins, &headers)?;
         app.authority.sso_web_begin(&app.origin, Some(&connector), caller.peer.ip())
     });
-    match begun.await.unwrap_or_else(|error| Err(Fault::internal(error))) {
-        Ok(departure) => {
-            let reply = Reply::from(Ok(departure.redirect)).into_response();
-            with_cookie(reply, &departure.cookie, tapgate_authority::limits::CEREMONY_TTL.as_secs())
-        }
+    match started.await.unwrap_or_else(|error| Err(Fault::internal(error))) {
+        Ok(departure) => away(departure),
         Err(fault) => Reply::from(Err::<(), _>(fault)).into_response(),
     }
 }
@@ -194,11 +184,14 @@ fn enter(app: &App, user: &UserName, headers: &HeaderMap, caller: &Caller) -> Re
     // The sign-in has written the user's roles and traits.
     install(app)?;
     let signed_in = app.authority.web_sign_in_sso(user, caller.peer.ip())?;
-    leave(app, web_cookie::of(headers).as_deref())?;
-    let set = web_cookie::set(&signed_in.cookie).ok_or_else(|| Fault::internal("the cookie is no header"))?;
-    let mut response = Reply::from(Ok(SsoSignedIn { signed_in: true })).into_response();
-    response.headers_mut().append(SET_COOKIE, set);
-    Ok(response)
+    let set = begun(app, &signed_in, web_cookie::of(headers).as_deref())?;
+    Ok(([(SET_COOKIE, set)], Reply::from(Ok(SsoSignedIn { signed_in: true }))).into_response())
+}
+
+/// The way to the provider, and the cookie by which the browser is known when it is back.
+fn away(departure: SsoDeparture) -> Response {
+    let reply = Reply::from(Ok(departure.redirect)).into_response();
+    with_cookie(reply, &departure.cookie, tapgate_authority::limits::CEREMONY_TTL.as_secs())
 }
 
 /// The cookie's value; empty where there is none.

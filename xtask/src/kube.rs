@@ -1,11 +1,11 @@
 //! The programs of Kubernetes that the tests run: built once from their published Go modules, below the user's cache.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::cargo;
+use crate::{cache, cargo};
 
 /// The folder below the cache, with the number of its recipe; the same stands in the lab. A change of
 /// `tests/lab/kube` wants another number.
@@ -24,7 +24,8 @@ const STAMP: &str = "-s -w -X k8s.io/component-base/version.gitVersion=v1.36.3 \
 
 /// Builds what is not there. It takes some six minutes of two cores, once.
 pub(crate) fn run(go: &Path) -> Result<()> {
-    let folder = folder().context("there is neither XDG_CACHE_HOME nor HOME (set one, or TAPGATE_KUBE)")?;
+    let folder = cache::folder("TAPGATE_KUBE", FOLDER)
+        .context("there is neither XDG_CACHE_HOME nor HOME (set one, or TAPGATE_KUBE)")?;
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let source = cargo::root()?.join("tests/lab/kube");
     ensure!(source.is_dir(), "{} is not there", source.display());
@@ -43,11 +44,4 @@ pub(crate) fn run(go: &Path) -> Result<()> {
         println!("found: {} for the Kubernetes tests", path.display());
     }
     Ok(())
-}
-
-/// `TAPGATE_KUBE`, else below `XDG_CACHE_HOME`, else below `~/.cache`.
-fn folder() -> Option<PathBuf> {
-    let of = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let below = || of("XDG_CACHE_HOME").or_else(|| Some(of("HOME")?.join(".cache"))).map(|cache| cache.join(FOLDER));
-    of("TAPGATE_KUBE").or_else(below)
 }

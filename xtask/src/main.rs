@@ -1,5 +1,6 @@
 //! The project's own commands: demo, test, ci, setup, bench, dist, web, graph and house.
 
+mod cache;
 mod cargo;
 mod ci;
 mod graph;

@@ -1,11 +1,11 @@
 //! The clients that are written in Python: an environment below the user's cache, made once and used by the tests.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::cargo;
+use crate::{cache, cargo};
 
 /// The environment's folder below the cache, with the number of its recipe; the same stands in the lab.
 const FOLDER: &str = "tapgate/python-1";
@@ -18,7 +18,8 @@ const DONE: &str = "complete";
 
 /// Makes the environment where it is not there.
 pub(crate) fn run(python: &Path) -> Result<()> {
-    let folder = environment().context("there is neither XDG_CACHE_HOME nor HOME (set one, or TAPGATE_PYTHON)")?;
+    let folder = cache::folder("TAPGATE_PYTHON", FOLDER)
+        .context("there is neither XDG_CACHE_HOME nor HOME (set one, or TAPGATE_PYTHON)")?;
     if !folder.join(DONE).is_file() {
         println!("missing: {}, for the SSH tests (other clients)", PACKAGES.join(", "));
         // What an interrupted run has left is no environment.
@@ -33,11 +34,4 @@ pub(crate) fn run(python: &Path) -> Result<()> {
     }
     println!("found: {} for the SSH tests (other clients)", folder.display());
     Ok(())
-}
-
-/// `TAPGATE_PYTHON`, else below `XDG_CACHE_HOME`, else below `~/.cache`.
-fn environment() -> Option<PathBuf> {
-    let of = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let below = || of("XDG_CACHE_HOME").or_else(|| Some(of("HOME")?.join(".cache"))).map(|cache| cache.join(FOLDER));
-    of("TAPGATE_PYTHON").or_else(below)
 }

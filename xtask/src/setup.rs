@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::{cargo, kube};
+use crate::{cache, cargo, kube};
 
 /// One program, the package that brings it on Debian and Ubuntu, and what it is for.
 struct Part {
@@ -92,10 +92,7 @@ pub(crate) fn run() -> Result<()> {
 
 /// The folder of an npm package, made where it is not there. The lab looks for it in the same place.
 fn node_package(name: &str, version: &str) -> Result<PathBuf> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = variable("TAPGATE_NODE_CACHE")
-        .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("tapgate/node")))
-        .or_else(|| variable("HOME").map(|home| home.join(".cache/tapgate/node")));
+    let cache = cache::folder("TAPGATE_NODE_CACHE", "tapgate/node");
     let Some(cache) = cache else { bail!("neither HOME nor XDG_CACHE_HOME says where the cache is") };
     let folder = cache.join(format!("{name}-{version}"));
     if folder.join("node_modules").join(name).join("package.json").is_file() {

@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use tapgate_api::{Assertion, Ceremony, LoginBegin, LoginCertificates};
 use tapgate_audit::Event;
 use tapgate_identity::{LoginSubject, SshLoginSubject};
-use tapgate_model::UserName;
+use tapgate_model::{Digest, UserName};
 use tapgate_proof::{Purpose, Statement, StatementParts, Uses};
 use webauthn_rs::prelude::SecurityKey;
 
@@ -27,19 +27,7 @@ impl Authority {
             Fault::invalid(e.to_string(), "give the name as your administrator wrote it")
         })?;
         let known = self.recognise(&user, &begin.password)?;
-        let now = self.now();
-        let statement = Statement::new(StatementParts {
-            gate: self.gate,
-            purpose: Purpose::Login,
-            user,
-            uses: Uses::Once,
-            source_ip: None,
-            action: Some(keys.action()?),
-            targets: Vec::new(),
-            created: now,
-            expires: now.plus(CEREMONY_TTL),
-        })
-        .map_err(Fault::internal)?;
+        let statement = self.login_statement(user, keys.action()?)?;
         let (tls_public_key, ssh_public_key) = (begin.tls_public_key.clone(), begin.ssh_public_key.clone());
         let work = Work::Login { tls_public_key, ssh_public_key };
         let wanted = Wanted { statement: &statement, verified: false, peer, identity: None, work };
@@ -47,6 +35,23 @@ impl Authority {
             Some(keys) => self.ask(new_id(), wanted, &keys),
             None => self.ask_in_vain(new_id(), wanted),
         }
+    }
+
+    /// What a login's tap signs: who logs in, and the keys of the login.
+    pub(crate) fn login_statement(&self, user: UserName, action: Digest) -> Result<Statement, Fault> {
+        let now = self.now();
+        Statement::new(StatementParts {
+            gate: self.gate,
+            purpose: Purpose::Login,
+            user,
+            uses: Uses::Once,
+            source_ip: None,
+            action: Some(action),
+            targets: Vec::new(),
+            created: now,
+            expires: now.plus(CEREMONY_TTL),
+        })
+        .map_err(Fault::internal)
     }
 
     /// The user's keys, if this is the password of a user who has keys. It takes as long if not.

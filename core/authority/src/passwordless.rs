@@ -9,11 +9,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tapgate_api::{Ceremony, PASSWORDLESS_USER, PasswordlessBegin};
-use tapgate_proof::{Purpose, Registration, Statement, StatementParts, Uses};
+use tapgate_proof::Registration;
 use webauthn_rs::prelude::PublicKeyCredential;
 
 use crate::ceremony::{PendingTap, Work, new_id};
-use crate::limits::CEREMONY_TTL;
 use crate::public_key::LoginKeys;
 use crate::tap::{GONE, Wanted};
 use crate::webauthn::Ceremonies;
@@ -29,19 +28,8 @@ impl Authority {
             ));
         }
         let keys = LoginKeys::parse(&begin.tls_public_key, &begin.ssh_public_key)?;
-        let now = self.now();
-        let statement = Statement::new(StatementParts {
-            gate: self.gate,
-            purpose: Purpose::Login,
-            user: PASSWORDLESS_USER.parse().map_err(Fault::internal)?,
-            uses: Uses::Once,
-            source_ip: None,
-            action: Some(keys.action()?),
-            targets: Vec::new(),
-            created: now,
-            expires: now.plus(CEREMONY_TTL),
-        })
-        .map_err(Fault::internal)?;
+        let anybody = PASSWORDLESS_USER.parse().map_err(Fault::internal)?;
+        let statement = self.login_statement(anybody, keys.action()?)?;
         let (tls_public_key, ssh_public_key) = (begin.tls_public_key.clone(), begin.ssh_public_key.clone());
         let work = Work::Login { tls_public_key, ssh_public_key };
         // The PIN or finger is the second factor, so that it is due always.

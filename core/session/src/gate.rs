@@ -190,6 +190,15 @@ impl Gate {
         Ok(all)
     }
 
+    /// The logins that a user has on one target; none where there is no such target.
+    pub fn logins(&self, user: &UserName, kind: Kind, name: &TargetName) -> Vec<String> {
+        let snapshot = self.0.snapshot.load();
+        let record = snapshot.find(kind, name);
+        record
+            .map(|record| snapshot.policy.logins(user, kind, name, &record.target.uid, &record.labels))
+            .unwrap_or_default()
+    }
+
     /// The targets that a user may open under some login, by kind and name.
     pub fn visible(&self, user: &UserName) -> Vec<Visible> {
         let snapshot = self.0.snapshot.load();

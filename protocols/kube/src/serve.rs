@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tapgate_audit::Deed;
-use tapgate_identity::{ClientAuth, Credential, Identity};
+use tapgate_identity::{ClientAuth, Identity};
 use tapgate_model::{Clock, Kind, Login, TargetName};
 use tapgate_proof::Statement;
 use tapgate_relay::{Accepted, DoorName, Protocol, Sniff, TlsDoor};
@@ -52,7 +52,25 @@ pub struct Kube {
 /// Whose connection it is.
 struct Caller {
     identity: Option<Arc<Identity>>,
+    /// What the tap in a session certificate names. The gate verifies the tap; here it is only read, once for all the
+    /// connection's requests, to know what to ask for.
+    tapped: Option<Statement>,
     peer: SocketAddr,
+}
+
+impl Caller {
+    fn new(identity: Option<Arc<Identity>>, peer: SocketAddr) -> Self {
+        let proof = identity.as_ref().and_then(|identity| identity.proof());
+        let tapped = proof.and_then(|proof| Statement::from_der(&proof.statement).ok());
+        Self { identity, tapped, peer }
+    }
+
+    /// The login that the tap names for this cluster.
+    fn tapped_login(&self, cluster: &TargetName) -> Option<Login> {
+        let mut targets = self.tapped.as_ref()?.parts().targets.iter();
+        let entry = targets.find(|entry| entry.target.kind == Kind::KubeCluster && entry.target.name == *cluster)?;
+        Some(entry.login.clone())
+    }
 }
 
 impl Kube {
@@ -84,7 +102,7 @@ impl Protocol for Kube {
     }
 
     fn serve(self: Arc<Self>, conn: Accepted) -> BoxFuture<'static, ()> {
-        let caller = Arc::new(Caller { identity: conn.tls.and_then(|tls| tls.identity), peer: conn.peer });
+        let caller = Arc::new(Caller::new(conn.tls.and_then(|tls| tls.identity), conn.peer));
         let io = TokioIo::new(conn.io);
         async move {
             let service = service_fn(move |request| answer(Arc::clone(&self), Arc::clone(&caller), request));
@@ -140,7 +158,7 @@ impl Kube {
         let target = split(request.uri().path()).map_err(|error| Refused::bad(error.to_string()))?;
         let (cluster, rest) = (target.cluster, target.rest.to_owned());
         let info = RequestInfo::parse(request.method().as_str(), &rest, request.uri().query());
-        let login = self.login(&identity, &cluster, &wanted(request.headers())?)?;
+        let login = self.login(&caller, &identity, &cluster, &wanted(request.headers())?)?;
         let session = self.session(&identity, caller.peer, &cluster, &login).boxed().await?;
         let using = session.using();
 
@@ -192,12 +210,14 @@ impl Kube {
     }
 
     /// Who to be in the cluster: what the tap names, else the one login that the roles give, narrowed by `--as`.
-    fn login(&self, identity: &Identity, cluster: &TargetName, wanted: &Wanted) -> Result<Login, Refused> {
-        let named = match identity.credential() {
-            Credential::Session => tapped_login(identity, cluster),
-            Credential::Login => None,
-        };
-        let given = match named {
+    fn login(
+        &self,
+        caller: &Caller,
+        identity: &Identity,
+        cluster: &TargetName,
+        wanted: &Wanted,
+    ) -> Result<Login, Refused> {
+        let given = match caller.tapped_login(cluster) {
             Some(login) => login,
             None => self.only_login(identity, cluster, wanted)?,
         };
@@ -211,9 +231,7 @@ impl Kube {
                 "access to \"{cluster}\" denied, or there is no such cluster (`tap kube ls` shows what you may open)"
             ))
         };
-        let all = self.parts.gate.visible(identity.user());
-        let seen = all.into_iter().find(|seen| seen.target.kind == Kind::KubeCluster && seen.target.name == *cluster);
-        let logins = seen.ok_or_else(unknown)?.logins;
+        let logins = self.parts.gate.logins(identity.user(), Kind::KubeCluster, cluster);
         let mut logins = logins.iter().filter_map(|login| Login::parse(Kind::KubeCluster, login).ok());
         let fits = |login: &Login| match (login, &wanted.user) {
             (Login::Kube { user, .. }, Some(wanted)) => **user == **wanted,
@@ -318,15 +336,6 @@ impl Kube {
 /// Sends one request.
 fn send(sender: Sender, request: Request<Body>) -> BoxFuture<'static, Result<Response<Incoming>, BoxError>> {
     sender.oneshot(request).boxed()
-}
-
-/// The login that the tap in a session certificate names for this cluster. The gate verifies the tap; here it is only
-/// read, to know what to ask for.
-fn tapped_login(identity: &Identity, cluster: &TargetName) -> Option<Login> {
-    let statement = Statement::from_der(&identity.proof()?.statement).ok()?;
-    let mut targets = statement.parts().targets.iter();
-    let entry = targets.find(|entry| entry.target.kind == Kind::KubeCluster && entry.target.name == *cluster)?;
-    Some(entry.login.clone())
 }
 
 /// What is left of a login when the client asks to be less. A name or group that it does not hold is refused, never

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tapgate_lab::{Kube, Process, Ran, kube_program};
 
 use crate::world::World;
@@ -20,11 +22,7 @@ impl Scene {
         let world = World::new()?;
         let cluster = Kube::start(&world.lab, "prod")?;
         cluster.apply(RBAC)?;
-        let kubeconfig = std::fs::read(cluster.kubeconfig("gate", "/CN=gate")?)?;
-        let packed = world.lab.path().join("packed");
-        std::fs::write(&packed, kubeconfig)?;
-        let packed = Process::start("base64", std::process::Command::new("base64").arg("-w0").arg(&packed))?;
-        let packed = packed.finish(std::time::Duration::from_secs(10))?.success()?.stdout;
+        let packed = STANDARD.encode(std::fs::read(cluster.kubeconfig("gate", "/CN=gate")?)?);
         world.put(&format!(
             "kind: kube_cluster\nversion: v3\nmetadata: {{name: prod, labels: {{env: prod}}}}\nspec: {{kubeconfig: {packed}}}\n"
         ))?;

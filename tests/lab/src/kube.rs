@@ -5,7 +5,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
+use crate::missing::{cached, variable};
 use crate::{CertAuthority, Certificate, Lab, Process, Ran, limits, program};
 
 /// The folder below the cache, with the number of its recipe; the same stands in xtask.
@@ -20,14 +23,14 @@ pub struct Kube {
     etcd: Process,
     ca: CertAuthority,
     folder: PathBuf,
+    /// The administrator's kubeconfig.
+    admin: PathBuf,
     port: u16,
 }
 
 /// A program that `cargo xtask setup` has built, or that `KUBEBUILDER_ASSETS` brings.
 pub fn kube_program(name: &str) -> Result<PathBuf> {
-    let of = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let below = || of("XDG_CACHE_HOME").or_else(|| Some(of("HOME")?.join(".cache"))).map(|cache| cache.join(FOLDER));
-    let folders = [of("KUBEBUILDER_ASSETS"), of("TAPGATE_KUBE").or_else(below)];
+    let folders = [variable("KUBEBUILDER_ASSETS"), cached("TAPGATE_KUBE", FOLDER)];
     let found = folders.into_iter().flatten().map(|folder| folder.join(name)).find(|path| path.is_file());
     found.with_context(|| format!("{name} is not there for the tests (run `cargo xtask setup`)"))
 }
@@ -46,15 +49,11 @@ impl Kube {
         let kubelet = kubelet(kubelet_port, &node, &ca)?;
         let port = lab.port()?;
         let api = api_server(&folder, port, etcd_ports.0, &ca, &server, &client)?;
-        let kube = Self { kubelet, api, etcd, ca, folder, port };
+        let admin = kubeconfig(&folder, &ca, port, "admin", "/O=system:masters/CN=admin")?;
+        let kube = Self { kubelet, api, etcd, ca, folder, admin, port };
         kube.ready()?;
         kube.furnish(kubelet_port)?;
         Ok(kube)
-    }
-
-    /// Where the API server is.
-    pub fn url(&self) -> String {
-        format!("https://localhost:{}", self.port)
     }
 
     /// The processes themselves: the API server's, etcd's and the kubelet's.
@@ -62,29 +61,15 @@ impl Kube {
         [&self.api, &self.etcd, &self.kubelet]
     }
 
-    /// A kubeconfig with a client certificate of this subject, such as `/O=system:masters/CN=admin`; its path.
+    /// A kubeconfig with a client certificate of this subject, such as `/CN=gate`; its path.
     pub fn kubeconfig(&self, name: &str, subject: &str) -> Result<PathBuf> {
-        let Certificate { key, certificate } = self.ca.client(name, subject)?;
-        let read = |path: &Path| std::fs::read(path).map(|pem| base64(&pem)).context("a certificate is not there");
-        let text = format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: lab\ncontexts:\n- name: lab\n  context: {{cluster: lab, user: \
-             {name}}}\nclusters:\n- name: lab\n  cluster:\n    server: {}\n    certificate-authority-data: {}\nusers:\n- \
-             name: {name}\n  user:\n    client-certificate-data: {}\n    client-key-data: {}\n",
-            self.url(),
-            base64(self.ca.pem()?.as_bytes()),
-            read(&certificate)?,
-            read(&key)?
-        );
-        let path = self.folder.join(format!("{name}.kubeconfig"));
-        std::fs::write(&path, text)?;
-        Ok(path)
+        kubeconfig(&self.folder, &self.ca, self.port, name, subject)
     }
 
     /// kubectl as the cluster's administrator, past the gate.
     pub fn kubectl(&self, words: &[&str]) -> Result<Ran> {
-        let config = self.kubeconfig("admin", "/O=system:masters/CN=admin")?;
         let mut command = Command::new(kube_program("kubectl")?);
-        command.env("HOME", &self.folder).arg("--kubeconfig").arg(config).args(words);
+        command.env("HOME", &self.folder).arg("--kubeconfig").arg(&self.admin).args(words);
         Process::start("kubectl", &mut command)?.finish(limits::COMMAND)
     }
 
@@ -140,6 +125,23 @@ impl Kube {
         words.extend(namespace.into_iter().flat_map(|namespace| ["--namespace", namespace]));
         self.kubectl(&words)?.success().map(drop)
     }
+}
+
+fn kubeconfig(folder: &Path, ca: &CertAuthority, port: u16, name: &str, subject: &str) -> Result<PathBuf> {
+    let Certificate { key, certificate } = ca.client(name, subject)?;
+    let read = |path: &Path| std::fs::read(path).map(|pem| STANDARD.encode(pem)).context("a certificate is not there");
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: lab\ncontexts:\n- name: lab\n  context: {{cluster: lab, user: \
+         {name}}}\nclusters:\n- name: lab\n  cluster:\n    server: https://localhost:{port}\n    \
+         certificate-authority-data: {}\nusers:\n- name: {name}\n  user:\n    client-certificate-data: {}\n    \
+         client-key-data: {}\n",
+        STANDARD.encode(ca.pem()?),
+        read(&certificate)?,
+        read(&key)?
+    );
+    let path = folder.join(format!("{name}.kubeconfig"));
+    std::fs::write(&path, text)?;
+    Ok(path)
 }
 
 fn etcd(folder: &Path, (clients, peers): (u16, u16)) -> Result<Process> {
@@ -201,30 +203,4 @@ fn api_server(
     set("kubelet-preferred-address-types", &"InternalIP");
     set("endpoint-reconciler-type", &"none");
     Process::start("kube-apiserver", &mut command)
-}
-
-/// Standard base64 (RFC 4648 section 4).
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let letter = |bits: u32| char::from(LETTERS.get(usize::try_from(bits & 63).unwrap_or(0)).copied().unwrap_or(b'='));
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().chain([&0, &0]).take(3).fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
-        let quad = [bits >> 18, bits >> 12, bits >> 6, bits].map(letter);
-        text.extend(quad.iter().take(chunk.len() + 1));
-        text.extend(std::iter::repeat_n('=', 3 - chunk.len()));
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_of_every_length() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")] {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-    }
 }

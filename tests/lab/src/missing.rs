@@ -36,16 +36,25 @@ pub fn own_binary(name: &str) -> Result<PathBuf> {
 /// The folder whose `node_modules` holds this npm package in this version, as `cargo xtask setup` has made it:
 /// `$TAPGATE_NODE_CACHE`, else below the user's cache.
 pub fn node_package(name: &str, version: &str) -> Result<PathBuf> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let cache = variable("TAPGATE_NODE_CACHE")
-        .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("tapgate/node")))
-        .or_else(|| variable("HOME").map(|home| home.join(".cache/tapgate/node")))
-        .context("neither HOME nor XDG_CACHE_HOME says where the cache is")?;
+    let cache = cached("TAPGATE_NODE_CACHE", "tapgate/node");
+    let cache = cache.context("neither HOME nor XDG_CACHE_HOME says where the cache is")?;
     let folder = cache.join(format!("{name}-{version}"));
     if folder.join("node_modules").join(name).join("package.json").is_file() {
         return Ok(folder);
     }
     bail!("{name} {version} was not found in {} (run `cargo xtask setup`)", folder.display())
+}
+
+/// A path in the environment.
+pub(crate) fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// What `cargo xtask setup` keeps for the tests: where this variable says, else this folder below `XDG_CACHE_HOME`,
+/// else below `~/.cache`. The same stands in xtask.
+pub(crate) fn cached(name: &str, folder: &str) -> Option<PathBuf> {
+    let cache = || variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")));
+    variable(name).or_else(|| cache().map(|cache| cache.join(folder)))
 }
 
 /// Tests run from `…/debug/deps`; the binaries are in `…/debug`.

@@ -4,23 +4,18 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
+use crate::missing::cached;
+
 /// The environment's folder below the cache, with the number of its recipe; the same stands in xtask.
 const FOLDER: &str = "tapgate/python-1";
 
 /// A program of that environment, such as `python` or `ansible-playbook`.
 pub fn python_program(name: &str) -> Result<PathBuf> {
-    let path = environment().map(|folder| folder.join("bin").join(name));
+    let path = cached("TAPGATE_PYTHON", FOLDER).map(|folder| folder.join("bin").join(name));
     match path.filter(|path| path.is_file()) {
         Some(path) => Ok(path),
         None => bail!("{name} is not installed for the tests (run `cargo xtask setup`)"),
     }
-}
-
-/// `TAPGATE_PYTHON`, else below `XDG_CACHE_HOME`, else below `~/.cache`.
-fn environment() -> Option<PathBuf> {
-    let of = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let below = || of("XDG_CACHE_HOME").or_else(|| Some(of("HOME")?.join(".cache"))).map(|cache| cache.join(FOLDER));
-    of("TAPGATE_PYTHON").or_else(below)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use tapgate_audit::Event;
 use tapgate_identity::Identity;
 use tapgate_model::UserName;
 use tapgate_policy::{OidcResource, SecondFactor, SessionMfa};
-use tapgate_proof::{Holder, Purpose, Statement, StatementParts, Uses, challenge};
+use tapgate_proof::{Holder, Statement, Uses, challenge};
 use tapgate_session::Gate;
 
 use super::provider::Provider;
@@ -20,7 +20,7 @@ use super::request::{Back, Request, Work, hash, not_open};
 use super::{SsoDeparture, SsoStarted, anybody_of};
 use crate::browser::{check_return, code_hash, new_code, same_place, shown_target};
 use crate::ceremony::new_id;
-use crate::limits::{BROWSER_TRIES, CEREMONY_TTL};
+use crate::limits::BROWSER_TRIES;
 use crate::public_key::{LoginKeys, SessionKey};
 use crate::session::parse_targets;
 use crate::tap::{id_for_log, targets};
@@ -32,7 +32,7 @@ impl Authority {
         self.rates.anybody(peer)?;
         let keys = LoginKeys::parse(&begin.tls_public_key, &begin.ssh_public_key)?;
         let connector = self.sso_connector(begin.connector.as_deref())?;
-        let statement = self.sso_login_statement(&connector, keys.action()?)?;
+        let statement = self.login_statement(anybody_of(&connector)?, keys.action()?)?;
         let (tls_public_key, ssh_public_key) = (begin.tls_public_key.clone(), begin.ssh_public_key.clone());
         let work = Work::Login { tls_public_key, ssh_public_key };
         self.sso_begin(origin, &connector, &statement, work, &begin.back, peer)
@@ -69,7 +69,7 @@ impl Authority {
         must_be_ours(&connector, origin)?;
         let provider = self.sso_provider(&connector, |_| false)?;
         let number = new_id();
-        let statement = self.sso_login_statement(&connector, hash(&number))?;
+        let statement = self.login_statement(anybody_of(&connector)?, hash(&number))?;
         let mut request = self.sso_request(&connector, &statement, Work::Web, None, peer);
         self.sso_wait(&number, &request)?;
         let departure = self.sso_leave(&number, &mut request, &connector, &provider)?;
@@ -97,22 +97,6 @@ impl Authority {
             return Err(no("your identity provider makes no taps for this gate"));
         }
         Ok(connector.clone())
-    }
-
-    fn sso_login_statement(&self, connector: &OidcResource, action: tapgate_model::Digest) -> Result<Statement, Fault> {
-        let now = self.now();
-        Statement::new(StatementParts {
-            gate: self.gate,
-            purpose: Purpose::Login,
-            user: anybody_of(connector)?,
-            uses: Uses::Once,
-            source_ip: None,
-            action: Some(action),
-            targets: Vec::new(),
-            created: now,
-            expires: now.plus(CEREMONY_TTL),
-        })
-        .map_err(Fault::internal)
     }
 
     fn sso_request(

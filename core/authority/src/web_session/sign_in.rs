@@ -7,11 +7,10 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use tapgate_api::{Assertion, Ceremony, WebOtp, WebSignIn};
 use tapgate_audit::Event;
 use tapgate_model::{Digest, NameError, UserName};
-use tapgate_proof::{Purpose, Statement, StatementParts, Uses};
+use tapgate_proof::Purpose;
 
 use super::{Entrant, Method, SignedIn};
 use crate::ceremony::{Work, new_id};
-use crate::limits::CEREMONY_TTL;
 use crate::tap::Wanted;
 use crate::{Authority, Fault, token};
 
@@ -21,19 +20,8 @@ impl Authority {
         self.admit(&begin.user, peer)?;
         let user = name(&begin.user)?;
         let known = self.recognise(&user, &begin.password)?;
-        let (now, spki) = (self.now(), throwaway_key()?);
-        let statement = Statement::new(StatementParts {
-            gate: self.gate,
-            purpose: Purpose::Login,
-            user,
-            uses: Uses::Once,
-            source_ip: None,
-            action: Some(action(&spki)),
-            targets: Vec::new(),
-            created: now,
-            expires: now.plus(CEREMONY_TTL),
-        })
-        .map_err(Fault::internal)?;
+        let spki = throwaway_key()?;
+        let statement = self.login_statement(user, action(&spki))?;
         let work = Work::WebLogin { public_key: token::to_text(&spki) };
         let wanted = Wanted { statement: &statement, verified: false, peer, identity: None, work };
         match known {
