@@ -45,3 +45,10 @@ pub(crate) const SWEEP_EVERY: Duration = Duration::from_mins(1);
 pub(crate) const KEY_FILE_MAX: u64 = 32 * 1024;
 /// How many names of applications have their certificate at hand; each is a key and a few kilobytes.
 pub(crate) const NAMED_MAX: usize = 1_024;
+
+/// How long the file of a certificate, with its chain, or of its key may be: ten certificates of the largest kind.
+pub(crate) const CERTIFICATE_FILE_MAX: u64 = 256 * 1024;
+
+/// How often the resource files and the certificate's are looked at: a change counts within this time, and a look is a
+/// call for each file.
+pub(crate) const RELOAD_LOOK: Duration = Duration::from_secs(2);

@@ -2,10 +2,12 @@
 
 mod accept;
 mod admin;
+mod certificate;
 mod demo;
 mod doors;
 mod keys;
 mod limits;
+mod reload;
 mod run;
 mod sniff;
 mod start;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, anyhow};
 use tapgate_config::Config;
 use tracing_subscriber::EnvFilter;
 
-use crate::{Command, demo, keys, start};
+use crate::{Command, certificate, demo, keys, start};
 
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
@@ -57,6 +57,9 @@ fn check(path: &Path) -> Result<()> {
             Ok(parsed) => documents.extend(parsed),
             Err(found) => problems.extend(found),
         }
+    }
+    if let Some(files) = &config.certificate {
+        certificate::read(files).context("the certificate for browsers can't be used")?;
     }
     if problems.is_empty() {
         problems = tapgate_policy::Policy::build(&documents).err().unwrap_or_default();

@@ -24,7 +24,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::{self, Edge, Handshakes, Port};
+use crate::certificate::OperatorCertificate;
 use crate::limits::{CONNECTIONS_MAX, DRAIN_MAX, SWEEP_EVERY};
+use crate::reload::Watched;
 use crate::tls::{Tls, TlsParts};
 use crate::web::{App, Web};
 use crate::{admin, doors};
@@ -172,7 +174,9 @@ pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
         gate: authority.gate_fingerprint(),
         relying_party: authority.relying_party().clone(),
     });
-    let edge = Arc::new(edge(config, &opened, &gate)?);
+    let certificate = Arc::new(OperatorCertificate::open(config.certificate.clone())?);
+    let edge = Arc::new(edge(config, &opened, &gate, &certificate)?);
+    let watched = Watched::new(Arc::clone(&edge), certificate, config.resources.clone())?;
     let listener = bind(config.listen).await?;
     let stop = CancellationToken::new();
     let port = Port { listener, only: None };
@@ -185,6 +189,7 @@ pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
     if let Some(address) = config.admin_listen {
         tasks.push(tokio::spawn(admin::serve(bind(address).await?, gate.clone(), stop.clone())));
     }
+    tasks.push(tokio::spawn(watched.watch(stop.clone())));
     tasks.push(tokio::spawn(sweep(Arc::clone(authority), stop.clone())));
     sink.record(Event::gate_started(env!("CARGO_PKG_VERSION")));
     tracing::info!(listen = %config.listen, public = %config.public_addr, ca_pin = %authority.gate_fingerprint(), "The gate is open");
@@ -197,7 +202,7 @@ async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
         .with_context(|| format!("can't listen on {address} (is another gate running there?)"))
 }
 
-fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
+fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCertificate>) -> Result<Edge> {
     let Opened { authority, sink, clock, .. } = opened;
     let trust: TrustSource = {
         let authority = Arc::clone(authority);
@@ -231,6 +236,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         pages_host: pages_host(config),
         chain,
         key: Arc::new(key),
+        operator: Arc::clone(operator),
         trust,
         clock: Arc::clone(clock),
         gate: authority.gate_fingerprint(),

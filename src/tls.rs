@@ -5,17 +5,20 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt as _};
+use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::Acceptor;
+use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection};
 use tapgate_identity::{ClientAuth, ClientVerifier, Credential, Identity, TrustSource, server_config};
-use tapgate_model::{Clock, Digest, UnixTime};
+use tapgate_model::{Clock, Digest, UnixTime, tunnel};
 use tapgate_proof::Holder;
 use tapgate_relay::{DoorName, Io, Prefixed, Protocol, Secured, StartTls, TlsDoor, TlsFacts};
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::certificate::{Certificates, OperatorCertificate};
 use crate::limits::NAMED_MAX;
 
 /// The label under which a connection's own secret is exported (RFC 5705 section 4).
@@ -36,6 +39,8 @@ pub(crate) struct TlsParts {
     pub(crate) pages_host: Option<String>,
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key: Arc<PrivateKeyDer<'static>>,
+    /// What browsers are shown instead, where it is for the name that they ask for.
+    pub(crate) operator: Arc<OperatorCertificate>,
     pub(crate) trust: TrustSource,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) gate: Digest,
@@ -77,23 +82,46 @@ pub(crate) enum Inside {
 }
 
 impl TlsParts {
+    /// With the gate's own certificate alone.
     fn config(&self, auth: ClientAuth, alpn: &[&[u8]]) -> Result<Arc<ServerConfig>, rustls::Error> {
-        self.config_with((self.chain.clone(), Arc::clone(&self.key)), auth, alpn)
+        self.config_with(self.shown(), &Arc::default(), auth, alpn)
     }
 
-    /// The same with a certificate of its own.
+    /// With the operator's certificate beside the gate's own, where browsers come.
+    fn config_for_browsers(
+        &self,
+        own: Shown,
+        auth: ClientAuth,
+        alpn: &[&[u8]],
+    ) -> Result<Arc<ServerConfig>, rustls::Error> {
+        self.config_with(own, &self.operator, auth, alpn)
+    }
+
+    /// With a certificate of its own for a door's name.
     fn config_for(&self, name: &str, door: &TlsDoor) -> io::Result<Arc<ServerConfig>> {
-        self.config_with((self.issue)(name)?, door.client, &door.alpn).map_err(io::Error::other)
+        let issued = (self.issue)(name)?;
+        let made = if door.client == ClientAuth::Never {
+            self.config_for_browsers(issued, door.client, &door.alpn)
+        } else {
+            self.config_with(issued, &Arc::default(), door.client, &door.alpn)
+        };
+        made.map_err(io::Error::other)
+    }
+
+    fn shown(&self) -> Shown {
+        (self.chain.clone(), Arc::clone(&self.key))
     }
 
     fn config_with(
         &self,
         (chain, key): Shown,
+        operator: &Arc<OperatorCertificate>,
         auth: ClientAuth,
         alpn: &[&[u8]],
     ) -> Result<Arc<ServerConfig>, rustls::Error> {
         let verifier = Arc::new(ClientVerifier::new(Arc::clone(&self.trust), Arc::clone(&self.clock), auth));
-        server_config(verifier, chain, key.clone_key(), alpn).map(Arc::new)
+        let own = Arc::new(CertifiedKey::from_der(chain, key.clone_key(), &default_provider())?);
+        server_config(verifier, Arc::new(Certificates::new(own, Arc::clone(operator))), alpn).map(Arc::new)
     }
 
     /// What a handshake said. It has proven the key; the certificate itself is verified here once more, by the one
@@ -118,8 +146,9 @@ impl Tls {
     /// Prepares the interface, where a certificate may be shown, the pages of an origin of their own, where none is
     /// asked for, and the door of every protocol.
     pub(crate) fn new(parts: TlsParts, protocols: &[Arc<dyn Protocol>]) -> io::Result<Self> {
-        let api = parts.config(ClientAuth::Optional, &[b"http/1.1"]).map_err(io::Error::other)?;
-        let pages = parts.config(ClientAuth::Never, &[b"http/1.1"]).map_err(io::Error::other)?;
+        let browsers = |auth, alpn: &[&[u8]]| parts.config_for_browsers(parts.shown(), auth, alpn);
+        let api = browsers(ClientAuth::Optional, &[tunnel::API, b"http/1.1"]).map_err(io::Error::other)?;
+        let pages = browsers(ClientAuth::Never, &[b"http/1.1"]).map_err(io::Error::other)?;
         let all = protocols.iter().enumerate().flat_map(|(n, p)| p.tls_doors().into_iter().map(move |door| (n, door)));
         let doors = all.map(|(protocol, door)| {
             let config = match &door.name {

@@ -32,7 +32,7 @@ pub enum Alpn {
 impl Alpn {
     const fn as_bytes(self) -> &'static [u8] {
         match self {
-            Self::Http => b"http/1.1",
+            Self::Http => tunnel::API,
             Self::Ssh => tunnel::SSH,
             Self::Tunnel(name) => name,
         }

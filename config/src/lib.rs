@@ -39,6 +39,17 @@ pub struct Config {
     pub resources: Option<PathBuf>,
     /// Where the audit log is written.
     pub audit_log: PathBuf,
+    /// The certificate that browsers are shown, where the operator has one.
+    pub certificate: Option<CertificateFiles>,
+}
+
+/// A certificate with its chain, and its key: PEM files, which are read anew when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 /// A host name or address, and a port.

@@ -7,9 +7,9 @@ use serde_norway::{Mapping, Value};
 use tapgate_model::Digest;
 
 use crate::lines::line_of;
-use crate::{Config, HostPort, Problem};
+use crate::{CertificateFiles, Config, HostPort, Problem};
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "cluster_name",
     "data_dir",
     "listen",
@@ -21,6 +21,7 @@ const KEYS: [&str; 11] = [
     "first_admins",
     "resources",
     "audit_log",
+    "tls",
 ];
 
 /// Parses the text of a configuration; `file` is only named in problems.
@@ -77,6 +78,7 @@ impl Reader<'_> {
         let first_admins = self.pins(root);
         let resources = self.optional(root, &["resources"], path);
         let audit_log = self.optional(root, &["audit_log"], path).unwrap_or_else(|| data_dir.join("audit.jsonl"));
+        let certificate = self.certificate(root);
         Some(Config {
             cluster_name: cluster_name?,
             data_dir,
@@ -90,6 +92,7 @@ impl Reader<'_> {
             first_admins,
             resources,
             audit_log,
+            certificate,
         })
     }
 
@@ -125,6 +128,20 @@ impl Reader<'_> {
         };
         self.unknown(map, &[key], known);
         Some(map)
+    }
+
+    /// Both files, or none: neither is of use without the other.
+    fn certificate(&mut self, root: &Mapping) -> Option<CertificateFiles> {
+        let map = self.section(root, "tls", &["certificate", "key"])?;
+        let mut file = |key| {
+            let found = self.optional(map, &["tls", key], path);
+            if map.get(key).is_none() {
+                self.wrong(&["tls"], format!("`tls` names no `{key}` (it needs `certificate` and `key`)"));
+            }
+            found
+        };
+        let (certificate, key) = (file("certificate"), file("key"));
+        Some(CertificateFiles { certificate: certificate?, key: key? })
     }
 
     fn webauthn(&mut self, root: &Mapping, public: Option<&HostPort>) -> (Option<String>, Vec<String>) {
@@ -279,6 +296,17 @@ mod tests {
         );
         let example = parse("example.yaml", include_str!("../example.yaml")).unwrap();
         assert_eq!(example.rp_id, "tap.gate.example.com");
+    }
+
+    #[test]
+    fn a_certificate_has_two_files() {
+        let text = "public_addr: a.b:1\ntls: { certificate: /c.pem, key: /k.pem }\n";
+        let files = CertificateFiles { certificate: "/c.pem".into(), key: "/k.pem".into() };
+        assert_eq!(parse("t", text).unwrap().certificate, Some(files));
+        assert!(
+            problems("public_addr: a.b:1\ntls: { key: /k.pem }\n").contains("t.yaml:2: `tls` names no `certificate`")
+        );
+        assert!(problems("public_addr: a.b:1\ntls: /c.pem\n").contains("t.yaml:2: `tls` must be a mapping"));
     }
 
     #[test]

@@ -132,6 +132,7 @@ fn config(dir: &std::path::Path, port: u16) -> Config {
         origins: vec![format!("https://localhost:{port}")],
         first_admins: Vec::new(),
         resources: None,
+        certificate: None,
     }
 }
 

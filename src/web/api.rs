@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use bytes::Bytes;
 use tapgate_api::{ExplainRole, Explanation, Find, FindAuth, FindProxy, FindSsh, Status, TargetEntry, Targets, path};
-use tapgate_authority::{Asker, Fault};
+use tapgate_authority::{Asker, AuthorityError, Fault};
 use tapgate_model::{Kind, Login, TargetName, UserName};
 use tapgate_policy::{ResourceKind, SecondFactor, Verb};
 
@@ -330,7 +330,12 @@ const fn factor(factor: SecondFactor) -> &'static str {
 /// Reads what is true now out of the store and makes the gate judge by it. One at a time, so that
 /// an older state can't overwrite a newer one.
 pub(super) fn install(app: &App) -> Result<(), Fault> {
+    read_and_install(app).map_err(Fault::internal)
+}
+
+/// The same, for who tells the operator.
+pub(super) fn read_and_install(app: &App) -> Result<(), AuthorityError> {
     let _one_at_a_time = app.installing.lock().unwrap_or_else(PoisonError::into_inner);
-    app.gate.install(app.authority.snapshot().map_err(Fault::internal)?);
+    app.gate.install(app.authority.snapshot()?);
     Ok(())
 }

@@ -23,7 +23,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tapgate_authority::Authority;
+use tapgate_authority::{Authority, AuthorityError};
 use tapgate_identity::Identity;
 use tapgate_model::{Clock, UnixTime};
 use tapgate_session::Gate;
@@ -84,6 +84,11 @@ impl Web {
 
     pub(crate) fn public_addr(&self) -> &str {
         &self.app.public_addr
+    }
+
+    /// Reads everything anew and makes the gate judge by it; where anything is wrong, all stays as it was.
+    pub(crate) fn install(&self) -> Result<(), AuthorityError> {
+        api::read_and_install(&self.app)
     }
 
     /// Serves one connection to its end.

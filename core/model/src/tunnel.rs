@@ -5,6 +5,13 @@ use std::fmt;
 
 use crate::TargetName;
 
+/// What every name begins with by which this project's own client speaks to the gate. It knows the gate by its pin, so
+/// that the gate shows its own certificate there, and an operator's where browsers come.
+pub const PREFIX: &[u8] = b"tapgate-";
+
+/// The gate's `/v1` interface, in HTTP/1.1.
+pub const API: &[u8] = b"tapgate-api";
+
 /// SSH, with the login certificate: the session's is shown inside.
 pub const SSH: &[u8] = b"tapgate-ssh";
 

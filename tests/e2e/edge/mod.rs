@@ -5,4 +5,5 @@ mod interface;
 mod limits;
 mod operator;
 mod port;
+mod reload;
 mod tls;

@@ -41,7 +41,9 @@ impl Lab {
     ) -> Arc<ServerConfig> {
         let trust = Arc::new(self.gate.trust());
         let verifier = ClientVerifier::new(Arc::new(move || Arc::clone(&trust)), self.clock.clone(), auth);
-        Arc::new(server_config(Arc::new(verifier), chain, key.into(), &[]).unwrap())
+        let certified = CertifiedKey::from_der(chain, key.into(), &aws_lc_rs::default_provider()).unwrap();
+        let shown = Arc::new(SingleCertAndKey::from(certified));
+        Arc::new(server_config(Arc::new(verifier), shown, &[]).unwrap())
     }
 
     fn client(&self, pin: Digest, chain: Option<Vec<CertificateDer<'static>>>, key: u8) -> Arc<ClientConfig> {
