@@ -82,6 +82,7 @@ pub(crate) async fn accept(port: Port, edge: Arc<Edge>, stop: CancellationToken)
         };
         let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
             tracing::warn!(%peer, "Refused a connection: the gate is full");
+            refused("full");
             continue;
         };
         let (edge, only) = (Arc::clone(&edge), only.clone());
@@ -95,6 +96,7 @@ pub(crate) async fn accept(port: Port, edge: Arc<Edge>, stop: CancellationToken)
 async fn serve(edge: &Arc<Edge>, only: Option<Arc<dyn Protocol>>, mut stream: TcpStream, peer: SocketAddr) {
     let Some(handshake) = edge.handshakes.begin(peer.ip()) else {
         tracing::warn!(%peer, "Refused a connection: too many handshakes from its address");
+        refused("address");
         return;
     };
     if let Err(error) = stream.set_nodelay(true) {
@@ -108,34 +110,53 @@ async fn serve(edge: &Arc<Edge>, only: Option<Arc<dyn Protocol>>, mut stream: Tc
     let sniffed = Box::pin(timeout_at(deadline, sniff::sniff(&mut stream, &edge.protocols))).await;
     let Ok(Ok((spoken, head))) = sniffed else {
         tracing::debug!(%peer, "Closed a connection that did not say what it speaks in time");
+        refused("silent");
         return;
     };
     match spoken {
         Spoken::Protocol(n) => {
             let Some(protocol) = edge.protocols.get(n) else { return };
+            spoken_first(protocol.name().as_str());
             let io = Box::new(Prefixed::new(head, stream));
             let handshake: Option<Box<dyn Send + Sync>> = Some(Box::new(handshake));
             Arc::clone(protocol).serve(Accepted { io, peer, tls: None, handshake }).await;
         }
         Spoken::Tls => {
+            spoken_first("tls");
             // Boxed, as all around it stays as long as the connection.
             let accepted = Box::pin(timeout_at(deadline, edge.tls.accept(Prefixed::new(head, stream)))).await;
             drop(handshake);
             match accepted {
                 Ok(Ok(opened)) => Box::pin(inside(edge, opened, peer)).await,
-                Ok(Err(error)) => tracing::debug!(%peer, %error, "A TLS handshake failed"),
-                Err(_) => tracing::debug!(%peer, "A TLS handshake took too long"),
+                Ok(Err(error)) => {
+                    tracing::debug!(%peer, %error, "A TLS handshake failed");
+                    refused("handshake");
+                }
+                Err(_) => {
+                    tracing::debug!(%peer, "A TLS handshake took too long");
+                    refused("slow_handshake");
+                }
             }
         }
         Spoken::PlainHttp => {
+            spoken_first("http");
             if let Ok(Err(error)) = Box::pin(timeout_at(deadline, use_tls(stream, edge.web.public_addr()))).await {
                 tracing::debug!(%peer, %error, "A plain HTTP client went away");
             }
         }
         Spoken::Unknown => {
             tracing::debug!(%peer, head = ?head.get(..head.len().min(16)), "Closed a connection in an unknown protocol");
+            refused("unknown");
         }
     }
+}
+
+fn spoken_first(what: &'static str) {
+    metrics::counter!("tapgate_connections_total", "spoken" => what).increment(1);
+}
+
+fn refused(why: &'static str) {
+    metrics::counter!("tapgate_connections_refused_total", "why" => why).increment(1);
 }
 
 /// What is inside a TLS connection, by its ALPN.

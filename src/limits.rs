@@ -52,3 +52,6 @@ pub(crate) const CERTIFICATE_FILE_MAX: u64 = 256 * 1024;
 /// How often the resource files and the certificate's are looked at: a change counts within this time, and a look is a
 /// call for each file.
 pub(crate) const RELOAD_LOOK: Duration = Duration::from_secs(2);
+
+/// How often measurements are folded into their histograms: at ten thousand sessions a second, a few hundred kilobytes.
+pub(crate) const METRICS_UPKEEP: Duration = Duration::from_secs(5);

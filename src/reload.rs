@@ -86,6 +86,8 @@ fn stamp(path: PathBuf) -> (PathBuf, Option<(SystemTime, u64)>) {
 
 /// Says how it went, and counts it.
 fn told(what: &'static str, reloaded: Result<()>) {
+    let result = if reloaded.is_ok() { "good" } else { "broken" };
+    metrics::counter!("tapgate_reloads_total", "what" => what, "result" => result).increment(1);
     match reloaded {
         Ok(()) => tracing::info!(what, "Read anew"),
         Err(error) => tracing::error!(what, error = format!("{error:#}"), "Could not be read anew: the old stays"),

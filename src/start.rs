@@ -187,7 +187,8 @@ pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
         tasks.push(tokio::spawn(accept::accept(port, Arc::clone(&edge), stop.clone())));
     }
     if let Some(address) = config.admin_listen {
-        tasks.push(tokio::spawn(admin::serve(bind(address).await?, gate.clone(), stop.clone())));
+        let listener = bind(address).await?;
+        tasks.push(tokio::spawn(admin::serve(listener, gate.clone(), admin::count()?, stop.clone())));
     }
     tasks.push(tokio::spawn(watched.watch(stop.clone())));
     tasks.push(tokio::spawn(sweep(Arc::clone(authority), stop.clone())));

@@ -27,7 +27,7 @@ pub struct Config {
     pub public_addr: HostPort,
     /// The domain under which every application has a host name, if there is one: `*.<apps_domain>` leads to the gate.
     pub apps_domain: Option<String>,
-    /// Where `/healthz` and `/readyz` listen, if anywhere. Never the public port.
+    /// Where `/healthz`, `/readyz` and `/metrics` listen, if anywhere. Never the public port.
     pub admin_listen: Option<SocketAddr>,
     /// The relying party that security keys are registered with.
     pub rp_id: String,

@@ -24,7 +24,9 @@ pub(crate) fn verdict(gate: &Gate, ask: &Ask<'_>, fresh: Option<&Arc<Tap>>) -> V
     }
     let kept = if fresh.is_none() && may_bring_tap(ask) { gate.cached().get(&Probe::of(ask)) } else { None };
     match kept {
-        Some(basis) if basis.opens(gate.epoch(), now) => Verdict::Grant(Grant::new(gate, ask.connection, basis, None)),
+        Some(basis) if basis.opens(gate.epoch(), now) => {
+            Verdict::Grant(Grant::on_evidence(gate, ask.connection, basis))
+        }
         kept => {
             let tap = fresh.cloned().or_else(|| kept?.tap.clone());
             Check { gate, snapshot: &gate.current(), ask, now }.verdict(tap)

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
 use tapgate_audit::Sink;
@@ -15,7 +15,9 @@ use crate::evidence::{Cached, Tap};
 use crate::limits::HOLD_MAX;
 use crate::live::Registry;
 use crate::waiting::{WaitKey, Waiting};
-use crate::{About, Ask, Challenge, Denial, Grant, Prompt, Refusal, Snapshot, Spender, Taps, Verdict, check, report};
+use crate::{
+    About, Ask, Challenge, Denial, Grant, Prompt, Refusal, Snapshot, Spender, Taps, Verdict, check, meter, report,
+};
 
 /// What a gate is made of.
 pub struct GateParts {
@@ -119,7 +121,10 @@ impl Gate {
 
     /// Answers an ask, and where a tap is due and the client can be asked, waits for it.
     pub async fn open(&self, ask: &Ask<'_>, prompt: &mut dyn Prompt) -> Result<Grant, Refusal> {
-        let answer = match self.check(ask) {
+        let begun = Instant::now();
+        let verdict = self.check(ask);
+        meter::checked(ask, &verdict, begun.elapsed());
+        let answer = match verdict {
             Verdict::Grant(grant) => Ok(grant),
             Verdict::Denial(denial) => Err(Refusal::from(denial)),
             Verdict::Challenge(challenge) if prompt.can_ask() => self.hold(ask, prompt, &challenge).await,

@@ -21,6 +21,8 @@ pub struct Grant {
     pub(crate) facts: ConnectionFacts,
     /// A tap that is good for one session must be spent before the target is dialled.
     pub(crate) spend: Option<(Digest, UnixTime)>,
+    /// Whether evidence was at hand, so that nothing had to be decided or verified.
+    pub(crate) warm: bool,
 }
 
 /// What a grant rests on. Every session under one piece of evidence shares it, so that a check which
@@ -54,7 +56,12 @@ impl Grant {
         basis: Arc<Basis>,
         spend: Option<(Digest, UnixTime)>,
     ) -> Self {
-        Self { gate: gate.clone(), basis, facts: facts.clone(), spend }
+        Self { gate: gate.clone(), basis, facts: facts.clone(), spend, warm: false }
+    }
+
+    /// A grant on evidence that was at hand.
+    pub(crate) fn on_evidence(gate: &Gate, facts: &ConnectionFacts, basis: Arc<Basis>) -> Self {
+        Self { warm: true, ..Self::new(gate, facts, basis, None) }
     }
 
     /// What the session may do and for how long.

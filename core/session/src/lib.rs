@@ -48,6 +48,7 @@ mod gate;
 mod grant;
 pub mod limits;
 mod live;
+mod meter;
 mod node;
 mod own;
 mod prompt;

@@ -8,7 +8,7 @@ use tapgate_model::{Login, SessionId, TargetName, TargetUid};
 use tapgate_proof::Proof;
 
 use crate::live::Entry;
-use crate::{Ask, ConnectionFacts, EndReason, Refusal};
+use crate::{Ask, ConnectionFacts, EndReason, Refusal, meter};
 
 /// A tap, whole, for the log.
 pub fn tap_record(proof: &Proof) -> TapRecord {
@@ -50,21 +50,25 @@ fn entry_facts(entry: &Entry) -> SessionFacts {
 
 /// A session was opened.
 pub(crate) fn started(sink: &dyn Sink, entry: &Entry) {
+    meter::started(entry);
     sink.record(Event::session_start(entry_facts(entry)));
 }
 
 /// A session is over.
 pub(crate) fn ended(sink: &dyn Sink, entry: &Entry, reason: &EndReason, bytes: (u64, u64), lasted: Duration) {
+    meter::ended(entry, bytes);
     sink.record(Event::session_end(entry_facts(entry), reason.to_string(), bytes.0, bytes.1, lasted));
 }
 
 /// A granted session did not come about.
 pub(crate) fn failed(sink: &dyn Sink, entry: &Arc<Entry>, reason: &str, message: &str) {
+    meter::failed(entry);
     sink.record(Event::session_failed(entry_facts(entry), reason, message));
 }
 
 /// An ask was refused.
 pub(crate) fn denied(sink: &dyn Sink, session: SessionId, ask: &Ask<'_>, refusal: &Refusal) {
     let facts = facts(session, ask.identity, (ask.target, None), ask.login, ask.connection);
+    meter::refused(ask, refusal.needs_tap);
     sink.record(Event::session_denied(facts, refusal.reason(), refusal.message()));
 }

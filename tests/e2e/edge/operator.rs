@@ -80,6 +80,11 @@ fn health_is_told_on_the_admin_address_alone() -> Result<()> {
     assert_eq!((health.status, health.body.as_str()), (200, "ok\n"));
     let ready = admin("/readyz")?;
     assert_eq!((ready.status, ready.body.as_str()), (200, "ready, 0 sessions\n"));
+    bare.is_well()?;
+    let metrics = admin("/metrics")?;
+    for line in ["tapgate_sessions_live 0", "tapgate_connections_total{spoken=\"tls\"} "] {
+        assert!(metrics.status == 200 && metrics.body.contains(line), "{line}: {metrics:?}");
+    }
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(bare.curl(path, &[])?.status, 404, "{path}");
     }
