@@ -39,6 +39,19 @@ pub struct Config {
     pub resources: Option<PathBuf>,
     /// Where the audit log is written.
     pub audit_log: PathBuf,
+    /// How the audit log is kept.
+    pub audit: AuditConfig,
+    /// The directory of the sessions' recordings.
+    pub recordings: PathBuf,
+}
+
+/// How the audit log is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditConfig {
+    /// A file elsewhere that gets a copy of each checkpoint, if there is one.
+    pub witness: Option<PathBuf>,
+    /// Whether sessions are refused while the log can't be written.
+    pub refuse_when_full: bool,
 }
 
 /// A host name or address, and a port.
