@@ -26,6 +26,9 @@ pub(crate) const REQUEST_HEAD_MAX: Duration = Duration::from_secs(15);
 /// How large a request's body may be: a file of resources; far more than any ceremony.
 pub(crate) const BODY_MAX: usize = 512 * 1024;
 
+/// How much of the audit log one answer holds: more than two of its longest lines.
+pub(crate) const AUDIT_PAGE: usize = 256 * 1024;
+
 /// How much of a body that is too large is read before the connection is closed on its sender.
 pub(crate) const BODY_READ_MAX: usize = 8 * 1024 * 1024;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tapgate_audit::{Event, FileSink, MemorySink, Sink};
+use tapgate_audit::{Checkpoints, Event, FileOptions, FileSink, MemorySink, Sink, WhenFull, checkpoints_of};
 use tapgate_authority::{Authority, AuthorityParts, SecretsKey};
 use tapgate_config::Config;
 use tapgate_http::Tcp;
@@ -28,6 +28,7 @@ use crate::certificate::OperatorCertificate;
 use crate::limits::{CONNECTIONS_MAX, DRAIN_MAX, SWEEP_EVERY};
 use crate::reload::Watched;
 use crate::tls::{Tls, TlsParts};
+use crate::web::audit::AuditPlace;
 use crate::web::{App, Web};
 use crate::{admin, doors};
 
@@ -36,6 +37,7 @@ pub(crate) struct Opened {
     pub(crate) authority: Arc<Authority>,
     pub(crate) sink: Arc<FileSink>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) audit: AuditPlace,
     /// The lock on the data directory, held as long as the file is open.
     _alone: File,
 }
@@ -90,11 +92,20 @@ pub(crate) fn open(config: &Config) -> Result<Opened> {
     let file = dir.join("tapgate.db");
     let store = SqliteStore::open(&file).with_context(|| format!("can't open the store {}", file.display()))?;
     let store: Arc<dyn Store> = Arc::new(store);
-    let sink = FileSink::open(&config.audit_log, Arc::clone(&clock))
+    let key = tapgate_authority::log_key(&*store, clock.now()).context("can't read the audit log's key")?;
+    let place = AuditPlace {
+        log: config.audit_log.clone(),
+        checkpoints: checkpoints_of(&config.audit_log),
+        key: key.public(),
+    };
+    let checkpoints = Checkpoints { key, path: place.checkpoints.clone(), witness: config.audit.witness.clone() };
+    let when_full = if config.audit.refuse_when_full { WhenFull::Refuse } else { WhenFull::GoOn };
+    let options = FileOptions { checkpoints: Some(checkpoints), when_full, ..FileOptions::default() };
+    let sink = FileSink::open_with(&config.audit_log, Arc::clone(&clock), options)
         .with_context(|| format!("can't open the audit log {}", config.audit_log.display()))?;
     let sink = Arc::new(sink);
     let authority = authority(config, &store, &clock, sink.clone())?;
-    Ok(Opened { authority: Arc::new(authority), sink, clock, _alone: alone })
+    Ok(Opened { authority: Arc::new(authority), sink, clock, audit: place, _alone: alone })
 }
 
 /// A gate keeps what is true in memory and would not see what another one writes: one gate a directory.
@@ -264,6 +275,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         pages_host: pages_host(config),
         apps,
         signer,
+        audit: opened.audit.clone(),
         installing: std::sync::Mutex::new(()),
     };
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -318,7 +330,7 @@ impl Running {
             }
         }
         self.opened.sink.record(Event::gate_stopped(env!("CARGO_PKG_VERSION")));
-        if let Err(error) = self.opened.sink.flush() {
+        if let Err(error) = self.opened.sink.seal() {
             tracing::error!(%error, "The audit log could not be written to its end");
         }
     }

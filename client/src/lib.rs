@@ -1,6 +1,7 @@
 //! `tap` and `tapctl`: the user's and the administrator's commands, as modules that the two binaries share.
 
 pub mod agent;
+pub mod audit;
 pub mod browser;
 pub mod ceremony;
 pub mod child;

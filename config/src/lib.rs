@@ -41,6 +41,19 @@ pub struct Config {
     pub audit_log: PathBuf,
     /// The certificate that browsers are shown, where the operator has one.
     pub certificate: Option<CertificateFiles>,
+    /// How the audit log is kept.
+    pub audit: AuditConfig,
+    /// The directory of the sessions' recordings.
+    pub recordings: PathBuf,
+}
+
+/// How the audit log is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditConfig {
+    /// A file elsewhere that gets a copy of each checkpoint, if there is one.
+    pub witness: Option<PathBuf>,
+    /// Whether sessions are refused while the log can't be written.
+    pub refuse_when_full: bool,
 }
 
 /// A certificate with its chain, and its key: PEM files, which are read anew when they change.

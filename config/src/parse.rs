@@ -7,9 +7,9 @@ use serde_norway::{Mapping, Value};
 use tapgate_model::Digest;
 
 use crate::lines::line_of;
-use crate::{CertificateFiles, Config, HostPort, Problem};
+use crate::{AuditConfig, CertificateFiles, Config, HostPort, Problem};
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "cluster_name",
     "data_dir",
     "listen",
@@ -22,6 +22,8 @@ const KEYS: [&str; 12] = [
     "resources",
     "audit_log",
     "tls",
+    "audit",
+    "recordings",
 ];
 
 /// Parses the text of a configuration; `file` is only named in problems.
@@ -79,6 +81,8 @@ impl Reader<'_> {
         let resources = self.optional(root, &["resources"], path);
         let audit_log = self.optional(root, &["audit_log"], path).unwrap_or_else(|| data_dir.join("audit.jsonl"));
         let certificate = self.certificate(root);
+        let audit = self.audit(root);
+        let recordings = self.optional(root, &["recordings"], path).unwrap_or_else(|| data_dir.join("recordings"));
         Some(Config {
             cluster_name: cluster_name?,
             data_dir,
@@ -93,7 +97,22 @@ impl Reader<'_> {
             resources,
             audit_log,
             certificate,
+            audit,
+            recordings,
         })
+    }
+
+    fn audit(&mut self, root: &Mapping) -> AuditConfig {
+        let map = self.section(root, "audit", &["witness", "when_full"]).cloned().unwrap_or_default();
+        let when_full = |text: &str| match text {
+            "refuse" => Ok(true),
+            "go_on" => Ok(false),
+            other => Err(format!("must be refuse or go_on, not {other}")),
+        };
+        AuditConfig {
+            witness: self.optional(&map, &["audit", "witness"], path),
+            refuse_when_full: self.optional(&map, &["audit", "when_full"], when_full).unwrap_or(true),
+        }
     }
 
     fn unknown(&mut self, map: &Mapping, parent: &[&str], known: &[&str]) {
@@ -276,6 +295,21 @@ mod tests {
              t.yaml:4: `origins` must be a list of texts such as https://gate.example.com"
         );
         assert_eq!(problems(text), expected);
+    }
+
+    #[test]
+    fn the_audit_log_has_settings_of_its_own() {
+        let text = "public_addr: gate.example.com:443\n";
+        let config = parse("t.yaml", text).unwrap();
+        assert_eq!(config.audit, AuditConfig { witness: None, refuse_when_full: true });
+        assert_eq!(config.recordings, PathBuf::from("/var/lib/tapgate/recordings"));
+        let text = format!("{text}recordings: /r\naudit:\n  witness: /mnt/witness.jsonl\n  when_full: go_on\n");
+        let config = parse("t.yaml", &text).unwrap();
+        let witness = Some(PathBuf::from("/mnt/witness.jsonl"));
+        assert_eq!(config.audit, AuditConfig { witness, refuse_when_full: false });
+        assert_eq!(config.recordings, PathBuf::from("/r"));
+        let wrong = text.replace("go_on", "perhaps");
+        assert_eq!(problems(&wrong), "t.yaml:5: `when_full` must be refuse or go_on, not perhaps");
     }
 
     #[test]

@@ -122,6 +122,8 @@ fn config(dir: &std::path::Path, port: u16) -> Config {
     Config {
         cluster_name: "localhost".to_owned(),
         audit_log: dir.join("audit.jsonl"),
+        audit: tapgate_config::AuditConfig { witness: None, refuse_when_full: true },
+        recordings: dir.join("recordings"),
         data_dir,
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         public_addr: HostPort { host: "localhost".to_owned(), port },

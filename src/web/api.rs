@@ -13,7 +13,7 @@ use tapgate_model::{Kind, Login, TargetName, UserName};
 use tapgate_policy::{ResourceKind, SecondFactor, Verb};
 
 use super::reply::{Reply, blocking, body, identity};
-use super::{App, Caller, apps, device, live, openapi, sso};
+use super::{App, Caller, apps, audit, device, live, openapi, sso};
 
 pub(super) type Shared = State<Arc<App>>;
 
@@ -43,6 +43,9 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(path::ENROL_BROWSER, post(enrol_browser))
         .route(path::APPS, get(apps::list))
         .route(path::JWKS, get(apps::jwks))
+        .route(path::AUDIT_LOG, get(audit::log))
+        .route(path::AUDIT_CHECKPOINTS, get(audit::checkpoints))
+        .route(path::AUDIT_KEYS, get(audit::keys))
         .route(path::TARGETS, get(targets))
         .route(path::SESSION_BEGIN, post(session_begin))
         .route(path::SESSION_FINISH, post(session_finish))

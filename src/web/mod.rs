@@ -2,6 +2,7 @@
 
 mod api;
 mod apps;
+pub(crate) mod audit;
 mod cookie;
 mod device;
 mod live;
@@ -47,6 +48,8 @@ pub(crate) struct App {
     pub(crate) apps: Arc<tapgate_http::Http>,
     /// Who signs identities for them.
     pub(crate) signer: Arc<tapgate_http::Signer>,
+    /// The audit log.
+    pub(crate) audit: audit::AuditPlace,
     /// Held while a new state is read and installed.
     pub(crate) installing: Mutex<()>,
 }

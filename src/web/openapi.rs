@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{api, apps, device, live, sso};
+use super::{api, apps, audit, device, live, sso};
 
 /// The whole of `/v1`.
 #[derive(OpenApi)]
@@ -31,6 +31,9 @@ use super::{api, apps, device, live, sso};
         api::enrol_begin,
         api::enrol_finish,
         api::enrol_browser,
+        audit::log,
+        audit::checkpoints,
+        audit::keys,
         api::targets,
         apps::list,
         api::session_begin,

@@ -1,6 +1,7 @@
 //! The command lines of `tap` and `tapctl`, and what every command needs.
 
 pub mod admin;
+pub mod audit;
 pub mod db;
 pub mod edit;
 pub mod invite;

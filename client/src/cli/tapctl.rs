@@ -9,7 +9,7 @@ use tapgate_model::{Clock as _, SystemClock, TargetName, UserName};
 
 use super::lock::LockArgs;
 use super::resources::Selector;
-use super::{Context, Global, admin, edit, invite, lock, output, resources};
+use super::{Context, Global, admin, audit, edit, invite, lock, output, resources};
 use crate::error::{Act as _, Failure, Result};
 
 /// Administer a Tapgate: resources, users, locks. Each change asks for a tap over what it changes.
@@ -64,6 +64,9 @@ enum Command {
     /// End sessions now and refuse new ones
     #[command(after_help = "Example:\n  tapctl lock --user=jerry --ttl 1h --message 'laptop lost'")]
     Lock(LockArgs),
+    /// Look at the audit log, and prove it
+    #[command(subcommand, after_help = "Example:\n  tapctl audit verify --from 2026-11-01")]
+    Audit(audit::Command),
     /// Say why a user may or may not open a target
     #[command(after_help = "Example:\n  tapctl explain jerry prod3")]
     Explain {
@@ -114,6 +117,11 @@ pub async fn run(args: Tapctl) -> Result<u8> {
         super::completions(Tapctl::command(), shell)?;
         return Ok(0);
     }
+    if let Command::Audit(command) = args.command {
+        // A log at hand needs no gate.
+        audit::run(&args.global, command).await?;
+        return Ok(0);
+    }
     let context = Context::new(&args.global, None)?;
     match args.command {
         Command::Status => status(&context).await,
@@ -127,7 +135,7 @@ pub async fn run(args: Tapctl) -> Result<u8> {
             put(&context, yaml, false).await
         }
         Command::Explain { user, target } => explain(&context, &user, &target).await,
-        Command::Completions { .. } => Ok(()),
+        Command::Audit(_) | Command::Completions { .. } => Ok(()),
     }?;
     Ok(0)
 }
@@ -211,10 +219,12 @@ mod tests {
             "tapctl lock --user=jerry --ttl 1h --message x",
             "tapctl users add ann --roles a,b --gate localhost:3080",
             "tapctl explain jerry prod3 --format json",
+            "tapctl audit verify --log a --keys k --expect-head 3:ab --from 2026-11-01",
+            "tapctl audit tail -f",
         ] {
             assert!(Tapctl::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
-        for line in ["tapctl lock", "tapctl lock --user a --role b", "tapctl get thing", "tapctl users add a,b"] {
+        for line in ["tapctl audit verify --from x", "tapctl lock", "tapctl lock --user a --role b", "tapctl get thing", "tapctl users add a,b"] {
             assert!(Tapctl::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

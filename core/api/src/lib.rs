@@ -4,6 +4,7 @@
 
 mod admin;
 mod app;
+mod audit;
 mod browser;
 mod ceremony;
 mod device;
@@ -17,6 +18,7 @@ pub use admin::{
     AdminAction, AdminOutcome, ExplainRole, Explanation, InviteCreated, ResourceText, Status,
 };
 pub use app::{AppEntry, AppOffer, AppOpen, Apps};
+pub use audit::AuditPage;
 pub use browser::{
     BrowserAnswer, BrowserBegin, BrowserCarried, BrowserChange, BrowserOutcome, BrowserRequest,
     BrowserShown, BrowserTarget, browser_context,
@@ -113,6 +115,12 @@ pub mod path {
     pub const DEVICE_BROWSER: &str = "/v1/devices/browser";
     /// `GET`, login certificate: [`crate::Targets`].
     pub const TARGETS: &str = "/v1/targets";
+    /// `GET`, login certificate of somebody who may see events: [`crate::AuditPage`] of the audit log.
+    pub const AUDIT_LOG: &str = "/v1/audit/log";
+    /// `GET`, the same: [`crate::AuditPage`] of its checkpoints.
+    pub const AUDIT_CHECKPOINTS: &str = "/v1/audit/checkpoints";
+    /// `GET`, the same: the public keys that an audit takes.
+    pub const AUDIT_KEYS: &str = "/v1/audit/keys";
     /// `GET`, login certificate: [`crate::Apps`].
     pub const APPS: &str = "/v1/apps";
     /// `GET`, no certificate: the keys that verify the identities which applications get (RFC 7517).

@@ -346,6 +346,9 @@ pub struct SessionFacts {
     pub door: Text,
     /// The fingerprint of the credential that was presented.
     pub credential: Digest,
+    /// Whether the policy demanded a tap for this session. It is missing in logs of before this was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mfa_required: Option<bool>,
     /// The tap, where there was one.
     pub tap: Option<TapRecord>,
     /// The nodes that lie on the way, where there are any.

@@ -1,6 +1,6 @@
 //! The log as a file: a thread of its own writes what others record, many events to one fsync.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,9 +8,11 @@ use std::thread::{self, JoinHandle};
 
 use tapgate_model::{Clock, UnixTime};
 
-use crate::queue::Queue;
+use crate::keeper::{Checkpoints, Keeper};
+use crate::parts::older;
+use crate::queue::{Queue, Work};
 use crate::record::line;
-use crate::resume::resume;
+use crate::resume::{Resumed, open, resume};
 use crate::{Event, Sink, Summary, limits};
 
 /// Why the log cannot be written.
@@ -41,38 +43,88 @@ pub enum AuditError {
     Stuck(String),
 }
 
+/// What becomes of new sessions while the disk does not take the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// They are refused: nothing happens that is not recorded.
+    #[default]
+    Refuse,
+    /// They go on. What does not fit into memory is counted, and the log says so later.
+    GoOn,
+}
+
+/// How a log is kept, beyond where it is.
+#[derive(Debug, Default)]
+pub struct FileOptions {
+    /// What its checkpoints are made with, where it has any.
+    pub checkpoints: Option<Checkpoints>,
+    /// The size at which a new file is begun; without it, one of [`limits::FILE_LEN_MAX`].
+    pub file_len_max: Option<u64>,
+    /// What becomes of sessions while the disk is full.
+    pub when_full: WhenFull,
+}
+
 /// A log of JSON lines in a file. Dropping it writes what is waiting.
 pub struct FileSink {
     queue: Arc<Queue>,
     clock: Arc<dyn Clock>,
     writer: Option<JoinHandle<()>>,
+    when_full: WhenFull,
 }
 
 impl FileSink {
     /// Opens the log and continues its chain. A last line that a crash has torn is moved into `<path>.torn`, and the
     /// log says so. No other process can open it at the same time.
     pub fn open(path: impl AsRef<Path>, clock: Arc<dyn Clock>) -> Result<Self, AuditError> {
+        Self::open_with(path, clock, FileOptions::default())
+    }
+
+    /// The same, with checkpoints and whatever else is said of it.
+    pub fn open_with(
+        path: impl AsRef<Path>,
+        clock: Arc<dyn Clock>,
+        options: FileOptions,
+    ) -> Result<Self, AuditError> {
         let path = path.as_ref();
-        let resumed = resume(path)?;
-        let disk = LogFile { file: resumed.file, len: resumed.len, clean: true };
-        let sink = Self::start(disk, resumed.summary, clock)
+        let Resumed { file, len, summary, first, torn } = resume(path)?;
+        let keeper = options.checkpoints.map(|parts| Keeper::open(parts, path, &summary)).transpose();
+        let (keeper, warning) = keeper.map_or_else(|warning| (None, Some(warning)), |keeper| (keeper, None));
+        let len_max = options.file_len_max.unwrap_or(limits::FILE_LEN_MAX);
+        let disk = LogFile { file, path: path.into(), len, len_max, first, clean: true };
+        let sink = Self::start(disk, summary, keeper, clock, options.when_full)
             .map_err(|source| AuditError::Open { path: path.into(), source })?;
-        if resumed.torn > 0 {
-            sink.record(Event::AuditTorn { bytes: resumed.torn });
+        if torn > 0 {
+            sink.record(Event::AuditTorn { bytes: torn });
+        }
+        if let Some(warning) = warning {
+            tracing::error!(warning, "The audit log goes on without checkpoints");
+            sink.record(Event::security_warning(format!("{warning} (no checkpoints are made from here on)")));
         }
         Ok(sink)
     }
 
-    fn start(disk: impl Disk + 'static, summary: Summary, clock: Arc<dyn Clock>) -> io::Result<Self> {
+    fn start(
+        disk: impl Disk + 'static,
+        summary: Summary,
+        keeper: Option<Keeper>,
+        clock: Arc<dyn Clock>,
+        when_full: WhenFull,
+    ) -> io::Result<Self> {
         let queue = Arc::new(Queue::new(limits::QUEUE_LEN_MAX, summary));
-        let writer = Writer { disk, summary, queue: Arc::clone(&queue) };
+        let writer = Writer { disk, summary, keeper, queue: Arc::clone(&queue), clock: Arc::clone(&clock) };
         let writer = thread::Builder::new().name("audit".to_owned()).spawn(|| writer.run())?;
-        Ok(Self { queue, clock, writer: Some(writer) })
+        Ok(Self { queue, clock, writer: Some(writer), when_full })
     }
 
     /// Waits until everything that was recorded before is on the disk. Blocks.
     pub fn flush(&self) -> Result<(), AuditError> {
         self.queue.flush(limits::FLUSH_WAIT_MAX).map_err(AuditError::Stuck)
+    }
+
+    /// The same, and until there is a checkpoint over all of it. Blocks.
+    pub fn seal(&self) -> Result<(), AuditError> {
+        self.flush()?;
+        self.queue.seal(limits::FLUSH_WAIT_MAX).map_err(AuditError::Stuck)
     }
 
     /// How far the chain has come on the disk.
@@ -90,6 +142,10 @@ impl Sink for FileSink {
     fn record(&self, event: Event) {
         self.queue.push(event, &*self.clock);
     }
+
+    fn takes_sessions(&self) -> bool {
+        self.when_full == WhenFull::GoOn || !self.queue.is_stuck()
+    }
 }
 
 impl Drop for FileSink {
@@ -105,12 +161,23 @@ impl Drop for FileSink {
 /// The file as the writer sees it: whole batches are there for good, or not at all.
 trait Disk: Send {
     fn append(&mut self, batch: &[u8]) -> io::Result<()>;
+
+    /// Whether the next batch should go to a new file.
+    fn is_full(&self) -> bool;
+
+    /// Begins a new file, whose first record has this number.
+    fn turn(&mut self, first: u64) -> Result<(), AuditError>;
 }
 
 struct LogFile {
     file: File,
+    path: PathBuf,
     /// The end of the last batch that is there for good.
     len: u64,
+    /// The size at which a new file is begun.
+    len_max: u64,
+    /// The number of the file's first record.
+    first: u64,
     /// Whether there is nothing behind `len`.
     clean: bool,
 }
@@ -127,31 +194,85 @@ impl Disk for LogFile {
         self.clean = true;
         Ok(())
     }
+
+    fn is_full(&self) -> bool {
+        self.len >= self.len_max
+    }
+
+    fn turn(&mut self, first: u64) -> Result<(), AuditError> {
+        let cannot = |source| AuditError::Open { path: self.path.clone(), source };
+        fs::rename(&self.path, older(&self.path, self.first)).map_err(cannot)?;
+        self.file = open(&self.path)?;
+        (self.len, self.first) = (0, first);
+        Ok(())
+    }
 }
 
 struct Writer<D> {
     disk: D,
     summary: Summary,
+    keeper: Option<Keeper>,
     queue: Arc<Queue>,
+    clock: Arc<dyn Clock>,
 }
 
 impl<D: Disk> Writer<D> {
     fn run(mut self) {
-        while let Some(batch) = self.queue.take(limits::BATCH_LEN_MAX) {
-            let mut bytes = Vec::new();
-            for (time, event) in &batch {
-                bytes.extend_from_slice(&self.next_line(*time, event));
-            }
-            // Closing ends the wait for the disk, and one last attempt is made.
-            let mut last = false;
-            while let Err(error) = self.disk.append(&bytes) {
-                tracing::error!(%error, "Audit log cannot be written");
-                if last {
-                    return;
+        loop {
+            match self.queue.next(limits::BATCH_LEN_MAX, self.patience()) {
+                Work::Events(batch) => {
+                    if !self.write(&batch) {
+                        return;
+                    }
+                    // A file ends with a checkpoint: whoever archives it can verify the next one alone.
+                    if self.disk.is_full() {
+                        self.seal();
+                        self.turn();
+                    } else if self.patience().is_some_and(|patience| patience.is_zero()) {
+                        self.seal();
+                    }
                 }
-                last = !self.queue.wait_out(error.to_string(), limits::RETRY_WAIT);
+                Work::Seal => {
+                    self.seal();
+                    self.queue.sealed();
+                }
+                Work::End => return self.seal(),
             }
-            self.queue.settle(batch.len(), self.summary);
+        }
+    }
+
+    /// Writes a batch, however often it takes; false where the queue was closed meanwhile.
+    fn write(&mut self, batch: &[(UnixTime, Event)]) -> bool {
+        let mut bytes = Vec::new();
+        for (time, event) in batch {
+            bytes.extend_from_slice(&self.next_line(*time, event));
+        }
+        // Closing ends the wait for the disk, and one last attempt is made.
+        let mut last = false;
+        while let Err(error) = self.disk.append(&bytes) {
+            tracing::error!(%error, "Audit log cannot be written");
+            if last {
+                return false;
+            }
+            last = !self.queue.wait_out(error.to_string(), limits::RETRY_WAIT);
+        }
+        self.queue.settle(batch.len(), self.summary);
+        true
+    }
+
+    fn patience(&self) -> Option<std::time::Duration> {
+        self.keeper.as_ref().and_then(Keeper::patience)
+    }
+
+    fn seal(&mut self) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.seal(&self.summary, self.clock.now());
+        }
+    }
+
+    fn turn(&mut self) {
+        if let Err(error) = self.disk.turn(self.summary.records) {
+            tracing::error!(%error, "A new file of the audit log cannot be begun; the old one goes on");
         }
     }
 
@@ -163,6 +284,9 @@ impl<D: Disk> Writer<D> {
         }
         self.summary.records += 1;
         self.summary.head = hash;
+        if let Some(keeper) = &mut self.keeper {
+            keeper.push(&hash);
+        }
         bytes
     }
 }
@@ -189,13 +313,43 @@ mod tests {
             self.inner.file.write_all(&batch[..batch.len() / 2])?;
             Err(io::ErrorKind::StorageFull.into())
         }
+
+        fn is_full(&self) -> bool {
+            false
+        }
+
+        fn turn(&mut self, _: u64) -> Result<(), AuditError> {
+            Ok(())
+        }
     }
 
     fn start(path: &Path, failures: u32) -> FileSink {
-        let resumed = resume(path).unwrap();
-        let inner = LogFile { file: resumed.file, len: resumed.len, clean: true };
+        start_with(path, failures, WhenFull::Refuse)
+    }
+
+    fn start_with(path: &Path, failures: u32, when_full: WhenFull) -> FileSink {
+        let Resumed { file, len, summary, first, .. } = resume(path).unwrap();
+        let inner = LogFile { file, path: path.into(), len, len_max: u64::MAX, first, clean: true };
         let disk = FullDisk { inner, failures: Arc::new(AtomicU32::new(failures)) };
-        FileSink::start(disk, resumed.summary, Arc::new(SystemClock)).unwrap()
+        FileSink::start(disk, summary, None, Arc::new(SystemClock), when_full).unwrap()
+    }
+
+    #[test]
+    fn while_the_disk_is_full_sessions_are_refused_unless_they_may_go_on() {
+        let directory = tempfile::tempdir().unwrap();
+        for (when_full, takes) in [(WhenFull::Refuse, false), (WhenFull::GoOn, true)] {
+            let sink = start_with(&directory.path().join(format!("{takes}.log")), 1, when_full);
+            assert!(sink.takes_sessions());
+            sink.record(Event::gate_started("1"));
+            let end = std::time::Instant::now() + limits::FLUSH_WAIT_MAX;
+            while sink.trouble().is_none() && std::time::Instant::now() < end {
+                thread::yield_now();
+            }
+            assert_eq!(sink.takes_sessions(), takes);
+            // The disk has room again after its first no.
+            sink.flush().unwrap();
+            assert!(sink.takes_sessions());
+        }
     }
 
     #[test]

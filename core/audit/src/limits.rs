@@ -19,6 +19,21 @@ pub const QUEUE_LEN_MAX: usize = 8192;
 /// that a batch takes.
 pub const BATCH_LEN_MAX: usize = 512;
 
+/// How many records may be without a checkpoint: what a crash leaves unsigned, or an intruder could rewrite unseen.
+pub const CHECKPOINT_RECORDS: u64 = 1024;
+
+/// How long a record may be without a checkpoint, for the same reason.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+
+/// The size at which a new file is begun: one that an editor and a copy over the network still take.
+pub const FILE_LEN_MAX: u64 = 256 * 1024 * 1024;
+
+/// How long a session may take from its check to its record: the dial, and the store before it.
+pub const RECORD_LAG_MAX: Duration = Duration::from_secs(30);
+
+/// How many faults an audit names one by one; what follows is counted.
+pub const FINDINGS_MAX: usize = 100;
+
 /// How long the writer waits before it tries a failed disk again.
 pub const RETRY_WAIT: Duration = Duration::from_secs(1);
 

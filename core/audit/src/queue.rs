@@ -1,6 +1,7 @@
 //! The bounded queue between those who record and the thread that writes. What does not fit is counted, in place.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,6 +17,18 @@ pub(crate) struct Queue {
     /// Told when events have reached the disk.
     settled: Condvar,
     len_max: usize,
+    /// Whether the disk does not take events: what every session asks, without the lock.
+    stuck: AtomicBool,
+}
+
+/// What the writer has to do next.
+pub(crate) enum Work {
+    /// To write these.
+    Events(Vec<(UnixTime, Event)>),
+    /// To make a checkpoint.
+    Seal,
+    /// To make a last one and stop.
+    End,
 }
 
 struct State {
@@ -28,13 +41,17 @@ struct State {
     summary: Summary,
     /// What the disk says, while it does not take events.
     trouble: Option<String>,
+    /// Somebody waits for a checkpoint.
+    seal: bool,
     closed: bool,
 }
 
 impl Queue {
     pub(crate) fn new(len_max: usize, summary: Summary) -> Self {
-        let state = State { waiting: VecDeque::new(), accepted: 0, written: 0, summary, trouble: None, closed: false };
-        Self { state: Mutex::new(state), filled: Condvar::new(), settled: Condvar::new(), len_max }
+        let (waiting, trouble) = (VecDeque::new(), None);
+        let state = State { waiting, accepted: 0, written: 0, summary, trouble, seal: false, closed: false };
+        let (filled, settled, stuck) = (Condvar::new(), Condvar::new(), AtomicBool::new(false));
+        Self { state: Mutex::new(state), filled, settled, len_max, stuck }
     }
 
     /// Adds an event. When the queue is full, the event is counted by an `audit.lost` at its end, so that
@@ -53,12 +70,41 @@ impl Queue {
         self.filled.notify_one();
     }
 
-    /// Waits for events and takes up to `max` of them; nothing when the queue is closed and empty.
-    pub(crate) fn take(&self, max: usize) -> Option<Vec<(UnixTime, Event)>> {
-        let idle = |state: &mut State| state.waiting.is_empty() && !state.closed;
-        let mut state = self.filled.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
+    /// Waits for something to do: up to `max` events, or a checkpoint that somebody wants or that is due after so long.
+    pub(crate) fn next(&self, max: usize, patience: Option<Duration>) -> Work {
+        let idle = |state: &mut State| state.waiting.is_empty() && !state.closed && !state.seal;
+        let mut state = match patience {
+            None => self.filled.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner),
+            Some(patience) => {
+                self.filled.wait_timeout_while(self.lock(), patience, idle).unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
         let len = state.waiting.len().min(max);
-        (len > 0).then(|| state.waiting.drain(..len).collect())
+        if len > 0 {
+            return Work::Events(state.waiting.drain(..len).collect());
+        }
+        if state.closed && !state.seal { Work::End } else { Work::Seal }
+    }
+
+    /// Says that there is a checkpoint over everything that was written.
+    pub(crate) fn sealed(&self) {
+        self.lock().seal = false;
+        self.settled.notify_all();
+    }
+
+    /// Wants a checkpoint, and waits for it; otherwise gives the trouble.
+    pub(crate) fn seal(&self, wait: Duration) -> Result<(), String> {
+        let mut state = self.lock();
+        state.seal = true;
+        self.filled.notify_all();
+        let waited = self.settled.wait_timeout_while(state, wait, |state| state.seal);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.seal { Err(state.trouble.clone().unwrap_or_else(too_slow)) } else { Ok(()) }
+    }
+
+    /// Whether the disk does not take events at present.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
     }
 
     /// Says that so many more events have reached the disk.
@@ -67,6 +113,7 @@ impl Queue {
         state.written += u64::try_from(len).unwrap_or(u64::MAX);
         state.summary = summary;
         state.trouble = None;
+        self.stuck.store(false, Ordering::Relaxed);
         self.settled.notify_all();
     }
 
@@ -74,6 +121,7 @@ impl Queue {
     pub(crate) fn wait_out(&self, trouble: String, wait: Duration) -> bool {
         let mut state = self.lock();
         state.trouble = Some(trouble);
+        self.stuck.store(true, Ordering::Relaxed);
         let open = |state: &mut State| !state.closed;
         let waited = self.filled.wait_timeout_while(state, wait, open);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -87,7 +135,7 @@ impl Queue {
         let waited = self.settled.wait_timeout_while(state, wait, |state| state.written < due);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if state.written < due {
-            return Err(state.trouble.clone().unwrap_or_else(|| "the disk is too slow".to_owned()));
+            return Err(state.trouble.clone().unwrap_or_else(too_slow));
         }
         Ok(())
     }
@@ -111,10 +159,19 @@ impl Queue {
     }
 }
 
+fn too_slow() -> String {
+    "the disk is too slow".to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use tapgate_model::ManualClock;
+
+    /// What is taken next; nothing when the queue is closed and empty.
+    fn take(queue: &Queue, max: usize) -> Option<Vec<(UnixTime, Event)>> {
+        if let Work::Events(events) = queue.next(max, None) { Some(events) } else { None }
+    }
 
     fn event(n: usize) -> Event {
         Event::security_warning(n.to_string())
@@ -124,7 +181,7 @@ mod tests {
     fn what_does_not_fit_is_counted_where_it_is_missing() {
         let clock = ManualClock::new(UnixTime::from_secs(7));
         let queue = Queue::new(2, Summary::EMPTY);
-        let events = |max| queue.take(max).unwrap().into_iter().map(|(_, event)| event).collect::<Vec<_>>();
+        let events = |max| take(&queue, max).unwrap().into_iter().map(|(_, event)| event).collect::<Vec<_>>();
         (0..5).for_each(|n| queue.push(event(n), &clock));
         assert_eq!(events(1), [event(0)]);
         queue.push(event(5), &clock);
@@ -132,7 +189,7 @@ mod tests {
         queue.push(event(6), &clock);
         assert_eq!(events(9), [event(6)]);
         queue.close();
-        assert!(queue.take(9).is_none());
+        assert!(take(&queue, 9).is_none());
     }
 
     #[test]
@@ -145,10 +202,10 @@ mod tests {
             recorded += 1;
             assert!(queue.lock().waiting.len() <= 4);
             if n % 5 == 0 {
-                recorded -= count(&queue.take(1).unwrap());
+                recorded -= count(&take(&queue, 1).unwrap());
             }
         }
-        recorded -= count(&queue.take(9).unwrap());
+        recorded -= count(&take(&queue, 9).unwrap());
         assert_eq!(recorded, 0, "every event is there or counted");
     }
 

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::parts::{older_files, with};
 use crate::record::place;
 use crate::{AuditError, Summary, limits};
 
@@ -14,6 +15,8 @@ pub(crate) struct Resumed {
     /// The file's length, which is the end of its last line.
     pub(crate) len: u64,
     pub(crate) summary: Summary,
+    /// The number of the file's first record.
+    pub(crate) first: u64,
     /// How many bytes of a torn line were moved away.
     pub(crate) torn: u64,
 }
@@ -21,20 +24,41 @@ pub(crate) struct Resumed {
 /// Opens the log, or makes it, readable by its owner alone.
 pub(crate) fn resume(path: &Path) -> Result<Resumed, AuditError> {
     let cannot = |source| AuditError::Open { path: path.into(), source };
-    let file = open(path).map_err(cannot)?;
-    file.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => AuditError::InUse { path: path.into() },
-        TryLockError::Error(source) => cannot(source),
-    })?;
+    let file = open(path)?;
     let len = end_of_last_line(&file).map_err(cannot)?;
     // The chain is checked before anything is changed: another program's file stays as it is.
     let summary = read_summary(&file, len).map_err(cannot)?;
     let summary = summary.ok_or_else(|| AuditError::Broken { path: path.into() })?;
+    // A crash may come between the last file's end and this one's first record.
+    let summary = if len == 0 { continued(path)? } else { summary };
+    let first = if len == 0 { Some(summary.records) } else { first_number(&file, len).map_err(cannot)? };
+    let first = first.ok_or_else(|| AuditError::Broken { path: path.into() })?;
     let torn = cut_off(&file, len, path).map_err(cannot)?;
-    Ok(Resumed { file, len, summary, torn })
+    Ok(Resumed { file, len, summary, first, torn })
 }
 
-fn open(path: &Path) -> io::Result<File> {
+/// Opens the file for this process alone, or makes it.
+pub(crate) fn open(path: &Path) -> Result<File, AuditError> {
+    let cannot = |source| AuditError::Open { path: path.into(), source };
+    let file = create(path).map_err(cannot)?;
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => AuditError::InUse { path: path.into() },
+        TryLockError::Error(source) => cannot(source),
+    })?;
+    Ok(file)
+}
+
+/// Where the chain stands at the end of the newest older file.
+fn continued(path: &Path) -> Result<Summary, AuditError> {
+    let cannot = |source| AuditError::Open { path: path.into(), source };
+    let Some((_, newest)) = older_files(path).map_err(cannot)?.pop() else { return Ok(Summary::EMPTY) };
+    let file = File::open(&newest).map_err(cannot)?;
+    let len = end_of_last_line(&file).map_err(cannot)?;
+    let summary = read_summary(&file, len).map_err(cannot)?;
+    summary.ok_or(AuditError::Broken { path: newest })
+}
+
+fn create(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
     file.set_permissions(Permissions::from_mode(0o600))?;
     // The file's name is made durable as well, in its directory.
@@ -65,9 +89,15 @@ fn newline_before(file: &File, end: u64) -> io::Result<Option<u64>> {
     Ok(None)
 }
 
-/// Where the chain stands after the line that ends before `len`; nothing where that line is not a whole record.
-fn read_summary(file: &File, len: u64) -> io::Result<Option<Summary>> {
-    let Some(end) = len.checked_sub(1) else { return Ok(Some(Summary::EMPTY)) };
+/// The last whole line of a file, if it has one of usual length, and where that ends.
+pub(crate) fn last_line(file: &File) -> io::Result<(Option<Vec<u8>>, u64)> {
+    let len = end_of_last_line(file)?;
+    Ok((line_before(file, len)?, len))
+}
+
+/// The line that ends before `len`; nothing where there is none, or one that is too long.
+fn line_before(file: &File, len: u64) -> io::Result<Option<Vec<u8>>> {
+    let Some(end) = len.checked_sub(1) else { return Ok(None) };
     let start = newline_before(file, end)?.map_or(0, |at| at + 1);
     let line_len = usize::try_from(end - start).unwrap_or(usize::MAX);
     if line_len > limits::LINE_LEN_MAX {
@@ -75,6 +105,24 @@ fn read_summary(file: &File, len: u64) -> io::Result<Option<Summary>> {
     }
     let mut line = vec![0; line_len];
     file.read_exact_at(&mut line, start)?;
+    Ok(Some(line))
+}
+
+/// The number of the file's first record.
+fn first_number(file: &File, len: u64) -> io::Result<Option<u64>> {
+    let most = usize::try_from(len).unwrap_or(usize::MAX).min(limits::LINE_LEN_MAX);
+    let mut start = vec![0; most];
+    file.read_exact_at(&mut start, 0)?;
+    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Ok(place(line).map(|(place, _)| place.seq))
+}
+
+/// Where the chain stands after the line that ends before `len`; nothing where that line is not a whole record.
+fn read_summary(file: &File, len: u64) -> io::Result<Option<Summary>> {
+    if len == 0 {
+        return Ok(Some(Summary::EMPTY));
+    }
+    let Some(line) = line_before(file, len)? else { return Ok(None) };
     let whole = place(&line).filter(|(place, due)| place.hash == *due);
     Ok(whole.map(|(place, _)| Summary { records: place.seq.saturating_add(1), head: place.hash, unfinished: 0 }))
 }
@@ -97,7 +145,5 @@ fn cut_off(file: &File, len: u64, path: &Path) -> io::Result<u64> {
 }
 
 fn torn_path(path: &Path) -> PathBuf {
-    let mut torn = path.as_os_str().to_owned();
-    torn.push(".torn");
-    torn.into()
+    with(path, ".torn")
 }

@@ -89,7 +89,7 @@ fn walk(path: &Path, mut visit: impl FnMut(&[u8]) -> Result<(), Break>) -> Resul
 }
 
 /// Reads the next line without its end. False when there is no complete one: then `line` holds the rest.
-fn next_line(file: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool, Break> {
+pub(crate) fn next_line(file: &mut impl BufRead, line: &mut Vec<u8>) -> Result<bool, Break> {
     line.clear();
     let max = u64::try_from(limits::LINE_LEN_MAX).unwrap_or(u64::MAX);
     let len = file.take(max).read_until(b'\n', line)?;

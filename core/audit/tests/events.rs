@@ -23,6 +23,7 @@ fn facts(tap: Option<TapRecord>) -> SessionFacts {
         peer: "192.0.2.7:5022".parse().unwrap(),
         door: "certificate".into(),
         credential: Digest::from_bytes([4; 32]),
+        mfa_required: Some(true),
         tap,
         via: Vec::new(),
     }

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use tapgate_model::{Digest, UserName};
+use tapgate_model::{Digest, UnixTime, UserName};
 use tapgate_proof::{ChainError, Chained, Registration, verify_chain};
 use tapgate_store::Write;
 
@@ -69,7 +69,7 @@ impl Authority {
         let mut writes = vec![Write::Delete { key: key::password(user) }, Write::Delete { key: key::otp(user) }];
         writes.extend(self.end_web_sessions(user)?);
         for (key, entry) in self.store.list(&key::registrations(user), now)? {
-            writes.extend(retiring(key, entry.value));
+            writes.extend(retiring(key, entry.value, self.now()));
         }
         for prefix in [key::credential_states(user), key::flags_of(user)] {
             for (key, _) in self.store.list(&prefix, now)? {
@@ -80,10 +80,16 @@ impl Authority {
     }
 }
 
-/// The writes that take one registration away and keep what it vouched for.
-pub(crate) fn retiring(key: String, value: Vec<u8>) -> [Write; 2] {
+/// The writes that take one registration away, and keep what it vouched for and until when it counted.
+pub(crate) fn retiring(key: String, value: Vec<u8>, now: UnixTime) -> [Write; 3] {
     let retired = key.replacen(key::REGISTRATIONS, key::RETIRED, 1);
-    [Write::Put { key: retired, value, expires: None }, Write::Delete { key }]
+    let since = serde_json::from_slice::<Registration>(&value).map_or(0, |registration| registration.created.as_secs());
+    let life = format!("{}/{since}", key.replacen(key::REGISTRATIONS, key::LIVES, 1));
+    [
+        Write::Put { key: retired, value, expires: None },
+        Write::Put { key: life, value: now.as_secs().to_string().into_bytes(), expires: None },
+        Write::Delete { key },
+    ]
 }
 
 type Verdict = (Chained, Vec<(Registration, ChainError)>);

@@ -128,7 +128,7 @@ impl Authority {
             Known::Key(registration) => {
                 let id = &registration.credential_id;
                 let value = serde_json::to_vec(&**registration)?;
-                let mut writes = Vec::from(retiring(key::registration(user, id), value));
+                let mut writes = Vec::from(retiring(key::registration(user, id), value, self.now()));
                 writes.push(Write::Delete { key: key::credential_state(user, id) });
                 writes.push(Write::Delete { key: key::flagged(user, id) });
                 writes

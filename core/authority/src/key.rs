@@ -12,6 +12,8 @@ pub(crate) const RESOURCES: &str = "resource/";
 pub(crate) const REGISTRATIONS: &str = "registration/";
 /// Registrations that were replaced: `retired/<user>/<credential id>`.
 pub(crate) const RETIRED: &str = "retired/";
+/// Until when a registration counted that was removed: `life/<user>/<credential id>/<since when>`.
+pub(crate) const LIVES: &str = "life/";
 /// One-time codes: `otp/<user>`.
 pub(crate) const OTPS: &str = "otp/";
 pub(crate) const INVITES: &str = "invite/";

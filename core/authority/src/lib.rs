@@ -6,6 +6,7 @@
 
 mod admin;
 mod attestation;
+mod audit_keys;
 mod authority;
 mod bootstrap;
 mod browser;
@@ -48,6 +49,7 @@ mod uid;
 mod web_session;
 mod webauthn;
 
+pub use audit_keys::log_key;
 pub use authority::{Authority, AuthorityParts};
 pub use browser::Asker;
 pub use documents::resource_files;

@@ -80,6 +80,7 @@ impl Authority {
                 peer: SocketAddr::new(peer, 0),
                 door: Door::Certificate.as_str().into(),
                 credential: *identity.fingerprint(),
+                mfa_required: None,
                 tap: None,
                 via: Vec::new(),
             };

@@ -31,10 +31,26 @@ impl Verb {
     ];
 }
 
+/// What the gate keeps of what happened, and a rule lets somebody see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Records {
+    /// The audit log: `event`.
+    Event,
+    /// The recordings of sessions: `session`.
+    Session,
+}
+
+/// What a rule is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Subject {
+    Resource(ResourceKind),
+    Records(Records),
+}
+
 /// One rule: these verbs on these kinds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rule {
-    kinds: Vec<ResourceKind>,
+    kinds: Vec<Subject>,
     verbs: Vec<Verb>,
 }
 
@@ -50,7 +66,9 @@ fn rule(at: At<'_>) -> Option<Rule> {
     let section = Section::open(at, "a rule")?.without(UNSUPPORTED);
     let resources = section.need("resources", "[role, user]");
     let verbs = section.need("verbs", "[list, read]");
-    let kinds = ResourceKind::ALL.map(|kind| (kind.as_str(), kind));
+    let records = [("event", Subject::Records(Records::Event)), ("session", Subject::Records(Records::Session))];
+    let kinds = ResourceKind::ALL.into_iter().map(|kind| (kind.as_str(), Subject::Resource(kind)));
+    let kinds: Vec<_> = kinds.chain(records).collect();
     let rule = Rule { kinds: words(resources.as_ref(), &kinds), verbs: words(verbs.as_ref(), &Verb::ALL) };
     section.finish();
     Some(rule)
@@ -75,7 +93,7 @@ fn one<T: Copy>(item: &At<'_>, all: &[(&str, T)]) -> Vec<T> {
 
 /// A user's rules taken together.
 #[derive(Debug, Default)]
-pub(crate) struct Admin(HashSet<(ResourceKind, Verb)>);
+pub(crate) struct Admin(HashSet<(Subject, Verb)>);
 
 impl Admin {
     /// Everything that some rule allows and no rule denies.
@@ -89,10 +107,15 @@ impl Admin {
 
     /// Whether this may be done to resources of this kind.
     pub(crate) fn may(&self, kind: ResourceKind, verb: Verb) -> bool {
-        self.0.contains(&(kind, verb))
+        self.0.contains(&(Subject::Resource(kind), verb))
+    }
+
+    /// Whether these records may be seen.
+    pub(crate) fn may_see(&self, records: Records, verb: Verb) -> bool {
+        self.0.contains(&(Subject::Records(records), verb))
     }
 }
 
-fn pairs(rule: &Rule) -> impl Iterator<Item = (ResourceKind, Verb)> {
+fn pairs(rule: &Rule) -> impl Iterator<Item = (Subject, Verb)> {
     rule.kinds.iter().flat_map(|kind| rule.verbs.iter().map(|verb| (*kind, *verb)))
 }

@@ -48,7 +48,7 @@ mod timestamp;
 mod user;
 mod yaml;
 
-pub use admin::Verb;
+pub use admin::{Records, Verb};
 pub use app::{AppResource, Rewrite};
 pub use attestation::{Attestation, AttestationCa};
 pub use connector::{ClaimRule, OidcResource};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tapgate_model::{Kind, Labels, ObjectName, RoleName, TargetName, TargetUid, UnixTime, UserName};
 
-use crate::admin::Verb;
+use crate::admin::{Records, Verb};
 use crate::compile::{Compiler, ReadyUser};
 use crate::limits::{HOPS_MAX, PROBLEMS_MAX};
 use crate::locate::{self, Step};
@@ -106,6 +106,11 @@ impl Policy {
     /// Whether a user may do this to resources of this kind. Locks are asked for apart.
     pub fn may_administer(&self, user: &UserName, kind: ResourceKind, verb: Verb) -> bool {
         self.users.get(user).is_some_and(|user| user.admin.may(kind, verb))
+    }
+
+    /// Whether a user may see these records of what happened.
+    pub fn may_see(&self, user: &UserName, records: Records, verb: Verb) -> bool {
+        self.users.get(user).is_some_and(|user| user.admin.may_see(records, verb))
     }
 
     /// The lock in force on a user or on one of their roles: it ends what they do, whatever the target.

@@ -29,6 +29,9 @@ pub enum DialError {
     /// What was granted is no longer allowed.
     #[error("{}", .0.message())]
     Denied(Denial),
+    /// The audit log can't be written, and nothing shall happen that it does not tell.
+    #[error("the gate cannot record this session, and so does not open it (tell your administrator: is a disk full?)")]
+    Unrecorded,
     /// Too many sessions.
     #[error("the gate has no room for another session (try again later)")]
     Full,
@@ -62,6 +65,9 @@ impl Grant {
     /// The same, to one port of an application that lists several.
     pub async fn dial_at(self, port: Option<u16>) -> Result<(Upstream, Live), DialError> {
         let gate = self.gate.clone();
+        if !gate.sink().takes_sessions() {
+            return Err(self.refused(DialError::Unrecorded));
+        }
         if let Some((proof, until)) = self.spend {
             match gate.spender().spend(proof, until).await {
                 Ok(true) => {}

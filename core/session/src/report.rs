@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tapgate_audit::{Event, SessionFacts, Sink, TapRecord};
 use tapgate_model::{Login, SessionId, TargetName, TargetUid};
+use tapgate_policy::SessionMfa;
 use tapgate_proof::Proof;
 
 use crate::live::Entry;
@@ -35,6 +36,7 @@ fn facts(
         peer: connection.peer,
         door: connection.door.as_str().into(),
         credential: *identity.fingerprint(),
+        mfa_required: None,
         tap: identity.proof().map(|proof| tap_record(proof)),
         via: Vec::new(),
     }
@@ -43,6 +45,7 @@ fn facts(
 fn entry_facts(entry: &Entry) -> SessionFacts {
     let target = &entry.record.target;
     let mut facts = facts(entry.id, &entry.identity, (&target.name, Some(target.uid)), &entry.login, &entry.facts);
+    facts.mfa_required = Some(entry.terms.session_mfa != SessionMfa::Off);
     facts.tap = entry.tap.as_ref().map(|tap| tap_record(tap.proof()));
     facts.via = entry.record.about.hops().iter().map(|hop| hop.node.name.clone()).collect();
     facts

@@ -174,7 +174,7 @@ impl Postgres {
             tracing::warn!(target = %destination.target, %error, "Could not dial a target");
             let code = match &error {
                 DialError::Unreachable { .. } => "08006",
-                DialError::Full => "53300",
+                DialError::Full | DialError::Unrecorded => "53300",
                 DialError::Spent | DialError::Unsure | DialError::Denied(_) => "28000",
             };
             Refused::new(code, error.to_string())

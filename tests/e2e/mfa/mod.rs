@@ -1,6 +1,7 @@
 //! Taps: when one is asked for, what it is worth, and what is worth nothing.
 
 mod admin;
+mod audit;
 mod cluster;
 mod devices;
 mod enrol;

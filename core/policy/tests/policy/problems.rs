@@ -294,7 +294,7 @@ fn a_documents_frame(#[case] yaml: &str, #[case] want: &[&str]) {
 #[case(
     "  allow:\n    rules:\n    - resources: [token]\n      verbs: [list]",
     &["7: `resources` can't be `token` (use role, user, cluster_auth_preference, node, db, kube_cluster, \
-           app, windows_desktop, lock, oidc)"]
+           app, windows_desktop, lock, oidc, event, session)"]
 )]
 #[case(
     "  allow:\n    rules:\n    - resources: [role]\n      verbs: [rw]\n      where: x",

@@ -7,6 +7,7 @@ use tapgate_proof::{ExpectedSso, Proof, ProofError, ProviderKey, Purpose, SsoReg
 use tapgate_store::Store as _;
 
 use super::Scene;
+use crate::mfa::audit::{independent, text};
 use crate::world::open_store;
 
 #[derive(Deserialize)]
@@ -20,6 +21,8 @@ fn the_proof_of_a_session_by_the_provider_verifies_offline() -> Result<()> {
     let mut scene = Scene::logged_in()?;
     scene.ssh("ann", "true")?.success()?;
     let issuer = scene.provider.issuer();
+    let out = scene.world.lab.path().join("keys.json");
+    scene.world.olga.tapctl(["audit", "export-keys", "--out", &text(&out)])?.success()?;
     scene.provider.stop()?;
     assert!(scene.world.stop()?.success());
 
@@ -64,6 +67,15 @@ fn the_proof_of_a_session_by_the_provider_verifies_offline() -> Result<()> {
     assert_eq!(parts.targets[0].target.name.as_str(), "prod3");
     assert_eq!(Some(parts.targets[0].target.uid), facts.uid);
     assert_eq!(account.issuer, issuer);
+
+    // The commands come to the same.
+    let keys = scene.world.lab.path().join("keys.json");
+    let log = scene.world.audit_log();
+    let words = ["audit", "verify", "--format", "json", "--log", &text(&log), "--keys", &text(&keys)];
+    let audit = scene.world.olga.tapctl(words)?.success()?.json()?;
+    assert_eq!((audit["sso"].as_u64(), audit["required"].as_u64(), audit["faults"].as_u64()), (Some(1), Some(1), Some(0)));
+    let again = independent(&scene.world, &keys)?;
+    assert_eq!((&again["sso"], &again["other_taps"], &again["faults"]), (&audit["sso"], &audit["other_taps"], &audit["faults"]));
 
     // Without the provider's key, or for somebody else's account, it proves nothing.
     let keyless = verify_sso(&proof, &ExpectedSso { keys: &[], ..expected });
