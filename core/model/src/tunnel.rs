@@ -33,6 +33,9 @@ pub const APP: &[u8] = b"tapgate-app";
 /// A desktop's bytes, with the login's or the session's certificate.
 pub const DESKTOP: &[u8] = b"tapgate-desktop";
 
+/// The header of an answer that says that the request would be taken after a tap made now.
+pub const FRESH_TAP: &str = "tapgate-fresh-tap";
+
 /// What the line begins with, its version included.
 const HAIL: &str = "tapgate-to/1";
 

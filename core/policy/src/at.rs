@@ -149,6 +149,11 @@ impl<'a> At<'a> {
         }
     }
 
+    /// Whether an empty text stands here.
+    pub(crate) fn is_empty_text(&self) -> bool {
+        matches!(self.yaml, Yaml::Text(text) if text.is_empty())
+    }
+
     /// A text.
     pub(crate) fn text(&self) -> Option<&'a str> {
         let name = self.name();

@@ -7,6 +7,7 @@ use tapgate_model::{Kind, Labels, Login, RoleName, UserName};
 
 use crate::admin::Admin;
 use crate::index::Index;
+use crate::kube_rules::ReadyKubeRule;
 use crate::label::Matcher;
 use crate::locks::Locks;
 use crate::logins::{Take, Word, Words};
@@ -21,6 +22,9 @@ pub(crate) struct ReadyRole {
     pub(crate) terms: Terms,
     pub(crate) allow: [Rule; 5],
     pub(crate) deny: [Rule; 5],
+    /// What it allows and denies inside Kubernetes clusters.
+    pub(crate) kube_allow: Vec<ReadyKubeRule>,
+    pub(crate) kube_deny: Vec<ReadyKubeRule>,
 }
 
 /// What one side of a role says of one kind of target.
@@ -59,7 +63,15 @@ type Traits = BTreeMap<String, Vec<String>>;
 impl ReadyRole {
     fn new(role: &Role, traits: &Traits) -> Self {
         let rules = |side: &Side| Kind::ALL.map(|kind| Rule::new(side, kind, traits));
-        Self { name: role.name.clone(), terms: role.terms, allow: rules(&role.allow), deny: rules(&role.deny) }
+        let kube = |side: &Side| side.kube_resources.iter().map(|rule| rule.compile(traits)).collect();
+        Self {
+            name: role.name.clone(),
+            terms: role.terms,
+            allow: rules(&role.allow),
+            deny: rules(&role.deny),
+            kube_allow: kube(&role.allow),
+            kube_deny: kube(&role.deny),
+        }
     }
 }
 

@@ -91,7 +91,8 @@ fn values(at: &At<'_>) -> Vec<Value> {
     items.iter().filter_map(value).collect()
 }
 
-fn value(at: &At<'_>) -> Option<Value> {
+/// One value.
+pub(crate) fn value(at: &At<'_>) -> Option<Value> {
     let text = at.text()?;
     let read = match Template::read(text) {
         Ok(Some(template)) => Ok(Value::Template(template)),
@@ -102,7 +103,8 @@ fn value(at: &At<'_>) -> Option<Value> {
 }
 
 impl Value {
-    fn compile(&self, traits: &BTreeMap<String, Vec<String>>) -> Vec<Pattern> {
+    /// What it stands for, for one user.
+    pub(crate) fn compile(&self, traits: &BTreeMap<String, Vec<String>>) -> Vec<Pattern> {
         match self {
             Self::Pattern(pattern) => vec![pattern.clone()],
             Self::Template(template) => template.expand(traits).into_iter().map(pattern).collect(),

@@ -23,6 +23,9 @@ pub(crate) const REGEX_SIZE_MAX: usize = 1024 * 1024;
 /// How long one tap may open sessions. Fixed by the design: a role may only shorten it.
 pub const WINDOW_MAX: Duration = Duration::from_mins(5);
 
+/// How long a tap counts as fresh where a role ties something to a fresh one and says no more: to type one command.
+pub(crate) const FRESH_TAP: Duration = Duration::from_mins(1);
+
 /// How long a session may live where no role says less: a working day and a night after it.
 pub(crate) const SESSION_TTL_DEFAULT: Duration = Duration::from_hours(30);
 
@@ -31,6 +34,9 @@ pub(crate) const SESSION_TTL_MAX: Duration = Duration::from_hours(30 * 24);
 
 /// How many nodes may lie on the way to one. Each is one more connection inside the last; nobody's network nests deeper.
 pub(crate) const HOPS_MAX: usize = 3;
+
+/// How many `kubernetes_resources` one side of a role may have: each is looked at for every object of a list.
+pub(crate) const KUBE_RULES_MAX: usize = 64;
 
 /// From how many rules on they are found by an index. Below, looking at each is quicker than hashing.
 pub(crate) const INDEX_FROM: usize = 9;

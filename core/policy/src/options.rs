@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::at::At;
 use crate::db::{self, DbTerms};
+use crate::kube_verbs::KubeFreshTap;
 use crate::limits::{SESSION_TTL_DEFAULT, SESSION_TTL_MAX, WINDOW_MAX};
 use crate::section::Section;
 use crate::terms::{InBand, SessionMfa, Terms};
@@ -63,6 +64,9 @@ pub(crate) fn read(at: Option<At<'_>>) -> Terms {
         forward_agent: section.flag("forward_agent", false),
         ssh_file_copy: section.flag("ssh_file_copy", true),
         db: db::read(&section),
+        kube_fresh_tap: section
+            .section("kubernetes_fresh_tap", "kubernetes_fresh_tap")
+            .map_or(KubeFreshTap::NONE, KubeFreshTap::read),
     };
     section.finish();
     terms

@@ -4,7 +4,7 @@ use tapgate_model::{Kind, RoleName};
 
 use crate::admin::{self, Rule};
 use crate::at::At;
-use crate::kube_limits;
+use crate::kube_rules::{self, KubeRule};
 use crate::label::Selector;
 use crate::logins::{self, Take, Word};
 use crate::options;
@@ -37,8 +37,10 @@ impl Role {
     /// Reads a role's `spec`.
     pub(crate) fn read(name: Option<RoleName>, version: u8, spec: Section<'_>) -> Option<Self> {
         let terms = options::read(spec.take("options"));
-        let side = |field, place| spec.section(field, place).map_or_else(Side::default, |at| Side::read(at, version));
-        let (mut allow, deny) = (side("allow", "role allow"), side("deny", "role deny"));
+        let side = |field, place, allows| {
+            spec.section(field, place).map_or_else(Side::default, |at| Side::read(at, version, allows))
+        };
+        let (mut allow, deny) = (side("allow", "role allow", true), side("deny", "role deny", false));
         if version == 3 {
             allow.default_to_every_label();
         }
@@ -60,6 +62,7 @@ pub(crate) struct Side {
     pub(crate) db_names: Vec<Word>,
     pub(crate) kube_users: Vec<Word>,
     pub(crate) kube_groups: Vec<Word>,
+    pub(crate) kube_resources: Vec<KubeRule>,
     pub(crate) desktop_logins: Vec<Word>,
     pub(crate) rules: Vec<Rule>,
 }
@@ -92,11 +95,11 @@ const UNSUPPORTED: &[(&str, &str)] = &[
 ];
 
 impl Side {
-    fn read(section: Section<'_>, version: u8) -> Self {
+    fn read(section: Section<'_>, version: u8, allows: bool) -> Self {
         let section = section.without(UNSUPPORTED);
         let labels = |name| section.take(name).map_or(Selector::Nothing, |at: At<'_>| Selector::read(&at));
         let words = |name, take| logins::read(&section, name, take);
-        let side = Self {
+        let mut side = Self {
             node_labels: labels("node_labels"),
             db_labels: labels("db_labels"),
             kube_labels: labels("kubernetes_labels"),
@@ -107,17 +110,22 @@ impl Side {
             db_names: words("db_names", Take::TextOrAny),
             kube_users: words("kubernetes_users", Take::Text),
             kube_groups: words("kubernetes_groups", Take::Text),
+            kube_resources: Vec::new(),
             desktop_logins: words("windows_desktop_logins", Take::Logins),
             rules: admin::read(section.take("rules")),
         };
         namespaces(&section);
-        match section.take("kubernetes_resources") {
-            Some(at) => kube_limits::read(&at, version),
-            None if side.reaches_kube() && !kube_limits::is_default(version) => section.problem(
-                "a v6 role reaches no pods without `kubernetes_resources` (add it with `*` everywhere, or use version: v7)",
-            ),
-            None => {}
-        }
+        side.kube_resources = match section.take("kubernetes_resources") {
+            Some(at) => kube_rules::read(&at, version, allows),
+            None if allows && version == 6 && side.reaches_kube() => {
+                section.problem(
+                    "a v6 role reaches no pods without `kubernetes_resources` (add it with `*` everywhere, or use version: v7)",
+                );
+                Vec::new()
+            }
+            None if allows => kube_rules::defaults(version),
+            None => Vec::new(),
+        };
         section.finish();
         side
     }
@@ -163,6 +171,7 @@ impl Side {
             [&self.logins, &self.db_users, &self.db_names, &self.kube_users, &self.kube_groups, &self.desktop_logins];
         Kind::ALL.into_iter().any(|kind| self.labels(kind).has_template())
             || lists.into_iter().flatten().any(|word| matches!(word, Word::Template(_)))
+            || self.kube_resources.iter().any(KubeRule::has_template)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::db::DbTerms;
+use crate::kube_verbs::KubeFreshTap;
 use crate::limits::{SESSION_TTL_MAX, WINDOW_MAX};
 
 /// Whether a session needs a tap of its own; the greater of two is the stricter.
@@ -63,6 +64,8 @@ pub struct Terms {
     pub ssh_file_copy: bool,
     /// What holds inside a database session.
     pub db: DbTerms,
+    /// What needs a fresh tap inside a Kubernetes cluster.
+    pub kube_fresh_tap: KubeFreshTap,
 }
 
 impl SessionMfa {
@@ -93,6 +96,7 @@ impl Terms {
             forward_agent: false,
             ssh_file_copy: true,
             db: DbTerms::neutral(),
+            kube_fresh_tap: KubeFreshTap::NONE,
         }
     }
 
@@ -108,6 +112,7 @@ impl Terms {
             port_forwarding: self.port_forwarding || other.port_forwarding,
             forward_agent: self.forward_agent || other.forward_agent,
             db: self.db.and(other.db),
+            kube_fresh_tap: self.kube_fresh_tap.and(other.kube_fresh_tap),
             ..self.within(other)
         }
     }
@@ -160,6 +165,7 @@ mod tests {
 
     use super::*;
     use crate::db::AuditText;
+    use crate::kube_verbs::KubeVerbs;
 
     #[test]
     fn the_stricter_value_is_the_greater() {
@@ -201,6 +207,7 @@ mod tests {
                 local_infile: true,
                 replication: true,
             },
+            kube_fresh_tap: KubeFreshTap { verbs: KubeVerbs::CONNECTING, within: Duration::from_secs(5) },
         };
         assert_eq!(Terms::neutral().and(&terms), terms);
         assert_eq!(terms.and(&Terms::neutral()), terms);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tapgate_identity::Identity;
 use tapgate_model::{Login, SessionId, TargetRef, UnixTime, UserName};
-use tapgate_policy::{Decision, Query, SessionMfa, Terms};
+use tapgate_policy::{Decision, KubeAccess, Query, SessionMfa, Terms};
 use tokio::sync::watch;
 
 use crate::deeds::Pace;
@@ -297,6 +297,19 @@ impl Live {
             )));
         }
         Ok(())
+    }
+
+    /// Whether the session's tap is no older than this, for what a role ties to a fresh one.
+    pub fn tapped_within(&self, span: Duration) -> bool {
+        let now = self.gate.clock().now();
+        let made = |tap: &Arc<Tap>| tap.verified().statement().parts().created;
+        self.entry.tap.as_ref().is_some_and(|tap| now <= made(tap).plus(span))
+    }
+
+    /// What the present policy lets the session do inside its Kubernetes cluster.
+    pub fn kube_access(&self) -> KubeAccess {
+        let snapshot = self.gate.snapshot();
+        snapshot.policy.kube_access(self.user(), &self.entry.record.labels, &self.entry.login)
     }
 
     /// Whether the present snapshot lets the session begin.

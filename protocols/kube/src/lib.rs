@@ -4,12 +4,16 @@
 //! itself: the certificate's time, the session that it belongs to, what it asks. It goes on with the gate's own
 //! credentials and with `Impersonate` headers that say who the session's login is. `LIFECYCLE.md` walks through it.
 
+mod answer;
 mod body;
 mod cluster;
+mod filter;
 mod headers;
+mod json;
 mod limits;
 mod path;
 mod request_info;
+mod rules;
 mod serve;
 mod sessions;
 mod status;

@@ -35,3 +35,15 @@ pub(crate) const CREDENTIALS_MAX: Duration = Duration::from_secs(30);
 
 /// How much of an upgraded stream is copied at once.
 pub(crate) const COPY_BYTES: usize = 32 * 1024;
+
+/// How large a list may be that is filtered: a page of the 500 objects that clients ask for is far below.
+pub(crate) const LIST_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How many lists are filtered at once, so that the sizes above can't add up; others wait.
+pub(crate) const LISTS_MAX: usize = 4;
+
+/// How large one event of a watch may be that is filtered: an object has at most 1.5 MiB in etcd, and JSON swells it.
+pub(crate) const EVENT_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How large a body may be whose object's name decides: the API server takes no larger one.
+pub(crate) const CREATE_BYTES_MAX: usize = 3 * 1024 * 1024;

@@ -3,14 +3,15 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt as _};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tapgate_audit::Deed;
@@ -19,15 +20,19 @@ use tapgate_model::{Clock, Kind, Login, TargetName};
 use tapgate_proof::Statement;
 use tapgate_relay::{Accepted, DoorName, Protocol, Sniff, TlsDoor};
 use tapgate_session::{Ask, ConnectionFacts, Door, Gate, NoPrompt, ProtocolName};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 use tower::ServiceExt as _;
 
-use crate::body::{Body, BoxError, Watched, passed, whole};
+use crate::answer::{Answers, named};
+use crate::body::{Body, BoxError, passed, whole};
+use crate::filter::negotiate;
 use crate::headers::{Wanted, clean, impersonate, wanted};
 use crate::limits::{ANSWER_MAX, HEAD_BYTES_MAX, HEAD_MAX, STREAMS_MAX};
 use crate::path::split;
 use crate::request_info::RequestInfo;
-use crate::sessions::{Key, Session, Sessions};
+use crate::rules::{self, Passage};
+use crate::sessions::{Key, Session, Sessions, Using};
 use crate::status::Refused;
 use crate::upgrade::relay;
 use crate::upstream::Sender;
@@ -47,6 +52,7 @@ pub struct KubeParts {
 pub struct Kube {
     parts: KubeParts,
     sessions: Sessions,
+    answers: Answers,
 }
 
 /// Whose connection it is.
@@ -76,7 +82,7 @@ impl Caller {
 impl Kube {
     /// A door of these parts.
     pub fn new(parts: KubeParts) -> Self {
-        Self { parts, sessions: Sessions::default() }
+        Self { parts, sessions: Sessions::default(), answers: Answers::default() }
     }
 }
 
@@ -161,41 +167,36 @@ impl Kube {
         let login = self.login(&caller, &identity, &cluster, &wanted(request.headers())?)?;
         let session = self.session(&identity, caller.peer, &cluster, &login).boxed().await?;
         let using = session.using();
-
         let upgrade = request.headers().contains_key(header::UPGRADE);
+        let told = |status| Self::told(&session, &info, &rest, status);
+        let passage = judged(&session, &cluster, (&info, &rest), upgrade);
+        let passage = passage.inspect_err(|refused| told(refused.code))?;
+
         let on_client = upgrade.then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
+        let body = match &passage {
+            Passage::Named(filter) => named(filter, body, &cluster).await.inspect_err(|refused| told(refused.code))?,
+            Passage::Whole | Passage::List(_) | Passage::Watch(_) => passed(body),
+        };
         clean(&mut head.headers, upgrade);
+        if matches!(passage, Passage::List(_) | Passage::Watch(_)) {
+            negotiate(&mut head.headers);
+        }
         impersonate(&mut head.headers, &login)?;
         head.uri = Self::uri(&session, &rest, head.uri.query())?;
         head.version = http::Version::HTTP_11;
         head.extensions.clear();
-        let sent = send(session.sender.clone(), Request::from_parts(head, passed(body)));
+        let sent = send(session.sender.clone(), Request::from_parts(head, body));
         let answered = tokio::select! {
             answered = timeout(ANSWER_MAX, sent) => answered,
             () = using.over() => return Err(Refused::forbidden(using.why())),
         };
-        let mut response = match answered {
-            Err(_) => return Err(Refused::new(StatusCode::GATEWAY_TIMEOUT, "the API server did not answer in time")),
-            Ok(Err(error)) => {
-                tracing::warn!(%cluster, %error, "An API server could not be asked");
-                return Err(Refused::unavailable(format!(
-                    "the cluster \"{cluster}\" can't be reached now (try again later)"
-                )));
-            }
-            Ok(Ok(response)) => response,
-        };
-        Self::told(&session, &info, &rest, response.status());
+        let response = came(answered, &cluster).inspect_err(|refused| told(refused.code))?;
+        told(response.status());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let Some(on_client) = on_client else {
-                return Err(Refused::new(StatusCode::BAD_GATEWAY, "the API server upgraded what nobody asked it to"));
-            };
-            let on_server = hyper::upgrade::on(&mut response);
-            let idle = session.live.terms().client_idle_timeout;
-            tokio::spawn(relay(on_client, on_server, using, idle));
-            return Ok(response.map(|_| whole(Bytes::new())));
+            return upgraded(response, on_client, using, session.live.terms().client_idle_timeout);
         }
-        Ok(response.map(|body| Watched::new(body, using).boxed_unsync()))
+        self.answers.shaped(response, passage, using).await
     }
 
     /// Who asks, as long as the certificate is good: a connection may outlive it.
@@ -331,6 +332,56 @@ impl Kube {
             status: status.as_u16(),
         });
     }
+}
+
+/// What the roles and their fresh taps say of a request.
+fn judged(
+    session: &Session,
+    cluster: &TargetName,
+    (info, path): (&RequestInfo, &str),
+    upgrade: bool,
+) -> Result<Passage, Refused> {
+    let passage = rules::judge(session.live.kube_access(), cluster, (info, path), upgrade)?;
+    let fresh = session.live.terms().kube_fresh_tap;
+    match rules::verb(info).filter(|verb| info.is_resource() && fresh.verbs.has(*verb)) {
+        Some(verb) if !session.live.tapped_within(fresh.within) => Err(Refused::fresh_tap(format!(
+            "MFA is required to {} {info} in Kubernetes cluster \"{cluster}\": your role wants a tap of the last {} \
+             seconds (run `tap kube tap {cluster}` and then the command again)",
+            verb.name(),
+            fresh.within.as_secs()
+        ))),
+        _ => Ok(passage),
+    }
+}
+
+/// What came of asking the API server.
+fn came(
+    answered: Result<Result<Response<Incoming>, BoxError>, Elapsed>,
+    cluster: &TargetName,
+) -> Result<Response<Incoming>, Refused> {
+    match answered {
+        Err(_) => Err(Refused::new(StatusCode::GATEWAY_TIMEOUT, "the API server did not answer in time")),
+        Ok(Err(error)) => {
+            tracing::warn!(%cluster, %error, "An API server could not be asked");
+            Err(Refused::unavailable(format!("the cluster \"{cluster}\" can't be reached now (try again later)")))
+        }
+        Ok(Ok(response)) => Ok(response),
+    }
+}
+
+/// Joins both sides of a connection that speaks another protocol from now on.
+fn upgraded(
+    mut response: Response<Incoming>,
+    on_client: Option<OnUpgrade>,
+    using: Using,
+    idle: Option<Duration>,
+) -> Result<Response<Body>, Refused> {
+    let Some(on_client) = on_client else {
+        return Err(Refused::new(StatusCode::BAD_GATEWAY, "the API server upgraded what nobody asked it to"));
+    };
+    let on_server = hyper::upgrade::on(&mut response);
+    tokio::spawn(relay(on_client, on_server, using, idle));
+    Ok(response.map(|_| whole(Bytes::new())))
 }
 
 /// Sends one request.

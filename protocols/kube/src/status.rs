@@ -1,14 +1,19 @@
 //! Refusals as Kubernetes clients read them: a `Status` object with the right code and reason.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
+
+/// Says that the request would be taken after a tap made now.
+const FRESH_TAP: HeaderName = HeaderName::from_static(tapgate_model::tunnel::FRESH_TAP);
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub(crate) code: StatusCode,
     pub(crate) message: String,
+    /// Whether a tap made now would help: said in a header for those who can ask for one.
+    pub(crate) fresh_tap: bool,
 }
 
 /// `metav1.Status` as far as a refusal needs it.
@@ -27,7 +32,7 @@ struct Status<'a> {
 
 impl Refused {
     pub(crate) fn new(code: StatusCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), fresh_tap: false }
     }
 
     /// The client must show something else, usually a new certificate: clients that have a credential plugin ask it.
@@ -38,6 +43,11 @@ impl Refused {
     /// Nothing that the client could show would help.
     pub(crate) fn forbidden(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, message)
+    }
+
+    /// A tap made now would help. Not 401: a credential plugin would give the same certificate once more.
+    pub(crate) fn fresh_tap(message: impl Into<String>) -> Self {
+        Self { fresh_tap: true, ..Self::forbidden(message) }
     }
 
     /// The request itself is wrong.
@@ -79,6 +89,9 @@ impl Refused {
         let mut response = Response::new(Bytes::from(serde_json::to_vec(&status).unwrap_or_default()));
         *response.status_mut() = self.code;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if self.fresh_tap {
+            response.headers_mut().insert(FRESH_TAP, HeaderValue::from_static("required"));
+        }
         response
     }
 }

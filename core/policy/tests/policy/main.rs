@@ -9,6 +9,8 @@ mod help;
 #[cfg(test)]
 mod kinds;
 #[cfg(test)]
+mod kubernetes;
+#[cfg(test)]
 mod locks;
 #[cfg(test)]
 mod options;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rstest::rstest;
-use tapgate_policy::{DbTerms, InBand, SessionMfa, Terms};
+use tapgate_policy::{DbTerms, InBand, KubeFreshTap, KubeVerb, SessionMfa, Terms};
 
 use crate::help::{policy, terms, user};
 
@@ -45,8 +45,20 @@ fn what_holds_where_nothing_is_said() {
         forward_agent: false,
         ssh_file_copy: true,
         db: DbTerms::DEFAULT,
+        kube_fresh_tap: KubeFreshTap::NONE,
     };
     assert_eq!(terms, want);
+}
+
+#[test]
+fn verbs_in_a_cluster_are_tied_to_a_fresh_tap() {
+    let fresh = |roles: &[&str]| with(roles, "").kube_fresh_tap;
+    let one = fresh(&["kubernetes_fresh_tap: {verbs: [delete]}", ""]);
+    assert!(one.verbs.has(KubeVerb::Delete) && !one.verbs.has(KubeVerb::Exec));
+    assert_eq!(one.within, Duration::from_secs(MINUTE));
+    let two = fresh(&["kubernetes_fresh_tap: {verbs: connect, within: 9s}", "kubernetes_fresh_tap: {verbs: [delete]}"]);
+    assert!(two.verbs.has(KubeVerb::Delete) && two.verbs.has(KubeVerb::Exec) && two.verbs.has(KubeVerb::Proxy));
+    assert_eq!(two.within, Duration::from_secs(9));
 }
 
 #[rstest]

@@ -288,8 +288,7 @@ fn a_documents_frame(#[case] yaml: &str, #[case] want: &[&str]) {
 )]
 #[case(
     "  allow:\n    kubernetes_resources:\n    - kind: pod\n      name: '*'",
-    &["7: limits inside a Kubernetes cluster are not supported (use `*` for kind, name, namespace and \
-           verbs)"]
+    &["7: `kind`: `pod` is no collection in a v8 role (use `pods`)"]
 )]
 #[case(
     "  allow:\n    rules:\n    - resources: [token]\n      verbs: [list]",
