@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ipnet::IpNet;
 use tapgate_relay::{Accepted, Prefixed, Protocol};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::limits::{ACCEPT_PAUSE, HANDSHAKE_MAX, HANDSHAKES_PER_ADDRESS_MAX, PLAIN_REQUEST_MAX};
+use crate::proxied;
 use crate::sniff::{self, Spoken};
 use crate::tls::{self, Tls};
 use crate::web::Web;
@@ -22,6 +24,8 @@ pub(crate) struct Edge {
     pub(crate) tls: Tls,
     pub(crate) web: Web,
     pub(crate) handshakes: Arc<Handshakes>,
+    /// Networks whose connections say whose they are.
+    pub(crate) proxies: Vec<IpNet>,
     /// How many connections more there is room for, on all ports together.
     pub(crate) room: Arc<Semaphore>,
 }
@@ -94,6 +98,8 @@ pub(crate) async fn accept(port: Port, edge: Arc<Edge>, stop: CancellationToken)
 }
 
 async fn serve(edge: &Arc<Edge>, only: Option<Arc<dyn Protocol>>, mut stream: TcpStream, peer: SocketAddr) {
+    let deadline = Instant::now() + HANDSHAKE_MAX;
+    let Some(peer) = whose(edge, &mut stream, peer, deadline).await else { return };
     let Some(handshake) = edge.handshakes.begin(peer.ip()) else {
         tracing::warn!(%peer, "Refused a connection: too many handshakes from its address");
         refused("address");
@@ -106,7 +112,6 @@ async fn serve(edge: &Arc<Edge>, only: Option<Arc<dyn Protocol>>, mut stream: Tc
         let handshake: Option<Box<dyn Send + Sync>> = Some(Box::new(handshake));
         return protocol.serve(Accepted { io: Box::new(stream), peer, tls: None, handshake }).await;
     }
-    let deadline = Instant::now() + HANDSHAKE_MAX;
     let sniffed = Box::pin(timeout_at(deadline, sniff::sniff(&mut stream, &edge.protocols))).await;
     let Ok(Ok((spoken, head))) = sniffed else {
         tracing::debug!(%peer, "Closed a connection that did not say what it speaks in time");
@@ -149,6 +154,20 @@ async fn serve(edge: &Arc<Edge>, only: Option<Arc<dyn Protocol>>, mut stream: Tc
             refused("unknown");
         }
     }
+}
+
+/// Whose connection it is: the peer's, or the client's that a load balancer names.
+async fn whose(edge: &Edge, stream: &mut TcpStream, peer: SocketAddr, deadline: Instant) -> Option<SocketAddr> {
+    if !proxied::is_proxy(&edge.proxies, peer) {
+        return Some(peer);
+    }
+    match Box::pin(timeout_at(deadline, proxied::client(stream, peer))).await {
+        Ok(Ok(client)) => return Some(client),
+        Ok(Err(error)) => tracing::warn!(%peer, %error, "Refused a load balancer's connection"),
+        Err(_) => tracing::warn!(%peer, "Refused a load balancer's connection: no PROXY header in time"),
+    }
+    refused("proxy_header");
+    None
 }
 
 fn spoken_first(what: &'static str) {

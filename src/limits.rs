@@ -58,3 +58,6 @@ pub(crate) const RELOAD_LOOK: Duration = Duration::from_secs(2);
 
 /// How often measurements are folded into their histograms: at ten thousand sessions a second, a few hundred kilobytes.
 pub(crate) const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// How long a PROXY header may be: version 1 has 107 bytes at most, version 2 the addresses and what load balancers add.
+pub(crate) const PROXY_HEADER_MAX: usize = 1024;

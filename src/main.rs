@@ -7,6 +7,7 @@ mod demo;
 mod doors;
 mod keys;
 mod limits;
+mod proxied;
 mod reload;
 mod run;
 mod sniff;

@@ -93,11 +93,8 @@ pub(crate) fn open(config: &Config) -> Result<Opened> {
     let store = SqliteStore::open(&file).with_context(|| format!("can't open the store {}", file.display()))?;
     let store: Arc<dyn Store> = Arc::new(store);
     let key = tapgate_authority::log_key(&*store, clock.now()).context("can't read the audit log's key")?;
-    let place = AuditPlace {
-        log: config.audit_log.clone(),
-        checkpoints: checkpoints_of(&config.audit_log),
-        key: key.public(),
-    };
+    let place =
+        AuditPlace { log: config.audit_log.clone(), checkpoints: checkpoints_of(&config.audit_log), key: key.public() };
     let checkpoints = Checkpoints { key, path: place.checkpoints.clone(), witness: config.audit.witness.clone() };
     let when_full = if config.audit.refuse_when_full { WhenFull::Refuse } else { WhenFull::GoOn };
     let options = FileOptions { checkpoints: Some(checkpoints), when_full, ..FileOptions::default() };
@@ -279,7 +276,14 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         installing: std::sync::Mutex::new(()),
     };
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    Ok(Edge { protocols, tls, web: Web::new(Arc::new(app)), handshakes: Arc::new(Handshakes::default()), room })
+    Ok(Edge {
+        protocols,
+        tls,
+        web: Web::new(Arc::new(app)),
+        handshakes: Arc::new(Handshakes::default()),
+        proxies: config.proxies.clone(),
+        room,
+    })
 }
 
 /// Where the SSH protocol finds the keys for targets that trust no authority.

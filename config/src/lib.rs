@@ -7,6 +7,7 @@ mod parse;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use tapgate_model::Digest;
 
 pub use parse::parse;
@@ -23,6 +24,8 @@ pub struct Config {
     /// Where MySQL clients that know nothing of this gate connect, if anywhere: their server speaks first, so they
     /// need a port of their own.
     pub mysql_listen: Option<SocketAddr>,
+    /// Networks of load balancers: what comes from them must say by the PROXY protocol whose connection it is.
+    pub proxies: Vec<IpNet>,
     /// The host and port that users type.
     pub public_addr: HostPort,
     /// The domain under which every application has a host name, if there is one: `*.<apps_domain>` leads to the gate.

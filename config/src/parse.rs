@@ -3,17 +3,19 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use serde_norway::{Mapping, Value};
 use tapgate_model::Digest;
 
 use crate::lines::line_of;
 use crate::{AuditConfig, CertificateFiles, Config, HostPort, Problem};
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "cluster_name",
     "data_dir",
     "listen",
     "mysql_listen",
+    "proxy_protocol_from",
     "public_addr",
     "apps_domain",
     "admin_listen",
@@ -88,6 +90,7 @@ impl Reader<'_> {
             data_dir,
             listen,
             mysql_listen,
+            proxies: self.proxies(root),
             public_addr: public_addr?,
             apps_domain,
             admin_listen,
@@ -216,6 +219,19 @@ impl Reader<'_> {
         }
     }
 
+    /// Whole networks are named by whole networks: `10.1.2.3/8` is somebody's slip.
+    fn proxies(&mut self, root: &Mapping) -> Vec<IpNet> {
+        let Some(value) = root.get("proxy_protocol_from") else { return Vec::new() };
+        let list = value.as_sequence().cloned().unwrap_or_default();
+        let network = |text: &str| text.parse::<IpNet>().ok().filter(|net| net.addr() == net.network());
+        let networks: Vec<IpNet> = list.iter().filter_map(Value::as_str).filter_map(network).collect();
+        if !value.is_sequence() || networks.len() != list.len() {
+            let what = "`proxy_protocol_from` must be a list of networks such as 10.1.0.0/24 or 192.0.2.7/32";
+            self.wrong(&["proxy_protocol_from"], what.to_owned());
+        }
+        networks
+    }
+
     fn pins(&mut self, root: &Mapping) -> Vec<Digest> {
         let Some(value) = root.get("first_admins") else { return Vec::new() };
         let list = value.as_sequence().cloned().unwrap_or_default();
@@ -341,6 +357,16 @@ mod tests {
             problems("public_addr: a.b:1\ntls: { key: /k.pem }\n").contains("t.yaml:2: `tls` names no `certificate`")
         );
         assert!(problems("public_addr: a.b:1\ntls: /c.pem\n").contains("t.yaml:2: `tls` must be a mapping"));
+    }
+
+    #[test]
+    fn load_balancers_are_whole_networks() {
+        let text = "public_addr: a.b:1\nproxy_protocol_from: [10.1.0.0/24, \"2001:db8::/64\"]\n";
+        assert_eq!(parse("t", text).unwrap().proxies.len(), 2);
+        for bad in ["[10.1.0.9/24]", "[10.1.0.0]", "[x/3]", "10.1.0.0/24"] {
+            let text = format!("public_addr: a.b:1\nproxy_protocol_from: {bad}\n");
+            assert!(problems(&text).contains("t.yaml:2: `proxy_protocol_from` must be"), "{bad}");
+        }
     }
 
     #[test]

@@ -130,6 +130,7 @@ fn config(dir: &std::path::Path, port: u16) -> Config {
         apps_domain: Some("apps.localhost".to_owned()),
         admin_listen: None,
         mysql_listen: None,
+        proxies: Vec::new(),
         rp_id: "localhost".to_owned(),
         origins: vec![format!("https://localhost:{port}")],
         first_admins: Vec::new(),

@@ -23,9 +23,10 @@ impl Filter {
     pub fn admits(&self, record: &Value) -> bool {
         let is = |field: &str, wanted: &Option<String>| wanted.as_deref().is_none_or(|wanted| record[field] == wanted);
         let name = record["event"].as_str().unwrap_or_default();
-        let named = self.event.as_deref().is_none_or(|wanted| {
-            name == wanted || name.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'))
-        });
+        let named = self
+            .event
+            .as_deref()
+            .is_none_or(|wanted| name == wanted || name.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.')));
         let time = record["time"].as_u64().map(UnixTime::from_secs);
         named
             && is("user", &self.user)

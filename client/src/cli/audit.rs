@@ -170,9 +170,8 @@ fn expectations(text: &str, keys: &tapgate_audit::AuditKeys) -> Result<Vec<Expec
     if let Ok(expected) = text.parse() {
         return Ok(vec![expected]);
     }
-    let witness = std::fs::read_to_string(text).act(|| {
-        format!("{text:?} is neither a hash nor the file of a witness that can be read")
-    })?;
+    let witness = std::fs::read_to_string(text)
+        .act(|| format!("{text:?} is neither a hash nor the file of a witness that can be read"))?;
     let mut expected = Vec::new();
     for (number, line) in (1..).zip(witness.lines()) {
         let checkpoint: Checkpoint =

@@ -398,7 +398,8 @@ impl<'a> Walk<'a> {
             self.found(Fault::Checkpoint, None, what);
         }
         if let Some(expected) = self.heads.first().copied() {
-            let what = format!("no record has the hash that was witnessed ({}): the log was cut or rewritten", expected.head);
+            let what =
+                format!("no record has the hash that was witnessed ({}): the log was cut or rewritten", expected.head);
             self.found(Fault::Truncated, None, what);
         }
         self.audit.log_records = size;

@@ -80,11 +80,7 @@ impl FileSink {
     }
 
     /// The same, with checkpoints and whatever else is said of it.
-    pub fn open_with(
-        path: impl AsRef<Path>,
-        clock: Arc<dyn Clock>,
-        options: FileOptions,
-    ) -> Result<Self, AuditError> {
+    pub fn open_with(path: impl AsRef<Path>, clock: Arc<dyn Clock>, options: FileOptions) -> Result<Self, AuditError> {
         let path = path.as_ref();
         let Resumed { file, len, summary, first, torn } = resume(path)?;
         let keeper = options.checkpoints.map(|parts| Keeper::open(parts, path, &summary)).transpose();

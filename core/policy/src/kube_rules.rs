@@ -162,7 +162,9 @@ fn kind(at: &At<'_>, version: u8) -> Option<(KindIs, bool)> {
     }
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
     if word.is_empty() || !word.chars().all(plain) {
-        at.problem(format!("`kind`: `{word}` is no collection's name (use one as in `kubectl api-resources`, such as pods)"));
+        at.problem(format!(
+            "`kind`: `{word}` is no collection's name (use one as in `kubectl api-resources`, such as pods)"
+        ));
         return None;
     }
     Some((KindIs::Collection(word.to_owned()), true))

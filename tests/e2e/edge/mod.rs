@@ -5,5 +5,6 @@ mod interface;
 mod limits;
 mod operator;
 mod port;
+mod proxied;
 mod reload;
 mod tls;

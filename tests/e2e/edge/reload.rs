@@ -20,7 +20,7 @@ const COUNTS: Duration = Duration::from_secs(30);
 const NAMES: &str = "DNS:localhost";
 
 /// A gate with something more in its configuration.
-fn gate_with(lab: Lab, more: &str) -> Result<Bare> {
+pub(super) fn gate_with(lab: Lab, more: &str) -> Result<Bare> {
     let (port, admin_port) = (lab.port()?, lab.port()?);
     let config = config(&lab, "tapgate.yaml", port, admin_port, "data")?;
     let text = fs::read_to_string(&config)? + more;

@@ -59,20 +59,41 @@ fn two_programs_prove_a_real_log_and_find_what_was_changed() -> Result<()> {
     let log = world.audit_log();
     let audit = verify(&world, &log, &keys, &[])?.success()?.json()?;
     let count = |audit: &Value, name: &str| audit[name].as_u64();
-    for (name, due) in [("sessions", 4), ("required", 3), ("webauthn", 3), ("missing", 0), ("faults", 0), ("unsigned", 0)] {
+    for (name, due) in
+        [("sessions", 4), ("required", 3), ("webauthn", 3), ("missing", 0), ("faults", 0), ("unsigned", 0)]
+    {
         assert_eq!(count(&audit, name), Some(due), "{name} of {audit}");
     }
     assert!(count(&audit, "other_taps").is_some_and(|taps| taps > 5) && audit["chain_intact"] == true, "{audit}");
     let again = script(&log, &keys, &[])?.success()?.json()?;
     let same = |a: &Value, b: &Value| {
-        for name in ["records", "log_records", "head", "sessions", "required", "webauthn", "sso", "missing", "altered",
-            "other_taps", "checkpoints", "unsigned", "chain_intact", "faults"] {
+        for name in [
+            "records",
+            "log_records",
+            "head",
+            "sessions",
+            "required",
+            "webauthn",
+            "sso",
+            "missing",
+            "altered",
+            "other_taps",
+            "checkpoints",
+            "unsigned",
+            "chain_intact",
+            "faults",
+        ] {
             assert_eq!(a[name], b[name], "{name}: {a} and {b}");
         }
     };
     same(&audit, &again);
     let told = world.olga.tapctl(["audit", "verify", "--log", &text(&log), "--keys", &text(&keys)])?.success()?;
-    assert!(told.stdout.contains("records, chain intact; 3 sessions required a tap: 3 proven (3 WebAuthn, 0 SSO), 0 missing, 0 altered\n"), "{told}");
+    assert!(
+        told.stdout.contains(
+            "records, chain intact; 3 sessions required a tap: 3 proven (3 WebAuthn, 0 SSO), 0 missing, 0 altered\n"
+        ),
+        "{told}"
+    );
     let head = format!("{}:{}", audit["log_records"], audit["head"].as_str().context("no head")?);
     let expected = ["--expect-head", head.as_str()];
 
@@ -122,7 +143,10 @@ fn the_gate_hands_its_log_to_those_who_may_see_it() -> Result<()> {
     let world = World::new()?;
     world.ssh("prod3", &["true"])?.success()?;
     let verified = world.olga.tapctl(["audit", "verify"])?.success()?;
-    assert!(verified.stdout.contains("1 sessions required a tap: 1 proven (1 WebAuthn, 0 SSO), 0 missing, 0 altered"), "{verified}");
+    assert!(
+        verified.stdout.contains("1 sessions required a tap: 1 proven (1 WebAuthn, 0 SSO), 0 missing, 0 altered"),
+        "{verified}"
+    );
     let listed = world.olga.tapctl(["audit", "ls", "--event", "session.start", "--user", "jerry"])?.success()?;
     assert_eq!(listed.stdout.lines().count(), 1, "{listed}");
     assert!(listed.stdout.contains("node prod3 as ") && listed.stdout.contains("tap: webauthn"), "{listed}");

@@ -73,9 +73,15 @@ fn the_proof_of_a_session_by_the_provider_verifies_offline() -> Result<()> {
     let log = scene.world.audit_log();
     let words = ["audit", "verify", "--format", "json", "--log", &text(&log), "--keys", &text(&keys)];
     let audit = scene.world.olga.tapctl(words)?.success()?.json()?;
-    assert_eq!((audit["sso"].as_u64(), audit["required"].as_u64(), audit["faults"].as_u64()), (Some(1), Some(1), Some(0)));
+    assert_eq!(
+        (audit["sso"].as_u64(), audit["required"].as_u64(), audit["faults"].as_u64()),
+        (Some(1), Some(1), Some(0))
+    );
     let again = independent(&scene.world, &keys)?;
-    assert_eq!((&again["sso"], &again["other_taps"], &again["faults"]), (&audit["sso"], &audit["other_taps"], &audit["faults"]));
+    assert_eq!(
+        (&again["sso"], &again["other_taps"], &again["faults"]),
+        (&audit["sso"], &audit["other_taps"], &audit["faults"])
+    );
 
     // Without the provider's key, or for somebody else's account, it proves nothing.
     let keyless = verify_sso(&proof, &ExpectedSso { keys: &[], ..expected });
