@@ -236,13 +236,14 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         gate: authority.gate_fingerprint(),
     };
     let classifier = Classifier::new();
+    let kube = tapgate_kube::Health::default();
     let protocols: Vec<Arc<dyn Protocol>> = vec![
         Arc::new(ssh),
         http,
         Arc::new(Tcp::new(gate.clone())),
         Arc::new(doors::postgres::make(config, authority, gate, clock, &parts, &classifier)?),
         Arc::new(doors::mysql::make(authority, gate, clock, &parts, &classifier)?),
-        doors::kube::open(gate, clock, &names(config)),
+        doors::kube::open(gate, clock, &names(config), &kube),
     ];
     let tls = Tls::new(parts, &protocols).context("the gate's TLS certificate can't be used")?;
     let app = App {
@@ -256,6 +257,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate) -> Result<Edge> {
         origin: config.origins.first().cloned().unwrap_or_default(),
         pages_host: pages_host(config),
         apps,
+        kube,
         signer,
         installing: std::sync::Mutex::new(()),
     };

@@ -22,11 +22,11 @@ use tapgate_relay::{Accepted, DoorName, Protocol, Sniff, TlsDoor};
 use tapgate_session::{Ask, ConnectionFacts, Door, Gate, NoPrompt, ProtocolName};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
-use tower::ServiceExt as _;
 
 use crate::answer::{Answers, named};
 use crate::body::{Body, BoxError, passed, whole};
 use crate::filter::negotiate;
+use crate::health::Health;
 use crate::headers::{Wanted, clean, impersonate, wanted};
 use crate::limits::{ANSWER_MAX, HEAD_BYTES_MAX, HEAD_MAX, STREAMS_MAX};
 use crate::path::split;
@@ -35,7 +35,6 @@ use crate::rules::{self, Passage};
 use crate::sessions::{Key, Session, Sessions, Using};
 use crate::status::Refused;
 use crate::upgrade::relay;
-use crate::upstream::Sender;
 use crate::{cluster, upstream};
 
 /// What the door is made of.
@@ -46,6 +45,8 @@ pub struct KubeParts {
     pub clock: Arc<dyn Clock>,
     /// The host names under which clusters are reached, such as `k8s.gate.example.com`.
     pub hosts: Vec<String>,
+    /// Where it is kept what is wrong with clusters.
+    pub health: Health,
 }
 
 /// The Kubernetes door.
@@ -186,7 +187,7 @@ impl Kube {
         head.uri = Self::uri(&session, &rest, head.uri.query())?;
         head.version = http::Version::HTTP_11;
         head.extensions.clear();
-        let sent = send(session.sender.clone(), Request::from_parts(head, body));
+        let sent = upstream::send(session.sender.clone(), Request::from_parts(head, body));
         let answered = tokio::select! {
             answered = timeout(ANSWER_MAX, sent) => answered,
             () = using.over() => return Err(Refused::forbidden(using.why())),
@@ -310,6 +311,8 @@ impl Kube {
         let sender = upstream::sender(&live, &reached, first).map_err(down)?;
         let session = Session::new(live, sender, reached.base().clone());
         tokio::spawn(Arc::clone(&session).watch());
+        let (sender, base) = (session.sender.clone(), session.base.clone());
+        tokio::spawn(self.parts.health.clone().ask(cluster.clone(), sender, base));
         Ok(session)
     }
 
@@ -365,6 +368,13 @@ fn came(
             tracing::warn!(%cluster, %error, "An API server could not be asked");
             Err(Refused::unavailable(format!("the cluster \"{cluster}\" can't be reached now (try again later)")))
         }
+        // The client's certificate is not what the API server has seen: another one would change nothing.
+        Ok(Ok(response)) if response.status() == StatusCode::UNAUTHORIZED => {
+            tracing::error!(%cluster, "An API server does not take the gate's credentials");
+            Err(Refused::unavailable(format!(
+                "the cluster \"{cluster}\" does not take the gate's credentials (ask your administrator)"
+            )))
+        }
         Ok(Ok(response)) => Ok(response),
     }
 }
@@ -382,11 +392,6 @@ fn upgraded(
     let on_server = hyper::upgrade::on(&mut response);
     tokio::spawn(relay(on_client, on_server, using, idle));
     Ok(response.map(|_| whole(Bytes::new())))
-}
-
-/// Sends one request.
-fn send(sender: Sender, request: Request<Body>) -> BoxFuture<'static, Result<Response<Incoming>, BoxError>> {
-    sender.oneshot(request).boxed()
 }
 
 /// What is left of a login when the client asks to be less. A name or group that it does not hold is refused, never
