@@ -106,8 +106,9 @@ async fn tap_now(context: &Context, cluster: &TargetName, wanted: Option<&str>) 
     let login = login_at(&clusters(context).await?, cluster, wanted)?;
     let login = Login::parse(Kind::KubeCluster, &login).act(|| "the login cannot be read".to_owned())?;
     if context.no_agent {
-        return Err(Failure::new("without the agent nothing keeps the tap for the next command")
-            .advise("leave --no-agent out"));
+        return Err(
+            Failure::new("without the agent nothing keeps the tap for the next command").advise("leave --no-agent out")
+        );
     }
     match session::open_anew(context, Kind::KubeCluster, cluster, &login).await? {
         Access::Window { .. } => output::write(&format!("Tapped for {cluster}. Run your command now.\n")),

@@ -13,9 +13,9 @@ use super::mfa::{self, Mfa};
 use super::{Context, Global, otp, output, password};
 use crate::db::config::ConfigDb;
 use crate::db::proxy::ProxyDb;
-use crate::kube::proxy::ProxyKube;
 use crate::error::{Failure, Result};
 use crate::gate_addr::CaPin;
+use crate::kube::proxy::ProxyKube;
 use crate::login;
 use crate::profile::{Home, Profile};
 use crate::proxy::app;
@@ -246,7 +246,9 @@ pub async fn run(args: Tap) -> Result<u8> {
         Command::Kube(command) => kube::run(&Context::new(&global, user.as_ref())?, command).await,
         Command::Proxy(Proxy::App(flags)) => app::run(Context::new(&global, user.as_ref())?, flags).await,
         Command::App(App::Ls) => app::list(&Context::new(&global, user.as_ref())?).await,
-        Command::Proxy(Proxy::Kube(serve)) => crate::kube::proxy::run(Context::new(&global, user.as_ref())?, serve).await,
+        Command::Proxy(Proxy::Kube(serve)) => {
+            crate::kube::proxy::run(Context::new(&global, user.as_ref())?, serve).await
+        }
         Command::Proxy(Proxy::Db(serve)) => db::proxy::run(Context::new(&global, user.as_ref())?, serve).await,
         Command::Config(Config::Db(config)) => db::config::run(&Context::new(&global, user.as_ref())?, &config).await,
         Command::Db(command) => return super::db::run(Context::new(&global, user.as_ref())?, command).await,

@@ -58,7 +58,7 @@ enum KindIs {
 }
 
 /// An entry for one user. A template may stand for several values, or for none.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct ReadyKubeRule {
     kind: KindIs,
     group: Option<Vec<Pattern>>,
@@ -162,7 +162,9 @@ fn kind(at: &At<'_>, version: u8) -> Option<(KindIs, bool)> {
     }
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
     if word.is_empty() || !word.chars().all(plain) {
-        at.problem(format!("`kind`: `{word}` is no collection's name (use one as in `kubectl api-resources`, such as pods)"));
+        at.problem(format!(
+            "`kind`: `{word}` is no collection's name (use one as in `kubectl api-resources`, such as pods)"
+        ));
         return None;
     }
     Some((KindIs::Collection(word.to_owned()), true))

@@ -63,7 +63,10 @@ impl Health {
                  that may)"
                     .to_owned(),
             ),
-            answers => answers.iter().find_map(|answer| answer.as_ref().err()).map(|error| format!("it can't be asked: {error}")),
+            answers => answers
+                .iter()
+                .find_map(|answer| answer.as_ref().err())
+                .map(|error| format!("it can't be asked: {error}")),
         };
         if let [Ok(true), Ok(false)] = asked.as_slice() {
             tracing::warn!(%cluster, "The gate may not impersonate all groups in a cluster; roles that name others fail");

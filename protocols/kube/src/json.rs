@@ -142,16 +142,17 @@ mod tests {
     fn the_elements_of_an_array() {
         assert_eq!(found("{\"items\":[]}"), Some(vec![]));
         assert_eq!(found("{\"items\":null}"), Some(vec![]));
-        assert_eq!(found(" {\"a\": \"items\", \"items\" : [ 1 ,{\"b\":[\"]\\\"\"]}, \"x\" ] , \"c\":{}}\n"), Some(vec![
-            "1",
-            "{\"b\":[\"]\\\"\"]}",
-            "\"x\""
-        ]));
+        assert_eq!(
+            found(" {\"a\": \"items\", \"items\" : [ 1 ,{\"b\":[\"]\\\"\"]}, \"x\" ] , \"c\":{}}\n"),
+            Some(vec!["1", "{\"b\":[\"]\\\"\"]}", "\"x\""])
+        );
     }
 
     #[test]
     fn what_is_no_such_object() {
-        for bad in ["", "[]", "{}", "{\"items\"", "{\"items\":[1", "{\"items\":[1],\"items\":[2]}", "{\"a\":{\"items\":[]}}"] {
+        for bad in
+            ["", "[]", "{}", "{\"items\"", "{\"items\":[1", "{\"items\":[1],\"items\":[2]}", "{\"a\":{\"items\":[]}}"]
+        {
             assert_eq!(found(bad), None, "{bad}");
         }
     }

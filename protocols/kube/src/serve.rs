@@ -26,8 +26,8 @@ use tokio::time::timeout;
 use crate::answer::{Answers, named};
 use crate::body::{Body, BoxError, passed, whole};
 use crate::filter::negotiate;
-use crate::health::Health;
 use crate::headers::{Wanted, clean, impersonate, wanted};
+use crate::health::Health;
 use crate::limits::{ANSWER_MAX, HEAD_BYTES_MAX, HEAD_MAX, STREAMS_MAX};
 use crate::path::split;
 use crate::request_info::RequestInfo;
@@ -135,16 +135,23 @@ fn answer(
     caller: Arc<Caller>,
     request: Request<Incoming>,
 ) -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
-    async move { Ok(decent(kube.handle(caller, request).await)) }.boxed()
+    let discovery = asks_for_groups(request.uri().path());
+    async move { Ok(decent(kube.handle(caller, request).await, discovery)) }.boxed()
+}
+
+/// Whether a request is for the list of API groups, with which client-go begins.
+fn asks_for_groups(path: &str) -> bool {
+    matches!(path.split('/').skip(2).collect::<Vec<_>>().as_slice(), ["api" | "apis"])
 }
 
 /// Makes an answer or a refusal fit for any client.
-fn decent(answered: Result<Response<Body>, Refused>) -> Response<Body> {
+fn decent(answered: Result<Response<Body>, Refused>, discovery: bool) -> Response<Body> {
     let mut response = match answered {
         Ok(response) => response,
         Err(refused) => {
             tracing::debug!(code = refused.code.as_u16(), why = refused.message, "Refused a request");
-            refused.response().map(whole)
+            // Of this one answer client-go shows nothing but plain text.
+            if discovery { refused.text() } else { refused.response() }.map(whole)
         }
     };
     // What a cluster serves is shown by no browser as if it came from the gate.
@@ -371,9 +378,9 @@ fn came(
         // The client's certificate is not what the API server has seen: another one would change nothing.
         Ok(Ok(response)) if response.status() == StatusCode::UNAUTHORIZED => {
             tracing::error!(%cluster, "An API server does not take the gate's credentials");
-            Err(Refused::unavailable(format!(
-                "the cluster \"{cluster}\" does not take the gate's credentials (ask your administrator)"
-            )))
+            let words =
+                format!("the cluster \"{cluster}\" does not take the gate's credentials (ask your administrator)");
+            Err(Refused::new(StatusCode::BAD_GATEWAY, words))
         }
         Ok(Ok(response)) => Ok(response),
     }

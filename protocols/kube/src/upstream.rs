@@ -56,10 +56,7 @@ pub(crate) fn sender(live: &Arc<Live>, cluster: &Arc<Cluster>, first: Upstream) 
 }
 
 /// Sends one request.
-pub(crate) fn send(
-    sender: Sender,
-    request: Request<Body>,
-) -> BoxFuture<'static, Result<Response<Incoming>, BoxError>> {
+pub(crate) fn send(sender: Sender, request: Request<Body>) -> BoxFuture<'static, Result<Response<Incoming>, BoxError>> {
     sender.oneshot(request).boxed()
 }
 

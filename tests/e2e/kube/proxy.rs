@@ -61,7 +61,7 @@ core = client.CoreV1Api()
 print(sorted(pod.metadata.name for pod in core.list_namespaced_pod('dev').items))
 print(stream.stream(core.connect_get_namespaced_pod_exec, 'web-0', 'dev', command=['echo', 'inside'],
                     stdin=False, stdout=True, stderr=True, tty=False).strip())
-print(next(iter(watch.Watch().stream(core.list_namespaced_pod, 'dev', timeout_seconds=20)))['type'])
+print(next(iter(watch.Watch().stream(core.list_namespaced_pod, 'dev', resource_version='0', timeout_seconds=20)))['type'])
 ";
     let file = scene.world.lab.write("client.py", script).unwrap();
     let words = [file.display().to_string(), proxy.kubeconfig.display().to_string(), "staging".to_owned()];
@@ -99,7 +99,10 @@ fn the_secret_and_the_name_of_the_port_are_demanded() {
     assert!(curl("/../third/version", &[&token]).starts_with("HTTP/1.1 404"));
     assert!(curl("/version", &[&token]).contains("gitVersion"));
     let listed = curl("/api/v1/pods", &[&token, "Accept: application/vnd.kubernetes.protobuf"]);
-    assert!(listed.contains("application/json") && listed.contains("\"web-0\"") && !listed.contains("db-0"), "{listed}");
+    assert!(
+        listed.contains("application/json") && listed.contains("\"web-0\"") && !listed.contains("db-0"),
+        "{listed}"
+    );
     let gzip = curl("/api/v1/pods", &[&token, "Accept-Encoding: gzip"]);
     assert!(gzip.contains("\"web-0\"") && !gzip.contains("db-0"), "{gzip}");
     let forged = curl("/api/v1/namespaces/dev/pods", &[&token, "Impersonate-User: root"]);

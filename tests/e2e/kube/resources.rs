@@ -30,7 +30,10 @@ fn one_object_at_a_time() {
         &run(&["get", "pod", "db-0", "-n", "dev"]),
         "pods \"db-0\" in the namespace \"dev\" of the cluster \"prod\" is forbidden: your roles do not let you get it",
     );
-    scene.world.await_record(mark, "kube.request", |record| record["status"] == 403 && record["name"] == "db-0").unwrap();
+    scene
+        .world
+        .await_record(mark, "kube.request", |record| record["status"] == 403 && record["name"] == "db-0")
+        .unwrap();
     refused(&run(&["get", "secrets", "-n", "dev"]), "do not let you list it");
     refused(&run(&["get", "--raw", "/api/v1/namespaces/dev/pods/%64b-0"]), "do not let you get it");
     refused(&run(&["delete", "pod", "web-0", "-n", "dev", "--wait=false"]), "do not let you delete it");
@@ -57,11 +60,37 @@ fn lists_show_what_the_role_may_see() {
     assert_eq!(names(&["get", "pods", "-A", "--chunk-size=1", "-o", "name"]), ["pod/web-0"], "page by page");
     assert_eq!(names(&["get", "namespaces", "-o", "name"]), ["namespace/dev"]);
     refused(&scene.kubectl(&["get", "pods", "-n", "prod"]).unwrap(), "do not let you list it");
-    scene.put_resources("", &["kind: '*', api_group: '*', namespace: '*', name: '*', verbs: ['*']"], &[
-        "kind: pods, api_group: '*', namespace: dev, name: 'db-*', verbs: ['*']",
-    ]).unwrap();
+    scene
+        .put_resources(
+            "",
+            &["kind: '*', api_group: '*', namespace: '*', name: '*', verbs: ['*']"],
+            &["kind: pods, api_group: '*', namespace: dev, name: 'db-*', verbs: ['*']"],
+        )
+        .unwrap();
     assert_eq!(names(&["get", "pods", "-A", "-o", "name"]), ["pod/web-0", "pod/web-0"]);
-    refused(&scene.kubectl(&["delete", "pods", "--all", "-n", "dev", "--wait=false"]).unwrap(), "do not let you");
+    let all = scene.kubectl(&["delete", "--raw", "/api/v1/namespaces/dev/pods"]).unwrap();
+    refused(&all, "do not let you delete all of it");
+}
+
+#[test]
+fn streams_end_when_the_role_changes() {
+    let scene = scene(&[WEB], &[]);
+    let mut logs = scene.start(&["logs", "-f", "-n", "dev", "web-0"]).unwrap();
+    logs.wait_for_line("a line", |line| (line == "line 1").then_some(())).unwrap();
+    let db = "kind: pods, api_group: '', namespace: dev, name: 'db-*', verbs: [get]";
+    scene.put_resources("", &[WEB, db], &[]).unwrap();
+    logs.wait(Duration::from_secs(30)).unwrap();
+    scene.kubectl(&["get", "pod", "db-0", "-n", "dev"]).unwrap().success().unwrap();
+}
+
+#[test]
+fn everything_denied_and_a_cluster_that_is_gone() {
+    let scene = Scene::new("").unwrap();
+    scene.put_resources("", &[WEB], &["kind: '*', api_group: '*', namespace: '*', name: '*', verbs: ['*']"]).unwrap();
+    refused(&scene.kubectl(&["get", "pods", "-n", "dev"]).unwrap(), "do not let you list it");
+    scene.world.olga.tapctl(["rm", "kube_cluster/prod"]).unwrap().success().unwrap();
+    let gone = scene.kubectl(&["get", "pods", "-n", "dev"]).unwrap();
+    assert!(!gone.status.success() && gone.stderr.contains("access to \"prod\" denied"), "{gone}");
 }
 
 #[test]
@@ -91,7 +120,9 @@ fn ways_in_are_verbs_of_their_own() {
     assert!(refused.stderr.contains("do not let you proxy it"), "{refused}");
     let debug = scene.kubectl(&["port-forward", "-n", "dev", "web-0", "1:1"]).unwrap();
     assert!(debug.stderr.contains("do not let you portforward it"), "{debug}");
-    scene.put_resources("", &[read, "kind: pods, api_group: '', namespace: dev, name: '*', verbs: [exec]"], &[]).unwrap();
+    scene
+        .put_resources("", &[read, "kind: pods, api_group: '', namespace: dev, name: '*', verbs: [exec]"], &[])
+        .unwrap();
     let ran = scene.kubectl(&exec).unwrap().success().unwrap();
     assert_eq!(ran.stdout, "in\n");
 }

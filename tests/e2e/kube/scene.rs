@@ -48,11 +48,8 @@ impl Scene {
     /// Gives jerry's role these entries of `kubernetes_resources` (v8), and these options.
     pub(crate) fn put_resources(&self, options: &str, allow: &[&str], deny: &[&str]) -> Result<Ran> {
         let list = |entries: &[&str]| entries.iter().map(|e| format!("    - {{{e}}}\n")).collect::<String>();
-        let deny = if deny.is_empty() {
-            String::new()
-        } else {
-            format!("  deny:\n    kubernetes_resources:\n{}", list(deny))
-        };
+        let deny =
+            if deny.is_empty() { String::new() } else { format!("  deny:\n    kubernetes_resources:\n{}", list(deny)) };
         self.world.put(&format!(
             "kind: role\nversion: v8\nmetadata: {{name: access-prod}}\nspec:\n  options: {{{options}}}\n  allow:\n    \
              kubernetes_labels: {{env: prod}}\n    kubernetes_users: [jerry]\n    kubernetes_groups: [developers]\n    \

@@ -27,6 +27,7 @@ fn the_cluster_sees_the_login_and_not_the_gate() {
     assert!(uid.stderr.contains("the header impersonate-uid is not allowed here"), "{uid}");
     let same = scene.kubectl(&["get", "pods", "-n", "dev", "--as", "jerry", "--as-group", "developers"]).unwrap();
     same.success().unwrap();
-    let stranger = scene.kubectl(&["get", "pods", "-n", "dev", "--as", "jerry", "--as-group", "system:masters"]).unwrap();
+    let stranger =
+        scene.kubectl(&["get", "pods", "-n", "dev", "--as", "jerry", "--as-group", "system:masters"]).unwrap();
     assert!(stranger.stderr.contains("you may not be \"system:masters\" here"), "{stranger}");
 }

@@ -50,7 +50,8 @@ impl Local {
         own.use_authority_key_identifier_extension = true;
         span(&mut own);
         let certificate = own.signed_by(&key, &Issuer::from_params(&ca, &ca_key)).act(act)?;
-        let private = PrivateKeyDer::try_from(key.serialize_der()).map_err(|why| crate::error::Failure::new(why.to_owned()))?;
+        let private =
+            PrivateKeyDer::try_from(key.serialize_der()).map_err(|why| crate::error::Failure::new(why.to_owned()))?;
         let mut tls = ServerConfig::builder()
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], private)

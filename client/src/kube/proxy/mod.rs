@@ -67,8 +67,7 @@ pub async fn run(context: Context, proxy: ProxyKube) -> Result<()> {
     taps.prepare().await?;
     let (secret, local) = (Secret::generate()?, Local::generate()?);
     let file = local.kubeconfig(&folder, address.port(), &secret, &taps.clusters())?;
-    let told =
-        Served { clusters: taps.clusters(), address: address.to_string(), kubeconfig: file.path().to_owned() };
+    let told = Served { clusters: taps.clusters(), address: address.to_string(), kubeconfig: file.path().to_owned() };
     output::show(format, &told, describe)?;
     let serve = Arc::new(Serve::new(secret, address.port()));
     let pass = Arc::new(Pass { taps, serve, tls: TlsAcceptor::from(Arc::clone(&local.tls)) });

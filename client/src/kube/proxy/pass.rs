@@ -72,10 +72,16 @@ impl Pass {
     async fn answer(&self, kept: &Mutex<Option<Kept>>, mut request: Request<Incoming>) -> Answer {
         match self.serve.check(request.headers_mut()) {
             Err(Wrong::Host) => {
-                return status(StatusCode::MISDIRECTED_REQUEST, "this proxy has another host name (use its kubeconfig)");
+                return status(
+                    StatusCode::MISDIRECTED_REQUEST,
+                    "this proxy has another host name (use its kubeconfig)",
+                );
             }
             Err(Wrong::Secret) => {
-                return status(StatusCode::UNAUTHORIZED, "the secret of this proxy is missing or wrong (use its kubeconfig)");
+                return status(
+                    StatusCode::UNAUTHORIZED,
+                    "the secret of this proxy is missing or wrong (use its kubeconfig)",
+                );
             }
             Ok(()) => {}
         }
@@ -90,7 +96,12 @@ impl Pass {
     }
 
     /// Passes a request on; where the gate wants a fresh tap for it, asks for one and passes it on once more.
-    async fn passed(&self, kept: &Mutex<Option<Kept>>, mut request: Request<Incoming>, login: &Login) -> Result<Answer> {
+    async fn passed(
+        &self,
+        kept: &Mutex<Option<Kept>>,
+        mut request: Request<Incoming>,
+        login: &Login,
+    ) -> Result<Answer> {
         let host = HeaderValue::from_str(&self.taps.host()).act(|| "the gate's name can't be sent".to_owned())?;
         request.headers_mut().insert(HOST, host);
         let on_client = hyper::upgrade::on(&mut request);

@@ -8,11 +8,15 @@ use crate::help::{labels, policy, problems, user};
 
 /// What jerry may do in a cluster of prod, with a role of this version that has these lines below `allow` and `deny`.
 fn access(version: u8, allow: &str, deny: &str) -> KubeAccess {
-    let section = |entries: &str| entries.split(';').filter(|e| !e.is_empty()).fold(String::new(), |all, entry| {
-        format!("{all}    - {{{entry}}}\n")
-    });
+    let section = |entries: &str| {
+        entries
+            .split(';')
+            .filter(|e| !e.is_empty())
+            .fold(String::new(), |all, entry| format!("{all}    - {{{entry}}}\n"))
+    };
     let allow = if allow.is_empty() { String::new() } else { format!("    kubernetes_resources:\n{}", section(allow)) };
-    let deny = if deny.is_empty() { String::new() } else { format!("  deny:\n    kubernetes_resources:\n{}", section(deny)) };
+    let deny =
+        if deny.is_empty() { String::new() } else { format!("  deny:\n    kubernetes_resources:\n{}", section(deny)) };
     let yaml = format!(
         "kind: role\nversion: v{version}\nmetadata: {{name: r}}\nspec:\n  allow:\n    kubernetes_labels: {{env: prod}}\n    \
          kubernetes_users: [dev]\n{allow}{deny}---\nkind: user\nversion: v2\nmetadata: {{name: jerry}}\nspec:\n  roles: \
@@ -61,16 +65,46 @@ fn one_entry_of_v8(#[case] asked: &str, #[case] want: KubeScope) {
 #[case(8, "kind: '*', api_group: '*', namespace: '', name: '*', verbs: ['*']", "get /pods dev a", KubeScope::Nothing)]
 #[case(8, "kind: '*', api_group: '*', namespace: dev, name: '*', verbs: ['*']", "get /nodes - n1", KubeScope::Nothing)]
 #[case(8, "kind: '*', api_group: '*', namespace: dev, name: '*', verbs: ['*']", "create /pods dev ?", KubeScope::All)]
-#[case(8, "kind: namespaces, api_group: '', namespace: '', name: dev, verbs: ['*']", "get /pods dev a", KubeScope::Nothing)]
-#[case(8, "kind: pods, api_group: '*', namespace: '{{external.team}}', name: '*', verbs: ['*']", "get /pods web a", KubeScope::All)]
-#[case(8, "kind: pods, api_group: '*', namespace: '^dev|test$', name: '*', verbs: [connect]", "proxy /pods test a", KubeScope::All)]
-#[case(8, "kind: pods, api_group: '*', namespace: '*', name: '*', verbs: [exec]", "proxy /pods test a", KubeScope::Nothing)]
+#[case(
+    8,
+    "kind: namespaces, api_group: '', namespace: '', name: dev, verbs: ['*']",
+    "get /pods dev a",
+    KubeScope::Nothing
+)]
+#[case(
+    8,
+    "kind: pods, api_group: '*', namespace: '{{external.team}}', name: '*', verbs: ['*']",
+    "get /pods web a",
+    KubeScope::All
+)]
+#[case(
+    8,
+    "kind: pods, api_group: '*', namespace: '^dev|test$', name: '*', verbs: [connect]",
+    "proxy /pods test a",
+    KubeScope::All
+)]
+#[case(
+    8,
+    "kind: pods, api_group: '*', namespace: '*', name: '*', verbs: [exec]",
+    "proxy /pods test a",
+    KubeScope::Nothing
+)]
 #[case(7, "kind: namespace, name: dev, verbs: ['*']", "get /pods dev a", KubeScope::All)]
 #[case(7, "kind: namespace, name: dev, verbs: ['*']", "get apps/deployments dev a", KubeScope::All)]
 #[case(7, "kind: namespace, name: dev, verbs: ['*']", "delete /namespaces - dev", KubeScope::All)]
 #[case(7, "kind: namespace, name: dev, verbs: ['*']", "get /pods prod a", KubeScope::Nothing)]
-#[case(7, "kind: namespace, name: '*', verbs: ['*']", "list rbac.authorization.k8s.io/clusterroles ? ?", KubeScope::Some)]
-#[case(7, "kind: clusterrole, name: '*', verbs: [get]", "get rbac.authorization.k8s.io/clusterroles - a", KubeScope::All)]
+#[case(
+    7,
+    "kind: namespace, name: '*', verbs: ['*']",
+    "list rbac.authorization.k8s.io/clusterroles ? ?",
+    KubeScope::Some
+)]
+#[case(
+    7,
+    "kind: clusterrole, name: '*', verbs: [get]",
+    "get rbac.authorization.k8s.io/clusterroles - a",
+    KubeScope::All
+)]
 #[case(7, "kind: deployment, name: '*', namespace: dev, verbs: ['*']", "get /pods dev a", KubeScope::Nothing)]
 #[case(6, "kind: pod, name: a, namespace: dev", "delete /pods dev a", KubeScope::All)]
 #[case(6, "kind: pod, name: a, namespace: dev", "delete /pods dev b", KubeScope::Nothing)]
