@@ -251,13 +251,14 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         gate: authority.gate_fingerprint(),
     };
     let classifier = Classifier::new();
+    let kube = tapgate_kube::Health::default();
     let protocols: Vec<Arc<dyn Protocol>> = vec![
         Arc::new(ssh),
         http,
         Arc::new(Tcp::new(gate.clone())),
         Arc::new(doors::postgres::make(config, authority, gate, clock, &parts, &classifier)?),
         Arc::new(doors::mysql::make(authority, gate, clock, &parts, &classifier)?),
-        doors::kube::open(gate, clock, &names(config)),
+        doors::kube::open(gate, clock, &names(config), &kube),
     ];
     let tls = Tls::new(parts, &protocols).context("the gate's TLS certificate can't be used")?;
     let app = App {
@@ -271,6 +272,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         origin: config.origins.first().cloned().unwrap_or_default(),
         pages_host: pages_host(config),
         apps,
+        kube,
         signer,
         audit: opened.audit.clone(),
         installing: std::sync::Mutex::new(()),

@@ -106,3 +106,9 @@ pub const DB_EXEC_MAX: usize = 32;
 
 /// How many of them `tap db exec` reaches at once where nothing else is said.
 pub const DB_EXEC_CONNECTIONS: u8 = 10;
+
+/// How long the certificate of a local proxy for clusters is good: longer than anybody's login.
+pub const LOCAL_CERTIFICATE_LIFE: Duration = Duration::from_hours(30 * 24);
+
+/// How large a body may be that a local proxy keeps, to send it once more after a fresh tap: what deletes is far below.
+pub const RETRY_BYTES_MAX: u64 = 1 << 20;

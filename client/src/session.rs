@@ -54,6 +54,15 @@ impl Signer {
 
 /// Gets what a session of this target needs; asks for a tap where one is due.
 pub async fn open(context: &Context, kind: Kind, target: &TargetName, login: &Login) -> Result<Access> {
+    opened(context, kind, target, login, false).await
+}
+
+/// The same with a tap made now, whatever window is open.
+pub async fn open_anew(context: &Context, kind: Kind, target: &TargetName, login: &Login) -> Result<Access> {
+    opened(context, kind, target, login, true).await
+}
+
+async fn opened(context: &Context, kind: Kind, target: &TargetName, login: &Login, anew: bool) -> Result<Access> {
     let user = context.user()?;
     let window = Window {
         gate: context.profile.gate.to_string(),
@@ -63,7 +72,7 @@ pub async fn open(context: &Context, kind: Kind, target: &TargetName, login: &Lo
         login: login.to_string(),
     };
     let mut agent = if context.no_agent { None } else { Some(AgentClient::of(&context.home)?) };
-    if let Some(client) = agent.clone() {
+    if let Some(client) = agent.clone().filter(|_| !anew) {
         match client.find(window.clone()).await {
             Ok(Some(kept)) => {
                 let signer = Signer::Agent(client, kept.id);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tapgate_identity::{PinnedGate, gate_pin};
 use tapgate_model::{SystemClock, tunnel};
 use tokio::net::TcpStream;
@@ -95,11 +95,16 @@ impl Tls {
 
     /// Connects, and authenticates the gate by the pin.
     pub async fn connect(&self, alpn: Alpn) -> Result<TlsStream<TcpStream>> {
-        let unreachable = || Failure::new(format!("the gate {} cannot be reached: no answer in time", self.gate));
-        timeout(CONNECT_WAIT, self.handshake(alpn)).await.map_err(|_| unreachable())?
+        self.connect_to(alpn, self.gate.server_name()?).await
     }
 
-    async fn handshake(&self, alpn: Alpn) -> Result<TlsStream<TcpStream>> {
+    /// The same, to the door that has a name of its own.
+    pub async fn connect_to(&self, alpn: Alpn, name: ServerName<'static>) -> Result<TlsStream<TcpStream>> {
+        let unreachable = || Failure::new(format!("the gate {} cannot be reached: no answer in time", self.gate));
+        timeout(CONNECT_WAIT, self.handshake(alpn, name)).await.map_err(|_| unreachable())?
+    }
+
+    async fn handshake(&self, alpn: Alpn, name: ServerName<'static>) -> Result<TlsStream<TcpStream>> {
         let mut config = self.config.clone();
         config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
         #[expect(clippy::disallowed_methods, reason = "the client reaches the gate, not a target")]
@@ -109,7 +114,7 @@ impl Tls {
         // Keystrokes are small packets that must not wait for each other.
         tcp.set_nodelay(true).act(|| "the connection cannot be set up".to_owned())?;
         let stream = TlsConnector::from(Arc::new(config))
-            .connect(self.gate.server_name()?, tcp)
+            .connect(name, tcp)
             .await
             .act(|| format!("the gate {} did not prove itself", self.gate))
             .map_err(|failure| failure.advise("compare the CA pin with what tapctl status prints on the gate"))?;

@@ -266,13 +266,21 @@ pub(super) async fn resources(
 /// The gate's state.
 #[utoipa::path(get, path = "/v1/status", responses((status = 200, body = Status)))]
 pub(super) async fn status(State(app): Shared, Extension(caller): Extension<Caller>) -> Reply {
-    let status = identity(&app, &caller).map(|_| Status {
+    let status = identity(&app, &caller).map(|caller| Status {
         cluster: app.cluster.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ca_pin: format!("sha256:{}", app.authority.gate_fingerprint()),
         live_sessions: u64::try_from(app.gate.live_count()).unwrap_or(u64::MAX),
+        kube_problems: kube_problems(&app, caller.user()),
     });
     status.into()
+}
+
+/// What is wrong with clusters, for those who may read their resources.
+fn kube_problems(app: &App, user: &UserName) -> Vec<String> {
+    let may = app.gate.snapshot().policy().may_administer(user, ResourceKind::KubeCluster, Verb::Read);
+    let wrong = if may { app.kube.wrong() } else { Vec::new() };
+    wrong.into_iter().map(|(name, wrong)| format!("{name}: {wrong}")).collect()
 }
 
 /// Why a user may or may not open a target; for administrators.

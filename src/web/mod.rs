@@ -46,6 +46,8 @@ pub(crate) struct App {
     pub(crate) pages_host: Option<String>,
     /// The door to applications.
     pub(crate) apps: Arc<tapgate_http::Http>,
+    /// What is wrong with Kubernetes clusters.
+    pub(crate) kube: tapgate_kube::Health,
     /// Who signs identities for them.
     pub(crate) signer: Arc<tapgate_http::Signer>,
     /// The audit log.

@@ -9,6 +9,7 @@ use tapgate_model::{Kind, Login, TargetName};
 use super::{Context, output};
 use crate::error::{Act as _, Failure, Result};
 use crate::kube::{credentials, kubeconfig};
+use crate::session::{self, Access};
 
 /// `tap kube …`
 #[derive(Debug, Subcommand)]
@@ -28,6 +29,15 @@ pub enum Kube {
         #[arg(long, value_name = "PATH")]
         kubeconfig: Option<PathBuf>,
     },
+    /// Tap now, so that the next command finds a fresh tap where your role wants one
+    #[command(after_help = "Example:\n  tap kube tap prod && kubectl delete pod web-0")]
+    Tap {
+        /// The cluster
+        cluster: TargetName,
+        /// Whom to be there, where your roles give several users
+        #[arg(long = "as", value_name = "USER")]
+        wanted: Option<String>,
+    },
     /// What kubectl runs: prints certificate and key of a session, after a tap where one is due
     #[command(after_help = "Example:\n  tap kube credentials prod --login 'dev[view]'")]
     Credentials {
@@ -44,6 +54,7 @@ pub async fn run(context: &Context, command: Kube) -> Result<()> {
     match command {
         Kube::Ls => list(context).await,
         Kube::Login { cluster, wanted, kubeconfig } => log_in(context, &cluster, wanted.as_deref(), kubeconfig).await,
+        Kube::Tap { cluster, wanted } => tap_now(context, &cluster, wanted.as_deref()).await,
         Kube::Credentials { cluster, login } => {
             let login = Login::parse(Kind::KubeCluster, &login).act(|| "the login cannot be read".to_owned())?;
             output::write(&format!("{}\n", credentials::run(context, &cluster, &login).await?))
@@ -51,7 +62,8 @@ pub async fn run(context: &Context, command: Kube) -> Result<()> {
     }
 }
 
-async fn clusters(context: &Context) -> Result<Vec<TargetEntry>> {
+/// The clusters that this user may open.
+pub(crate) async fn clusters(context: &Context) -> Result<Vec<TargetEntry>> {
     let Targets { mut targets } = context.with_login()?.get(path::TARGETS, &[]).await?;
     targets.retain(|target| target.kind == Kind::KubeCluster.as_str());
     Ok(targets)
@@ -68,13 +80,7 @@ async fn log_in(
     wanted: Option<&str>,
     kubeconfig: Option<PathBuf>,
 ) -> Result<()> {
-    let clusters = clusters(context).await?;
-    let entry = clusters.iter().find(|entry| entry.name == cluster.as_str());
-    let entry = entry.ok_or_else(|| {
-        Failure::new(format!("there is no cluster \"{cluster}\", or it is not yours"))
-            .advise("tap kube ls shows what you may open")
-    })?;
-    let login = choose(&entry.logins, wanted)?;
+    let login = login_at(&clusters(context).await?, cluster, wanted)?;
     let profile = &context.profile;
     let host = profile.cluster.clone().unwrap_or_else(|| profile.gate.host().to_owned());
     let program = std::env::current_exe().act(|| "tap does not know where it is".to_owned())?;
@@ -94,6 +100,30 @@ async fn log_in(
     };
     kubeconfig::write(&path, &entry)?;
     output::write(&format!("Wrote the context {} to {}. Try: kubectl get pods\n", entry.name, path.display()))
+}
+
+async fn tap_now(context: &Context, cluster: &TargetName, wanted: Option<&str>) -> Result<()> {
+    let login = login_at(&clusters(context).await?, cluster, wanted)?;
+    let login = Login::parse(Kind::KubeCluster, &login).act(|| "the login cannot be read".to_owned())?;
+    if context.no_agent {
+        return Err(
+            Failure::new("without the agent nothing keeps the tap for the next command").advise("leave --no-agent out")
+        );
+    }
+    match session::open_anew(context, Kind::KubeCluster, cluster, &login).await? {
+        Access::Window { .. } => output::write(&format!("Tapped for {cluster}. Run your command now.\n")),
+        Access::Login => output::write(&format!("No tap is due for {cluster}.\n")),
+    }
+}
+
+/// The login in a cluster that is wanted, or the only one.
+pub(crate) fn login_at(clusters: &[TargetEntry], cluster: &TargetName, wanted: Option<&str>) -> Result<String> {
+    let entry = clusters.iter().find(|entry| entry.name == cluster.as_str());
+    let entry = entry.ok_or_else(|| {
+        Failure::new(format!("there is no cluster \"{cluster}\", or it is not yours"))
+            .advise("tap kube ls shows what you may open")
+    })?;
+    choose(&entry.logins, wanted)
 }
 
 /// The login that is wanted, or the only one.

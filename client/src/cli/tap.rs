@@ -15,6 +15,7 @@ use crate::db::config::ConfigDb;
 use crate::db::proxy::ProxyDb;
 use crate::error::{Failure, Result};
 use crate::gate_addr::CaPin;
+use crate::kube::proxy::ProxyKube;
 use crate::login;
 use crate::profile::{Home, Profile};
 use crate::proxy::app;
@@ -196,6 +197,9 @@ enum Proxy {
         after_help = "Examples:\n  tap proxy db orders --db-user app --db-name shop\n  tap proxy db orders --db-user app --db-name shop --port 0"
     )]
     Db(ProxyDb),
+    /// Serve Kubernetes clusters on this machine, for clients that can't run a credential plugin
+    #[command(after_help = "Examples:\n  tap proxy kube prod\n  tap proxy kube prod staging --port 8443")]
+    Kube(ProxyKube),
 }
 
 /// Runs the command.
@@ -242,6 +246,9 @@ pub async fn run(args: Tap) -> Result<u8> {
         Command::Kube(command) => kube::run(&Context::new(&global, user.as_ref())?, command).await,
         Command::Proxy(Proxy::App(flags)) => app::run(Context::new(&global, user.as_ref())?, flags).await,
         Command::App(App::Ls) => app::list(&Context::new(&global, user.as_ref())?).await,
+        Command::Proxy(Proxy::Kube(serve)) => {
+            crate::kube::proxy::run(Context::new(&global, user.as_ref())?, serve).await
+        }
         Command::Proxy(Proxy::Db(serve)) => db::proxy::run(Context::new(&global, user.as_ref())?, serve).await,
         Command::Config(Config::Db(config)) => db::config::run(&Context::new(&global, user.as_ref())?, &config).await,
         Command::Db(command) => return super::db::run(Context::new(&global, user.as_ref())?, command).await,
@@ -397,6 +404,8 @@ mod tests {
             "tap kube login prod --as dev",
             "tap kube credentials prod --login dev[view] --gate localhost:3080",
             "tap app ls",
+            "tap kube tap prod --as dev",
+            "tap proxy kube prod staging --as dev --port 8443",
             "tap proxy app grafana --port 0",
             "tap proxy app broker --target-port 5671 --socket /tmp/x",
             "tap proxy app broker --port 5671 --insecure-tcp",

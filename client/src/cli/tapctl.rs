@@ -154,11 +154,9 @@ async fn status(context: &Context) -> Result<()> {
     let status: Status = context.with_login()?.get(path::STATUS, &[]).await?;
     output::show(context.format(), &status, |status| {
         let row = |name: &str, value: &str| vec![name.to_owned(), value.to_owned()];
-        output::table(&[
-            row("Cluster", &status.cluster),
-            row("Version", &status.version),
-            row("CA pin", &status.ca_pin),
-        ])
+        let own = [("Cluster", &status.cluster), ("Version", &status.version), ("CA pin", &status.ca_pin)];
+        let problems = status.kube_problems.iter().map(|problem| ("Kubernetes", problem));
+        output::table(&own.into_iter().chain(problems).map(|(name, value)| row(name, value)).collect::<Vec<_>>())
     })
 }
 

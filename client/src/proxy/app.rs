@@ -215,7 +215,8 @@ async fn pass(local: Local, target: &Target) -> Result<()> {
     carry(stream, input, output).await.or(Ok(()))
 }
 
-async fn told_to_end() -> Result<()> {
+/// Waits until somebody ends this process in peace.
+pub(crate) async fn told_to_end() -> Result<()> {
     let act = || "signals cannot be awaited".to_owned();
     let mut terminate = signal(SignalKind::terminate()).act(act)?;
     let mut hangup = signal(SignalKind::hangup()).act(act)?;

@@ -40,8 +40,10 @@ pub struct Serve {
 
 /// Why a request is not passed on.
 #[derive(Debug, PartialEq, Eq)]
-enum Wrong {
+pub(crate) enum Wrong {
+    /// It names another host.
     Host,
+    /// It does not show the secret.
     Secret,
 }
 
@@ -85,7 +87,7 @@ impl Serve {
     }
 
     /// Looks at host and secret; takes the secret out, so that the application never sees it.
-    fn check(&self, headers: &mut HeaderMap) -> std::result::Result<(), Wrong> {
+    pub(crate) fn check(&self, headers: &mut HeaderMap) -> std::result::Result<(), Wrong> {
         let text = |value: &HeaderValue| value.to_str().map(str::to_owned).ok();
         let host = headers.get(HOST).and_then(text).unwrap_or_default();
         let ours = [format!("{}:{}", Ipv4Addr::LOCALHOST, self.port), format!("localhost:{}", self.port)];

@@ -82,6 +82,9 @@ pub struct Status {
     pub ca_pin: String,
     /// How many sessions are open.
     pub live_sessions: u64,
+    /// What is wrong with Kubernetes clusters, one line each, as far as sessions have shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kube_problems: Vec<String>,
 }
 
 /// Why a user may or may not open a target, role by role.

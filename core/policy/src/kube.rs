@@ -65,6 +65,13 @@ impl Policy {
     }
 }
 
+/// Whether the roles say the same in the same order: then nothing has changed that a request could notice.
+impl PartialEq for KubeAccess {
+    fn eq(&self, other: &Self) -> bool {
+        self.allowing().eq(other.allowing()) && self.denying().eq(other.denying())
+    }
+}
+
 impl KubeAccess {
     /// Whether everything is allowed.
     pub fn is_whole(&self) -> bool {
@@ -75,7 +82,7 @@ impl KubeAccess {
     pub fn scope(&self, verb: KubeVerb, objects: &KubeObjects<'_>) -> KubeScope {
         let KubeObjects { group, resource, namespace, name } = *objects;
         let sought = Sought { verb, group, resource, namespace, name };
-        let denied = self.deny.iter().flat_map(|role| &role.kube_deny).map(|rule| rule.fits(&sought, false));
+        let denied = self.denying().map(|rule| rule.fits(&sought, false));
         let allowed = || self.allowing().map(|rule| rule.fits(&sought, true)).max().unwrap_or(Fit::No);
         match denied.max().unwrap_or(Fit::No) {
             Fit::Yes => KubeScope::Nothing,
@@ -89,5 +96,9 @@ impl KubeAccess {
 
     fn allowing(&self) -> impl Iterator<Item = &ReadyKubeRule> {
         self.allow.iter().flat_map(|role| &role.kube_allow)
+    }
+
+    fn denying(&self) -> impl Iterator<Item = &ReadyKubeRule> {
+        self.deny.iter().flat_map(|role| &role.kube_deny)
     }
 }

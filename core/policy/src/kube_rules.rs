@@ -58,7 +58,7 @@ enum KindIs {
 }
 
 /// An entry for one user. A template may stand for several values, or for none.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct ReadyKubeRule {
     kind: KindIs,
     group: Option<Vec<Pattern>>,

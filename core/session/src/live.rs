@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tapgate_identity::Identity;
-use tapgate_model::{Login, SessionId, TargetRef, UnixTime, UserName};
+use tapgate_model::{Kind, Login, SessionId, TargetRef, UnixTime, UserName};
 use tapgate_policy::{Decision, KubeAccess, Query, SessionMfa, Terms};
 use tokio::sync::watch;
 
@@ -27,6 +27,8 @@ pub(crate) struct Entry {
     pub(crate) facts: ConnectionFacts,
     pub(crate) terms: Terms,
     pub(crate) tap: Option<Arc<Tap>>,
+    /// What its user could do inside the Kubernetes cluster when it began: streams that are open go by that.
+    kube: Option<KubeAccess>,
     /// The snapshot under which the session was granted.
     epoch: u64,
     /// Since when the target is connected, and what has passed.
@@ -97,7 +99,10 @@ impl fmt::Display for EndReason {
 impl Entry {
     pub(crate) fn of(grant: Grant) -> Self {
         let basis = grant.basis;
+        let kube = (basis.record.target.kind == Kind::KubeCluster)
+            .then(|| kube_access(&grant.gate.snapshot(), &basis.identity, &basis.record, &basis.login));
         Self {
+            kube,
             id: grant.gate.next_session_id(),
             identity: Arc::clone(&basis.identity),
             record: Arc::clone(&basis.record),
@@ -149,6 +154,12 @@ impl Entry {
                 return Err(CutReason::Denied(Denial::policy(&snapshot.policy, name, reason).message));
             }
         };
+        let may = || kube_access(snapshot, &self.identity, &self.record, &self.login);
+        if self.kube.as_ref().is_some_and(|could| *could != may()) {
+            return Err(CutReason::Denied(
+                "your roles in this cluster have changed (run the command again)".to_owned(),
+            ));
+        }
         match &self.tap {
             Some(tap) if !snapshot.is_registered(self.identity.user(), tap.verified()) => Err(CutReason::NotRegistered),
             _ => Ok(terms),
@@ -163,6 +174,10 @@ impl Entry {
             self.terms.disconnect_expired_cert.then(|| (self.identity.login_expires(), CutReason::LoginExpired));
         login.into_iter().chain([ttl]).min_by_key(|(at, _)| *at)
     }
+}
+
+fn kube_access(snapshot: &Snapshot, identity: &Identity, record: &Record, login: &Login) -> KubeAccess {
+    snapshot.policy.kube_access(identity.user(), &record.labels, login)
 }
 
 /// All live sessions.
@@ -308,8 +323,7 @@ impl Live {
 
     /// What the present policy lets the session do inside its Kubernetes cluster.
     pub fn kube_access(&self) -> KubeAccess {
-        let snapshot = self.gate.snapshot();
-        snapshot.policy.kube_access(self.user(), &self.entry.record.labels, &self.entry.login)
+        kube_access(&self.gate.snapshot(), &self.entry.identity, &self.entry.record, &self.entry.login)
     }
 
     /// Whether the present snapshot lets the session begin.

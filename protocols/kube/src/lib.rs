@@ -9,6 +9,7 @@ mod body;
 mod cluster;
 mod filter;
 mod headers;
+mod health;
 mod json;
 mod limits;
 mod path;
@@ -20,5 +21,6 @@ mod status;
 mod upgrade;
 mod upstream;
 
+pub use health::Health;
 pub use request_info::RequestInfo;
 pub use serve::{Kube, KubeParts};

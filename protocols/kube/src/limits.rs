@@ -47,3 +47,9 @@ pub(crate) const EVENT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// How large a body may be whose object's name decides: the API server takes no larger one.
 pub(crate) const CREATE_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// How old a cluster's own word may be on what the gate may do there, before a new session has it asked again.
+pub(crate) const HEALTH_AGE_MAX: Duration = Duration::from_mins(10);
+
+/// How large the API server's answer to that may be; it has some hundred bytes.
+pub(crate) const REVIEW_BYTES_MAX: usize = 64 * 1024;

@@ -22,12 +22,12 @@ use tapgate_relay::{Accepted, DoorName, Protocol, Sniff, TlsDoor};
 use tapgate_session::{Ask, ConnectionFacts, Door, Gate, NoPrompt, ProtocolName};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
-use tower::ServiceExt as _;
 
 use crate::answer::{Answers, named};
 use crate::body::{Body, BoxError, passed, whole};
 use crate::filter::negotiate;
 use crate::headers::{Wanted, clean, impersonate, wanted};
+use crate::health::Health;
 use crate::limits::{ANSWER_MAX, HEAD_BYTES_MAX, HEAD_MAX, STREAMS_MAX};
 use crate::path::split;
 use crate::request_info::RequestInfo;
@@ -35,7 +35,6 @@ use crate::rules::{self, Passage};
 use crate::sessions::{Key, Session, Sessions, Using};
 use crate::status::Refused;
 use crate::upgrade::relay;
-use crate::upstream::Sender;
 use crate::{cluster, upstream};
 
 /// What the door is made of.
@@ -46,6 +45,8 @@ pub struct KubeParts {
     pub clock: Arc<dyn Clock>,
     /// The host names under which clusters are reached, such as `k8s.gate.example.com`.
     pub hosts: Vec<String>,
+    /// Where it is kept what is wrong with clusters.
+    pub health: Health,
 }
 
 /// The Kubernetes door.
@@ -134,16 +135,23 @@ fn answer(
     caller: Arc<Caller>,
     request: Request<Incoming>,
 ) -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
-    async move { Ok(decent(kube.handle(caller, request).await)) }.boxed()
+    let discovery = asks_for_groups(request.uri().path());
+    async move { Ok(decent(kube.handle(caller, request).await, discovery)) }.boxed()
+}
+
+/// Whether a request is for the list of API groups, with which client-go begins.
+fn asks_for_groups(path: &str) -> bool {
+    matches!(path.split('/').skip(2).collect::<Vec<_>>().as_slice(), ["api" | "apis"])
 }
 
 /// Makes an answer or a refusal fit for any client.
-fn decent(answered: Result<Response<Body>, Refused>) -> Response<Body> {
+fn decent(answered: Result<Response<Body>, Refused>, discovery: bool) -> Response<Body> {
     let mut response = match answered {
         Ok(response) => response,
         Err(refused) => {
             tracing::debug!(code = refused.code.as_u16(), why = refused.message, "Refused a request");
-            refused.response().map(whole)
+            // Of this one answer client-go shows nothing but plain text.
+            if discovery { refused.text() } else { refused.response() }.map(whole)
         }
     };
     // What a cluster serves is shown by no browser as if it came from the gate.
@@ -186,7 +194,7 @@ impl Kube {
         head.uri = Self::uri(&session, &rest, head.uri.query())?;
         head.version = http::Version::HTTP_11;
         head.extensions.clear();
-        let sent = send(session.sender.clone(), Request::from_parts(head, body));
+        let sent = upstream::send(session.sender.clone(), Request::from_parts(head, body));
         let answered = tokio::select! {
             answered = timeout(ANSWER_MAX, sent) => answered,
             () = using.over() => return Err(Refused::forbidden(using.why())),
@@ -310,6 +318,8 @@ impl Kube {
         let sender = upstream::sender(&live, &reached, first).map_err(down)?;
         let session = Session::new(live, sender, reached.base().clone());
         tokio::spawn(Arc::clone(&session).watch());
+        let (sender, base) = (session.sender.clone(), session.base.clone());
+        tokio::spawn(self.parts.health.clone().ask(cluster.clone(), sender, base));
         Ok(session)
     }
 
@@ -365,6 +375,13 @@ fn came(
             tracing::warn!(%cluster, %error, "An API server could not be asked");
             Err(Refused::unavailable(format!("the cluster \"{cluster}\" can't be reached now (try again later)")))
         }
+        // The client's certificate is not what the API server has seen: another one would change nothing.
+        Ok(Ok(response)) if response.status() == StatusCode::UNAUTHORIZED => {
+            tracing::error!(%cluster, "An API server does not take the gate's credentials");
+            let words =
+                format!("the cluster \"{cluster}\" does not take the gate's credentials (ask your administrator)");
+            Err(Refused::new(StatusCode::BAD_GATEWAY, words))
+        }
         Ok(Ok(response)) => Ok(response),
     }
 }
@@ -382,11 +399,6 @@ fn upgraded(
     let on_server = hyper::upgrade::on(&mut response);
     tokio::spawn(relay(on_client, on_server, using, idle));
     Ok(response.map(|_| whole(Bytes::new())))
-}
-
-/// Sends one request.
-fn send(sender: Sender, request: Request<Body>) -> BoxFuture<'static, Result<Response<Incoming>, BoxError>> {
-    sender.oneshot(request).boxed()
 }
 
 /// What is left of a login when the client asks to be less. A name or group that it does not hold is refused, never

@@ -75,6 +75,14 @@ impl Refused {
         }
     }
 
+    /// The response as plain text.
+    pub(crate) fn text(&self) -> Response<Bytes> {
+        let mut response = self.response();
+        *response.body_mut() = Bytes::from(self.message.clone());
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+        response
+    }
+
     /// The response.
     pub(crate) fn response(&self) -> Response<Bytes> {
         let status = Status {

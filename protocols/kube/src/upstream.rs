@@ -55,6 +55,11 @@ pub(crate) fn sender(live: &Arc<Live>, cluster: &Arc<Cluster>, first: Upstream) 
     })
 }
 
+/// Sends one request.
+pub(crate) fn send(sender: Sender, request: Request<Body>) -> BoxFuture<'static, Result<Response<Incoming>, BoxError>> {
+    sender.oneshot(request).boxed()
+}
+
 impl Service<Uri> for Connector {
     type Response = ToCluster;
     type Error = BoxError;

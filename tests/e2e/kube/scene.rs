@@ -45,6 +45,28 @@ impl Scene {
         ))
     }
 
+    /// Gives jerry's role these entries of `kubernetes_resources` (v8), and these options.
+    pub(crate) fn put_resources(&self, options: &str, allow: &[&str], deny: &[&str]) -> Result<Ran> {
+        let list = |entries: &[&str]| entries.iter().map(|e| format!("    - {{{e}}}\n")).collect::<String>();
+        let deny =
+            if deny.is_empty() { String::new() } else { format!("  deny:\n    kubernetes_resources:\n{}", list(deny)) };
+        self.world.put(&format!(
+            "kind: role\nversion: v8\nmetadata: {{name: access-prod}}\nspec:\n  options: {{{options}}}\n  allow:\n    \
+             kubernetes_labels: {{env: prod}}\n    kubernetes_users: [jerry]\n    kubernetes_groups: [developers]\n    \
+             kubernetes_resources:\n{}{deny}",
+            list(allow)
+        ))
+    }
+
+    /// In the cluster itself, developers may do everything from now on: what is refused is the gate's doing.
+    pub(crate) fn open_the_cluster(&self) -> Result<()> {
+        self.cluster.apply(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: developers}\nroleRef: \
+             {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}\nsubjects: [{kind: Group, name: \
+             developers, apiGroup: rbac.authorization.k8s.io}]\n",
+        )
+    }
+
     /// jerry's kubectl to its end.
     pub(crate) fn kubectl(&self, words: &[&str]) -> Result<Ran> {
         self.start(words)?.finish(std::time::Duration::from_mins(1))
@@ -53,6 +75,22 @@ impl Scene {
     /// jerry's kubectl, left running.
     pub(crate) fn start(&self, words: &[&str]) -> Result<Process> {
         self.world.jerry.start(&kube_program("kubectl")?, self.words(words))
+    }
+
+    /// The same cluster under another name, by the gate's user there of this name.
+    pub(crate) fn add_cluster(&self, name: &str, gate: &str) -> Result<Ran> {
+        let packed = STANDARD.encode(std::fs::read(self.cluster.kubeconfig(gate, &format!("/CN={gate}"))?)?);
+        self.world.put(&format!(
+            "kind: kube_cluster\nversion: v3\nmetadata: {{name: {name}, labels: {{env: prod}}}}\nspec: {{kubeconfig: \
+             {packed}}}\n"
+        ))
+    }
+
+    /// jerry's kubectl with something in its environment, to its end.
+    pub(crate) fn kubectl_with(&self, variable: &str, words: &[&str]) -> Result<Ran> {
+        let mut all = vec![variable.to_owned(), kube_program("kubectl")?.display().to_string()];
+        all.extend(self.words(words));
+        self.world.jerry.start(std::path::Path::new("/usr/bin/env"), all)?.finish(std::time::Duration::from_mins(1))
     }
 
     fn words(&self, words: &[&str]) -> Vec<String> {

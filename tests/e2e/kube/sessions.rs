@@ -23,4 +23,11 @@ fn the_cluster_sees_the_login_and_not_the_gate() {
     assert!(refused.stderr.contains("User \"jerry\" cannot list resource \"pods\""), "{refused}");
     let other = scene.kubectl(&["get", "pods", "-n", "dev", "--as", "root", "--as-group", "system:masters"]).unwrap();
     assert!(!other.status.success() && other.stderr.contains("access to \"prod\" denied"), "{other}");
+    let uid = scene.kubectl(&["get", "pods", "-n", "dev", "--as", "jerry", "--as-uid", "0"]).unwrap();
+    assert!(uid.stderr.contains("the header impersonate-uid is not allowed here"), "{uid}");
+    let same = scene.kubectl(&["get", "pods", "-n", "dev", "--as", "jerry", "--as-group", "developers"]).unwrap();
+    same.success().unwrap();
+    let stranger =
+        scene.kubectl(&["get", "pods", "-n", "dev", "--as", "jerry", "--as-group", "system:masters"]).unwrap();
+    assert!(stranger.stderr.contains("you may not be \"system:masters\" here"), "{stranger}");
 }
