@@ -57,6 +57,7 @@ fn all() -> Vec<(&'static str, Event)> {
         ("session.end", Event::session_end(facts(Some(tap())), "the client closed it", 1, u64::MAX, minute)),
         ("session.denied", Event::session_denied(facts(None), "denied by role x", "access denied")),
         ("session.failed", Event::session_failed(facts(Some(tap())), "connection refused", "cannot be reached")),
+        ("session.recording.access", Event::recording_accessed(ann(), SessionId::from_bytes([2; 16]))),
         ("session.command", deed(Deed::Command(Some("uptime".into())))),
         ("session.command", deed(Deed::Command(None))),
         ("session.subsystem", deed(Deed::Subsystem("sftp".into()))),

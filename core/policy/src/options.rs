@@ -6,7 +6,7 @@ use crate::at::At;
 use crate::db::{self, DbTerms};
 use crate::limits::{SESSION_TTL_DEFAULT, SESSION_TTL_MAX, WINDOW_MAX};
 use crate::section::Section;
-use crate::terms::{InBand, SessionMfa, Terms};
+use crate::terms::{InBand, RecordSession, SessionMfa, Terms};
 
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("ssh_port_forwarding", "use `port_forwarding`"),
@@ -23,7 +23,6 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("desktop_directory_sharing", "remove it"),
     ("device_trust_mode", "remove it"),
     ("enhanced_recording", "remove it"),
-    ("record_session", "remove it"),
     ("lock", "remove it: locks are always strict"),
     ("max_connections", "remove it"),
     ("max_sessions", "remove it"),
@@ -63,6 +62,7 @@ pub(crate) fn read(at: Option<At<'_>>) -> Terms {
         forward_agent: section.flag("forward_agent", false),
         ssh_file_copy: section.flag("ssh_file_copy", true),
         db: db::read(&section),
+        record_session: record_session(&section),
     };
     section.finish();
     terms
@@ -84,6 +84,18 @@ pub(crate) fn session_mfa(section: &Section<'_>) -> SessionMfa {
     ];
     let Some(at) = section.take("require_session_mfa") else { return SessionMfa::Off };
     at.choice(CHOICES).unwrap_or(SessionMfa::RequiredAttested)
+}
+
+fn record_session(section: &Section<'_>) -> RecordSession {
+    const CHOICES: &[(&str, RecordSession)] = &[
+        ("off", RecordSession::Off),
+        ("best_effort", RecordSession::BestEffort),
+        ("strict", RecordSession::Strict),
+        // YAML of before 2009 reads `off` as this.
+        ("false", RecordSession::Off),
+    ];
+    let Some(at) = section.take("record_session") else { return RecordSession::Off };
+    at.choice(CHOICES).unwrap_or(RecordSession::Strict)
 }
 
 fn window(section: &Section<'_>) -> Duration {

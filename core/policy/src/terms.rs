@@ -35,6 +35,18 @@ pub enum InBand {
     Off,
 }
 
+/// Whether sessions are recorded; the greater of two is the stricter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum RecordSession {
+    /// They are not.
+    #[default]
+    Off,
+    /// They are, and go on where they can't be: `best_effort`.
+    BestEffort,
+    /// What can't be recorded does not happen: `strict`.
+    Strict,
+}
+
 /// What holds for an allowed session.
 #[expect(clippy::struct_excessive_bools, reason = "each is a role's option of its own")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +75,8 @@ pub struct Terms {
     pub ssh_file_copy: bool,
     /// What holds inside a database session.
     pub db: DbTerms,
+    /// Whether it is recorded.
+    pub record_session: RecordSession,
 }
 
 impl SessionMfa {
@@ -93,6 +107,7 @@ impl Terms {
             forward_agent: false,
             ssh_file_copy: true,
             db: DbTerms::neutral(),
+            record_session: RecordSession::Off,
         }
     }
 
@@ -108,6 +123,7 @@ impl Terms {
             port_forwarding: self.port_forwarding || other.port_forwarding,
             forward_agent: self.forward_agent || other.forward_agent,
             db: self.db.and(other.db),
+            record_session: self.record_session.max(other.record_session),
             ..self.within(other)
         }
     }
@@ -201,6 +217,7 @@ mod tests {
                 local_infile: true,
                 replication: true,
             },
+            record_session: RecordSession::Strict,
         };
         assert_eq!(Terms::neutral().and(&terms), terms);
         assert_eq!(terms.and(&Terms::neutral()), terms);
