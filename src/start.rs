@@ -13,6 +13,7 @@ use tapgate_http::Tcp;
 use tapgate_identity::TrustSource;
 use tapgate_model::{Clock, SystemClock};
 use tapgate_proof::RelyingParty;
+use tapgate_record::{Deck, Folder};
 use tapgate_relay::Protocol;
 use tapgate_session::{Gate, GateParts, NoTaps, ProtocolName};
 use tapgate_sql::Classifier;
@@ -29,6 +30,7 @@ use crate::limits::{CONNECTIONS_MAX, DRAIN_MAX, SWEEP_EVERY};
 use crate::reload::Watched;
 use crate::tls::{Tls, TlsParts};
 use crate::web::audit::AuditPlace;
+use crate::web::recordings::Library;
 use crate::web::{App, Web};
 use crate::{admin, doors};
 
@@ -38,6 +40,7 @@ pub(crate) struct Opened {
     pub(crate) sink: Arc<FileSink>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) audit: AuditPlace,
+    pub(crate) library: Library,
     /// The lock on the data directory, held as long as the file is open.
     _alone: File,
 }
@@ -46,6 +49,7 @@ pub(crate) struct Opened {
 pub(crate) struct Running {
     pub(crate) gate: Gate,
     pub(crate) opened: Opened,
+    deck: Arc<Deck>,
     stop: CancellationToken,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -101,8 +105,12 @@ pub(crate) fn open(config: &Config) -> Result<Opened> {
     let sink = FileSink::open_with(&config.audit_log, Arc::clone(&clock), options)
         .with_context(|| format!("can't open the audit log {}", config.audit_log.display()))?;
     let sink = Arc::new(sink);
+    let shelf = Folder::new(&config.recordings)
+        .with_context(|| format!("can't make the directory of recordings {}", config.recordings.display()))?;
+    let key = tapgate_authority::recordings_key(&*store, clock.now()).context("can't read the recordings' key")?;
+    let library = Library { shelf: Arc::new(shelf), key, sink: sink.clone() };
     let authority = authority(config, &store, &clock, sink.clone())?;
-    Ok(Opened { authority: Arc::new(authority), sink, clock, audit: place, _alone: alone })
+    Ok(Opened { authority: Arc::new(authority), sink, clock, audit: place, library, _alone: alone })
 }
 
 /// A gate keeps what is true in memory and would not see what another one writes: one gate a directory.
@@ -182,6 +190,9 @@ pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
         gate: authority.gate_fingerprint(),
         relying_party: authority.relying_party().clone(),
     });
+    let deck = Deck::new(Arc::clone(&opened.library.shelf), &opened.library.key);
+    let deck = Arc::new(deck.context("can't start to record sessions")?);
+    gate.record_with(deck.clone());
     let certificate = Arc::new(OperatorCertificate::open(config.certificate.clone())?);
     let edge = Arc::new(edge(config, &opened, &gate, &certificate)?);
     let watched = Watched::new(Arc::clone(&edge), certificate, config.resources.clone())?;
@@ -202,7 +213,7 @@ pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
     tasks.push(tokio::spawn(sweep(Arc::clone(authority), stop.clone())));
     sink.record(Event::gate_started(env!("CARGO_PKG_VERSION")));
     tracing::info!(listen = %config.listen, public = %config.public_addr, ca_pin = %authority.gate_fingerprint(), "The gate is open");
-    Ok(Running { gate, opened, stop, tasks })
+    Ok(Running { gate, opened, deck, stop, tasks })
 }
 
 async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
@@ -275,6 +286,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         kube,
         signer,
         audit: opened.audit.clone(),
+        library: opened.library.clone(),
         installing: std::sync::Mutex::new(()),
     };
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -335,6 +347,7 @@ impl Running {
                 tracing::error!(%error, "A part of the gate broke");
             }
         }
+        self.deck.close();
         self.opened.sink.record(Event::gate_stopped(env!("CARGO_PKG_VERSION")));
         if let Err(error) = self.opened.sink.seal() {
             tracing::error!(%error, "The audit log could not be written to its end");

@@ -13,7 +13,7 @@ use tapgate_model::{Kind, Login, TargetName, UserName};
 use tapgate_policy::{ResourceKind, SecondFactor, Verb};
 
 use super::reply::{Reply, blocking, body, identity};
-use super::{App, Caller, apps, audit, device, live, openapi, sso};
+use super::{App, Caller, apps, audit, device, live, openapi, recordings, sso};
 
 pub(super) type Shared = State<Arc<App>>;
 
@@ -46,6 +46,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(path::AUDIT_LOG, get(audit::log))
         .route(path::AUDIT_CHECKPOINTS, get(audit::checkpoints))
         .route(path::AUDIT_KEYS, get(audit::keys))
+        .route(path::RECORDINGS, get(recordings::all))
+        .route(path::RECORDING, get(recordings::one))
         .route(path::TARGETS, get(targets))
         .route(path::SESSION_BEGIN, post(session_begin))
         .route(path::SESSION_FINISH, post(session_finish))

@@ -8,6 +8,7 @@ mod device;
 mod live;
 mod openapi;
 mod page;
+pub(crate) mod recordings;
 mod reply;
 mod site;
 mod sso;
@@ -52,6 +53,8 @@ pub(crate) struct App {
     pub(crate) signer: Arc<tapgate_http::Signer>,
     /// The audit log.
     pub(crate) audit: audit::AuditPlace,
+    /// The recordings.
+    pub(crate) library: recordings::Library,
     /// Held while a new state is read and installed.
     pub(crate) installing: Mutex<()>,
 }

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{api, apps, audit, device, live, sso};
+use super::{api, apps, audit, device, live, recordings, sso};
 
 /// The whole of `/v1`.
 #[derive(OpenApi)]
@@ -34,6 +34,8 @@ use super::{api, apps, audit, device, live, sso};
         audit::log,
         audit::checkpoints,
         audit::keys,
+        recordings::all,
+        recordings::one,
         api::targets,
         apps::list,
         api::session_begin,

@@ -321,7 +321,9 @@ def account_digest(account):
 
 def verify_sso(proof, keys, owner, user, purpose, at):
     header, claims = (json.loads(unb64(part)) for part in proof["client"].decode().split("."))
-    accounts = [a for a in keys.all["accounts"] if a["user"] == owner and a["issuer"] == claims["iss"]]
+    # Who signs in is told by the account alone; everything else must be by the user's own.
+    accounts = [a for a in keys.all["accounts"]
+                if (a["user"] == owner or purpose == "login") and a["issuer"] == claims["iss"]]
     if not any(account_digest(account) == proof["credential"] and account["subject"] == claims["sub"]
                for account in accounts):
         raise Wrong("another account signed in")

@@ -11,6 +11,7 @@ pub mod mfa;
 pub mod otp;
 pub mod output;
 pub mod password;
+pub mod play;
 pub mod resources;
 pub mod tap;
 pub mod tapctl;

@@ -10,6 +10,7 @@ use zeroize::Zeroize as _;
 use super::db::Db;
 use super::kube::{self, Kube};
 use super::mfa::{self, Mfa};
+use super::play::{self, Play};
 use super::{Context, Global, otp, output, password};
 use crate::db::config::ConfigDb;
 use crate::db::proxy::ProxyDb;
@@ -82,6 +83,9 @@ enum Command {
         #[arg(long, visible_alias = "allow-passwordless")]
         passwordless: bool,
     },
+    /// Show a recorded session again, as it went
+    #[command(after_help = "Examples:\n  tap play 6f1c… --safe --speed 4\n  tap play 6f1c… --as asciicast > session.cast")]
+    Play(Play),
     /// Show who is logged in, and until when
     #[command(after_help = "Example:\n  tap status")]
     Status,
@@ -215,6 +219,7 @@ pub async fn run(args: Tap) -> Result<u8> {
             enrol(&global, trust, invite).await
         }
         Command::Status => status(&Context::new(&global, user.as_ref())?),
+        Command::Play(what) => play::run(&Context::new(&global, user.as_ref())?, &what).await,
         Command::Logout => log_out(&global).await,
         Command::Ls => list(&Context::new(&global, user.as_ref())?).await,
         Command::Scp { words } => {

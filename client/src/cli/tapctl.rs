@@ -9,7 +9,7 @@ use tapgate_model::{Clock as _, SystemClock, TargetName, UserName};
 
 use super::lock::LockArgs;
 use super::resources::Selector;
-use super::{Context, Global, admin, audit, edit, invite, lock, output, resources};
+use super::{Context, Global, admin, audit, edit, invite, lock, output, play, resources};
 use crate::error::{Act as _, Failure, Result};
 
 /// Administer a Tapgate: resources, users, locks. Each change asks for a tap over what it changes.
@@ -64,6 +64,9 @@ enum Command {
     /// End sessions now and refuse new ones
     #[command(after_help = "Example:\n  tapctl lock --user=jerry --ttl 1h --message 'laptop lost'")]
     Lock(LockArgs),
+    /// See which sessions were recorded; `tap play` shows one
+    #[command(subcommand, after_help = "Example:\n  tapctl sessions ls")]
+    Sessions(Sessions),
     /// Look at the audit log, and prove it
     #[command(subcommand, after_help = "Example:\n  tapctl audit verify --from 2026-11-01")]
     Audit(audit::Command),
@@ -81,6 +84,13 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Sessions {
+    /// Print the recordings, the newest first
+    #[command(after_help = "Example:\n  tapctl sessions ls --format json")]
+    Ls,
 }
 
 #[derive(Debug, Subcommand)]
@@ -129,6 +139,7 @@ pub async fn run(args: Tapctl) -> Result<u8> {
         Command::Create { file, input, force } => create(&context, file.or(input), force).await,
         Command::Edit { resource } => edit::edit(&context, &resource).await,
         Command::Rm { resource } => remove(&context, &resource).await,
+        Command::Sessions(Sessions::Ls) => play::list(&context).await,
         Command::Users(users) => run_users(&context, users).await,
         Command::Lock(args) => {
             let yaml = lock::document(&args, &lock::fresh_name()?, SystemClock.now())?;

@@ -18,7 +18,7 @@ pub use admin::{
     AdminAction, AdminOutcome, ExplainRole, Explanation, InviteCreated, ResourceText, Status,
 };
 pub use app::{AppEntry, AppOffer, AppOpen, Apps};
-pub use audit::AuditPage;
+pub use audit::{AuditPage, RecordingEntry, RecordingFrame, RecordingPage, Recordings};
 pub use browser::{
     BrowserAnswer, BrowserBegin, BrowserCarried, BrowserChange, BrowserOutcome, BrowserRequest,
     BrowserShown, BrowserTarget, browser_context,
@@ -121,6 +121,10 @@ pub mod path {
     pub const AUDIT_CHECKPOINTS: &str = "/v1/audit/checkpoints";
     /// `GET`, the same: the public keys that an audit takes.
     pub const AUDIT_KEYS: &str = "/v1/audit/keys";
+    /// `GET`, login certificate of somebody who may see sessions: [`crate::Recordings`].
+    pub const RECORDINGS: &str = "/v1/recordings";
+    /// `GET`, the same: [`crate::RecordingPage`] of the session in the path, or its asciicast.
+    pub const RECORDING: &str = "/v1/recordings/{session}";
     /// `GET`, login certificate: [`crate::Apps`].
     pub const APPS: &str = "/v1/apps";
     /// `GET`, no certificate: the keys that verify the identities which applications get (RFC 7517).

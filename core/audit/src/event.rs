@@ -159,6 +159,14 @@ pub enum Event {
         /// What is missing, and why.
         what: Text,
     },
+    /// Somebody has seen a recording, or begun to.
+    #[serde(rename = "session.recording.access")]
+    RecordingAccessed {
+        /// Who.
+        user: UserName,
+        /// The session that was recorded.
+        session: SessionId,
+    },
     /// Somebody is asked for a tap.
     #[serde(rename = "mfa.begin")]
     MfaBegin {

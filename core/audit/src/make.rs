@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tapgate_model::{Digest, UserName};
+use tapgate_model::{Digest, SessionId, UserName};
 
 use crate::{BrowserStep, Change, Event, SessionFacts, TapRecord, Text};
 
@@ -35,6 +35,11 @@ impl Event {
     /// A granted session did not come about, for this reason and with this message to the client.
     pub fn session_failed(facts: SessionFacts, reason: impl Into<Text>, message: impl Into<Text>) -> Self {
         Self::SessionFailed { facts: Box::new(facts), reason: reason.into(), message: message.into() }
+    }
+
+    /// Somebody sees a recording.
+    pub const fn recording_accessed(user: UserName, session: SessionId) -> Self {
+        Self::RecordingAccessed { user, session }
     }
 
     /// Somebody is asked for a tap.
@@ -170,6 +175,7 @@ impl Event {
             Self::SessionRequest { .. } => "session.request",
             Self::KubeRequest { .. } => "kube.request",
             Self::SessionUntold { .. } => "session.untold",
+            Self::RecordingAccessed { .. } => "session.recording.access",
             Self::MfaBegin { .. } => "mfa.begin",
             Self::MfaSucceeded { .. } => "mfa.succeeded",
             Self::MfaFailed { .. } => "mfa.failed",

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tapgate_model::{Digest, UnixTime, UserName};
 use tapgate_proof::{
-    Expected, ExpectedSso, Holder, KnownParty, Proof, ProofError, ProviderKey, Purpose, Statement, StatementParts,
-    Uses, VerifiedTap, verify, verify_chain, verify_sso,
+    Expected, ExpectedSso, Holder, KnownParty, Proof, ProofError, ProviderKey, Purpose, SsoRegistration, Statement,
+    StatementParts, Uses, VerifiedTap, verify, verify_chain, verify_sso,
 };
 
 use crate::limits::RECORD_LAG_MAX;
@@ -71,7 +71,8 @@ pub struct Prover {
     relying_party: KnownParty,
     gate: Digest,
     devices: HashMap<(UserName, Vec<u8>), Device>,
-    accounts: HashMap<UserName, Vec<(String, Digest)>>,
+    /// Every account: whose it is, at which provider, and its digest.
+    accounts: Vec<(UserName, String, Digest)>,
     connectors: Vec<AuditConnector>,
     provider_keys: HashMap<String, Vec<ProviderKey>>,
     spent: HashSet<Digest>,
@@ -88,10 +89,7 @@ impl Prover {
             let place = (known.registration.user.clone(), known.registration.credential_id.clone());
             (place, Device { known: known.clone(), refused: refused.get(&known.registration.digest()).cloned() })
         };
-        let mut accounts: HashMap<_, Vec<_>> = HashMap::new();
-        for account in &keys.accounts {
-            accounts.entry(account.user.clone()).or_default().push((account.issuer.clone(), account.account()));
-        }
+        let account = |known: &SsoRegistration| (known.user.clone(), known.issuer.clone(), known.account());
         let mut provider_keys: HashMap<_, Vec<_>> = HashMap::new();
         for known in &keys.provider_keys {
             provider_keys.entry(known.issuer.clone()).or_default().push(known.key.clone());
@@ -100,7 +98,7 @@ impl Prover {
             relying_party: keys.relying_party.clone().into(),
             gate: keys.gate,
             devices: keys.devices.iter().map(device).collect(),
-            accounts,
+            accounts: keys.accounts.iter().map(account).collect(),
             connectors: keys.connectors.clone(),
             provider_keys,
             spent: HashSet::new(),
@@ -182,10 +180,13 @@ impl Prover {
         Ok(verify(proof, &expected)?)
     }
 
-    /// Connectors may have been changed since: one of those that are known must fit.
+    /// Connectors may have been changed since: one of those that are known must fit. Who signs in is told by the account
+    /// alone; everything else must be by the user's own.
     fn by_provider(&self, proof: &Proof, seen: &Seen<'_>) -> Result<VerifiedTap, Unproven> {
         let mut outcome = Err(Unproven::UnknownKey(seen.owner.clone()));
-        for (issuer, account) in self.accounts.get(seen.owner).into_iter().flatten() {
+        let own = |user: &UserName| user == seen.owner || seen.purpose == Purpose::Login;
+        let named = |account: &Digest| proof.credential_id == account.as_bytes();
+        for (_, issuer, account) in self.accounts.iter().filter(|(user, _, digest)| own(user) && named(digest)) {
             let keys = self.provider_keys.get(issuer).map(Vec::as_slice).unwrap_or_default();
             for connector in self.connectors.iter().filter(|connector| connector.issuer == *issuer) {
                 let expected = ExpectedSso {

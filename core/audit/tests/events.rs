@@ -57,6 +57,7 @@ fn all() -> Vec<(&'static str, Event)> {
         ("session.end", Event::session_end(facts(Some(tap())), "the client closed it", 1, u64::MAX, minute)),
         ("session.denied", Event::session_denied(facts(None), "denied by role x", "access denied")),
         ("session.failed", Event::session_failed(facts(Some(tap())), "connection refused", "cannot be reached")),
+        ("session.recording.access", Event::recording_accessed(ann(), SessionId::from_bytes([2; 16]))),
         ("session.command", deed(Deed::Command(Some("uptime".into())))),
         ("session.command", deed(Deed::Command(None))),
         ("session.subsystem", deed(Deed::Subsystem("sftp".into()))),
@@ -95,13 +96,32 @@ fn every_event_has_its_name_and_comes_back() {
     }
 }
 
+/// The schema that others read the log by knows every event, and each of its fields.
+#[test]
+fn the_schema_knows_every_event_and_field() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../../docs/audit-events.schema.json")).unwrap();
+    let known = schema["oneOf"].as_array().unwrap();
+    for (name, event) in all() {
+        let own = known.iter().find(|known| known["title"] == name).unwrap_or_else(|| panic!("no {name}"));
+        let json = serde_json::to_value(event).unwrap();
+        for field in json.as_object().unwrap().keys() {
+            assert!(own["properties"][field].is_object(), "{name}: {field}");
+        }
+        for required in own["required"].as_array().unwrap().iter().filter_map(serde_json::Value::as_str) {
+            let by_the_record = ["seq", "time", "previous", "hash"].contains(&required);
+            assert!(by_the_record || !json[required].is_null() || json.get(required).is_some(), "{name}: {required}");
+        }
+    }
+}
+
 #[test]
 fn a_session_is_one_flat_object() {
     let json = serde_json::to_value(Event::session_denied(facts(None), "no role", "access denied")).unwrap();
     let due = serde_json::json!({
         "event": "session.denied", "session": "02".repeat(16), "user": "ann", "kind": "node", "target": "prod3",
         "uid": "03".repeat(16), "login": "jerry", "protocol": "ssh", "peer": "192.0.2.7:5022", "door": "certificate",
-        "credential": "04".repeat(32), "tap": null, "reason": "no role", "message": "access denied",
+        "credential": "04".repeat(32), "mfa_required": true, "tap": null, "reason": "no role", "message": "access denied",
     });
     assert_eq!(json, due);
 }

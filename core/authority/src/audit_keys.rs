@@ -17,6 +17,11 @@ pub fn log_key(store: &dyn Store, now: UnixTime) -> Result<LogKey, AuthorityErro
     LogKey::from_pkcs8(&bytes).ok_or_else(|| AuthorityError::internal("the stored key of the audit log is damaged"))
 }
 
+/// The key under which recordings are sealed; made where there is none.
+pub fn recordings_key(store: &dyn Store, now: UnixTime) -> Result<Zeroizing<Vec<u8>>, AuthorityError> {
+    kept(store, "recordings", now, || Ok(Zeroizing::new(crate::token::random::<32>().to_vec())))
+}
+
 impl Authority {
     /// Every public key that counts or has counted. There is no secret in it.
     pub fn audit_keys(&self, log: LogPublicKey) -> Result<AuditKeys, AuthorityError> {

@@ -49,7 +49,7 @@ mod uid;
 mod web_session;
 mod webauthn;
 
-pub use audit_keys::log_key;
+pub use audit_keys::{log_key, recordings_key};
 pub use authority::{Authority, AuthorityParts};
 pub use browser::Asker;
 pub use documents::resource_files;

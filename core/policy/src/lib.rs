@@ -71,6 +71,6 @@ pub use problem::Problem;
 pub use resource::{Document, Resource, ResourceKind};
 pub use role::Role;
 pub use target::{DbProtocol, DbResource, DesktopProtocol, DesktopResource, KubeResource};
-pub use terms::{InBand, LoginTerms, SessionMfa, Terms};
+pub use terms::{InBand, LoginTerms, RecordSession, SessionMfa, Terms};
 pub use timestamp::timestamp;
 pub use user::User;

@@ -7,7 +7,7 @@ use crate::db::{self, DbTerms};
 use crate::kube_verbs::KubeFreshTap;
 use crate::limits::{SESSION_TTL_DEFAULT, SESSION_TTL_MAX, WINDOW_MAX};
 use crate::section::Section;
-use crate::terms::{InBand, SessionMfa, Terms};
+use crate::terms::{InBand, RecordSession, SessionMfa, Terms};
 
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("ssh_port_forwarding", "use `port_forwarding`"),
@@ -24,7 +24,6 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("desktop_directory_sharing", "remove it"),
     ("device_trust_mode", "remove it"),
     ("enhanced_recording", "remove it"),
-    ("record_session", "remove it"),
     ("lock", "remove it: locks are always strict"),
     ("max_connections", "remove it"),
     ("max_sessions", "remove it"),
@@ -67,6 +66,7 @@ pub(crate) fn read(at: Option<At<'_>>) -> Terms {
         kube_fresh_tap: section
             .section("kubernetes_fresh_tap", "kubernetes_fresh_tap")
             .map_or(KubeFreshTap::NONE, KubeFreshTap::read),
+        record_session: record_session(&section),
     };
     section.finish();
     terms
@@ -88,6 +88,18 @@ pub(crate) fn session_mfa(section: &Section<'_>) -> SessionMfa {
     ];
     let Some(at) = section.take("require_session_mfa") else { return SessionMfa::Off };
     at.choice(CHOICES).unwrap_or(SessionMfa::RequiredAttested)
+}
+
+fn record_session(section: &Section<'_>) -> RecordSession {
+    const CHOICES: &[(&str, RecordSession)] = &[
+        ("off", RecordSession::Off),
+        ("best_effort", RecordSession::BestEffort),
+        ("strict", RecordSession::Strict),
+        // YAML of before 2009 reads `off` as this.
+        ("false", RecordSession::Off),
+    ];
+    let Some(at) = section.take("record_session") else { return RecordSession::Off };
+    at.choice(CHOICES).unwrap_or(RecordSession::Strict)
 }
 
 fn window(section: &Section<'_>) -> Duration {

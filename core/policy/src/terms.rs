@@ -36,6 +36,18 @@ pub enum InBand {
     Off,
 }
 
+/// Whether sessions are recorded; the greater of two is the stricter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum RecordSession {
+    /// They are not.
+    #[default]
+    Off,
+    /// They are, and go on where they can't be: `best_effort`.
+    BestEffort,
+    /// What can't be recorded does not happen: `strict`.
+    Strict,
+}
+
 /// What holds for an allowed session.
 #[expect(clippy::struct_excessive_bools, reason = "each is a role's option of its own")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +78,8 @@ pub struct Terms {
     pub db: DbTerms,
     /// What needs a fresh tap inside a Kubernetes cluster.
     pub kube_fresh_tap: KubeFreshTap,
+    /// Whether it is recorded.
+    pub record_session: RecordSession,
 }
 
 impl SessionMfa {
@@ -97,6 +111,7 @@ impl Terms {
             ssh_file_copy: true,
             db: DbTerms::neutral(),
             kube_fresh_tap: KubeFreshTap::NONE,
+            record_session: RecordSession::Off,
         }
     }
 
@@ -113,6 +128,7 @@ impl Terms {
             forward_agent: self.forward_agent || other.forward_agent,
             db: self.db.and(other.db),
             kube_fresh_tap: self.kube_fresh_tap.and(other.kube_fresh_tap),
+            record_session: self.record_session.max(other.record_session),
             ..self.within(other)
         }
     }
@@ -208,6 +224,7 @@ mod tests {
                 replication: true,
             },
             kube_fresh_tap: KubeFreshTap { verbs: KubeVerbs::CONNECTING, within: Duration::from_secs(5) },
+            record_session: RecordSession::Strict,
         };
         assert_eq!(Terms::neutral().and(&terms), terms);
         assert_eq!(terms.and(&Terms::neutral()), terms);

@@ -53,13 +53,16 @@ impl Live {
         if admits {
             self.settle_deeds();
             self.tell(deed());
+        } else if let Some(tape) = self.tape() {
+            // A recording has room for all of them.
+            tape.deed(&self.event(deed()));
         }
     }
 
     /// Whether a deed of this moment would be logged: where making one takes effort, it is asked first.
     pub fn has_room(&self) -> bool {
         let now = self.gate.clock().now();
-        self.pace().has_room(now)
+        self.tape().is_some() || self.pace().has_room(now)
     }
 
     /// Says how many deeds were not logged, if any.
@@ -75,8 +78,16 @@ impl Live {
     }
 
     fn tell(&self, deed: Deed) {
+        let event = self.event(deed);
+        if let Some(tape) = self.tape() {
+            tape.deed(&event);
+        }
+        self.gate.sink().record(event);
+    }
+
+    fn event(&self, deed: Deed) -> Event {
         let of = DeedFacts { session: self.id(), user: self.user().clone(), target: self.target().name.clone() };
-        self.gate.sink().record(Event::deed(of, deed));
+        Event::deed(of, deed)
     }
 }
 

@@ -84,8 +84,8 @@ impl Grant {
             report::failed(gate.sink(), &entry, &error.reason(), &error.to_string());
             return Err(error);
         };
-        let connected = match live.may_begin() {
-            Err(denial) => Err(DialError::Denied(denial)),
+        let connected = match live.may_begin().map_err(DialError::Denied).and_then(|()| live.begin_tape()) {
+            Err(error) => Err(error),
             Ok(()) => connect(&entry.record, live.cut(), port, Arc::default()).await,
         };
         match connected {

@@ -1,11 +1,11 @@
 //! The gate: one policy, one cache of evidence, one register of live sessions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, Guard};
-use tapgate_audit::Sink;
+use tapgate_audit::{Recorder, Sink};
 use tapgate_model::{Clock, Digest, Kind, Labels, Login, SessionId, TargetName, TargetRef, UserName};
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
 use tapgate_proof::{KnownParty, RelyingParty};
@@ -57,6 +57,8 @@ struct Inner {
     epoch: AtomicU64,
     /// Held while a snapshot is installed.
     installing: Mutex<()>,
+    /// Who records sessions, if anybody.
+    recorder: OnceLock<Arc<dyn Recorder>>,
     session_prefix: [u8; 8],
     session_next: AtomicU64,
 }
@@ -109,9 +111,19 @@ impl Gate {
             live: Registry::default(),
             epoch: AtomicU64::new(0),
             installing: Mutex::new(()),
+            recorder: OnceLock::new(),
             session_prefix: rand::random(),
             session_next: AtomicU64::new(0),
         }))
+    }
+
+    /// Gives the gate somebody who records sessions; the first one stays.
+    pub fn record_with(&self, recorder: Arc<dyn Recorder>) {
+        self.0.recorder.get_or_init(|| recorder);
+    }
+
+    pub(crate) fn recorder(&self) -> Option<&Arc<dyn Recorder>> {
+        self.0.recorder.get()
     }
 
     /// Answers an ask at once: no I/O, no waiting, and nothing allocated where evidence is at hand.

@@ -56,6 +56,7 @@ mod report;
 mod resolve;
 mod snapshot;
 mod sso;
+mod tape;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod verdict;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tapgate_audit::Tape;
 use tapgate_identity::Identity;
 use tapgate_model::{Kind, Login, SessionId, TargetRef, UnixTime, UserName};
 use tapgate_policy::{Decision, KubeAccess, Query, SessionMfa, Terms};
@@ -16,7 +17,7 @@ use crate::dial::Counts;
 use crate::evidence::Tap;
 use crate::limits::{LIVE_MAX, WINDOW_MAX};
 use crate::snapshot::{Record, Snapshot};
-use crate::{About, ConnectionFacts, Denial, Gate, Grant, Hop, report};
+use crate::{About, ConnectionFacts, Denial, Gate, Grant, Hop, ProtocolName, report};
 
 /// What the register holds of a session.
 pub(crate) struct Entry {
@@ -201,6 +202,7 @@ impl Registry {
             entry: Arc::clone(entry),
             ended: AtomicBool::new(false),
             pace: Mutex::default(),
+            tape: OnceLock::new(),
         })
     }
 
@@ -247,6 +249,8 @@ pub struct Live {
     ended: AtomicBool,
     /// How fast its deeds come.
     pub(crate) pace: Mutex<Pace>,
+    /// What it is recorded on.
+    pub(crate) tape: OnceLock<Arc<dyn Tape>>,
 }
 
 impl Live {
@@ -287,6 +291,16 @@ impl Live {
     /// What it may do and for how long.
     pub fn terms(&self) -> &Terms {
         &self.entry.terms
+    }
+
+    pub(crate) fn protocol(&self) -> ProtocolName {
+        self.entry.facts.protocol
+    }
+
+    /// What orders the session to end.
+    pub(crate) fn cutter(&self) -> impl Fn(CutReason) + Send + Sync + use<> {
+        let entry = Arc::clone(&self.entry);
+        move |reason| drop(entry.cut.send_replace(Some(reason)))
     }
 
     /// A watch on the order to end.
@@ -363,6 +377,9 @@ impl Live {
         }
         self.gate.live().all().remove(&self.entry.id);
         self.settle_deeds();
+        if let Some(tape) = self.tape() {
+            tape.end(&reason.to_string());
+        }
         if let Some((started, counts)) = self.entry.begun.get() {
             let lasted = self.gate.clock().now().since(*started);
             let (up, down) = (counts.up.load(Ordering::Relaxed), counts.down.load(Ordering::Relaxed));

@@ -52,6 +52,11 @@ impl Gate {
         own
     }
 
+    /// The numbers of all live sessions.
+    pub fn live_ids(&self) -> Vec<SessionId> {
+        self.live().map(|entry| Some(entry.id))
+    }
+
     /// Ends a session of this user; `false` where the user has none of this number.
     pub fn end_own(&self, user: &UserName, id: SessionId) -> bool {
         let mine = |entry: &Entry| entry.id == id && entry.identity.user() == user;

@@ -8,6 +8,7 @@ use crate::limits::{CHANNELS_MAX, DATA_MAX};
 use crate::replies::Replies;
 use crate::sftp;
 use crate::side::{Both, Side};
+use crate::trace::Trace;
 
 /// One direction of a channel: what this side sends.
 #[derive(Debug)]
@@ -58,6 +59,8 @@ pub(crate) struct Channel {
     pub(crate) asked: Both<Replies>,
     /// What the log is told of it.
     pub(crate) trail: Trail,
+    /// What a recording is told of it, where there is one.
+    pub(crate) trace: Option<Trace>,
 }
 
 impl Channel {
@@ -70,7 +73,7 @@ impl Channel {
         };
         let mut numbers = Both::default();
         *numbers.of_mut(opener) = Some(number);
-        Self { is_session, opener, numbers, sends, asked: Both::default(), trail: Trail::None }
+        Self { is_session, opener, numbers, sends, asked: Both::default(), trail: Trail::None, trace: None }
     }
 
     /// What the log is told once the channel is over.

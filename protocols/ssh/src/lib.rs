@@ -30,6 +30,7 @@ mod sftp;
 mod side;
 mod stored_key;
 mod target;
+mod trace;
 mod wire;
 mod write;
 mod yard;

@@ -20,6 +20,10 @@ pub(crate) const EARLY_PACKETS_MAX: usize = 64;
 /// Bytes of such packets, all together.
 pub(crate) const EARLY_BYTES_MAX: usize = 64 * 1024;
 
+/// How much output of a command without a terminal is recorded: what a person reads, and not every file and backup that
+/// goes through.
+pub(crate) const PLAIN_OUTPUT_MAX: usize = 1024 * 1024;
+
 /// Channels of one connection at once. `sshd` allows ten sessions; forwarded ports come on top.
 pub(crate) const CHANNELS_MAX: usize = 64;
 

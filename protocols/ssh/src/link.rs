@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tapgate_audit::Deed;
+use tapgate_audit::{Deed, Taped};
 use tapgate_session::Live;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
@@ -289,6 +289,16 @@ impl Ground for Footing {
 
     fn did(&mut self, deed: Deed) {
         self.live.did(deed);
+    }
+
+    fn is_taped(&self) -> bool {
+        self.live.tape().is_some()
+    }
+
+    fn taped(&self, channel: u32, what: Taped<'_>) {
+        if let Some(tape) = self.live.tape() {
+            tape.write(channel, what);
+        }
     }
 }
 

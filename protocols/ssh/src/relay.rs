@@ -5,7 +5,7 @@
 //! pass, counts, and answers what it refuses. It does no I/O and knows no time.
 
 use bytes::Bytes;
-use tapgate_audit::Deed;
+use tapgate_audit::{Deed, Taped};
 
 use crate::channel::{Channel, Direction, Table, Trail};
 use crate::credit::Queued;
@@ -13,8 +13,12 @@ use crate::forward::{self, Forward};
 use crate::replies::{Answered, Full, Replies};
 use crate::rules::{self, Asked, OpenRule, RequestRule, Rules};
 use crate::side::{Both, Side};
+use crate::trace::Trace;
 use crate::wire::{Packet, WireError};
 use crate::write::{self, OpenFailure};
+
+/// Where the data of an extended stream begins: behind the type, two numbers and a length.
+const EXTENDED_HEAD: usize = 13;
 
 /// What a packet counts as while it waits to be sent.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +39,14 @@ pub(crate) trait Ground {
 
     /// Tells the audit log what was done; never waits.
     fn did(&mut self, deed: Deed);
+
+    /// Whether the session is recorded.
+    fn is_taped(&self) -> bool {
+        false
+    }
+
+    /// Tells the recording what happened in a channel; never waits.
+    fn taped(&self, _channel: u32, _what: Taped<'_>) {}
 }
 
 /// What is opened beyond the connection itself.
@@ -92,12 +104,14 @@ pub(crate) struct Relay {
     asked: Both<Replies>,
     /// What the client asked for by which the target may open channels.
     invited: Asked,
+    /// How many channels were recorded.
+    traced: u32,
 }
 
 impl Relay {
     /// A relay under these rules.
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules, channels: Table::default(), asked: Both::default(), invited: Asked::default() }
+        Self { rules, channels: Table::default(), asked: Both::default(), invited: Asked::default(), traced: 0 }
     }
 
     /// Whether the target has closed every channel that it had.
@@ -107,6 +121,9 @@ impl Relay {
 
     /// The session is over: what is still to be told of its channels is told.
     pub(crate) fn over(&mut self, ground: &mut impl Ground) {
+        for trace in self.channels.iter_mut().filter_map(|channel| channel.trace.as_mut()) {
+            trace.settle(&mut |channel, what| ground.taped(channel, what));
+        }
         for deed in self.channels.iter_mut().filter_map(Channel::over) {
             ground.did(deed);
         }
@@ -262,6 +279,10 @@ impl<G: Ground> Turn<'_, G> {
         }
         let (inward, window, packet_max) = Direction::new(room.0, room.1);
         let mut channel = Channel::asked_for(self.from, kind == "session", number, inward);
+        if channel.is_session && self.ground.is_taped() {
+            self.relay.traced += 1;
+            channel.trace = Some(Trace::new(self.relay.traced));
+        }
         channel.trail = forward.map_or(Trail::None, |forward| Trail::Forward(Box::new(forward)));
         self.relay.channels.add(channel);
         // The window stands after the type, its length and the sender's number.
@@ -338,6 +359,15 @@ impl<G: Ground> Turn<'_, G> {
         sends.credit.queue().add(length);
         let load = Load::Data(sends.credit.queue(), length);
         self.ground.send(!self.from, Bytes::copy_from_slice(self.bytes), load);
+        if self.from == Side::Target
+            && let Some(trace) = &mut channel.trace
+        {
+            // What is no main data stands behind the number of its stream.
+            let errors = if main.is_empty() { self.bytes.get(EXTENDED_HEAD..).unwrap_or_default() } else { &[] };
+            let ground = &*self.ground;
+            let bytes = if main.is_empty() { errors } else { main };
+            trace.output(bytes, main.is_empty(), &mut |channel, what| ground.taped(channel, what));
+        }
         match &mut channel.trail {
             Trail::None => {}
             Trail::Forward(forward) => forward.carry(self.from, length),
@@ -391,6 +421,14 @@ impl<G: Ground> Turn<'_, G> {
         self.relay.invited.agent |= rule == RequestRule::Agent;
         if let Some(deed) = rules::deed(name, body).filter(|_| self.from == Side::Client) {
             self.ground.did(deed);
+        }
+        if let Some(trace) = &mut channel.trace {
+            let ground = &*self.ground;
+            let mut tell = |channel, what: Taped<'_>| ground.taped(channel, what);
+            match self.from {
+                Side::Client => trace.asked(name, body, &mut tell),
+                Side::Target => trace.told(name, body, &mut tell),
+            }
         }
         if rules::is_sftp(name, body) && matches!(channel.trail, Trail::None) {
             channel.trail = Trail::Sftp(Box::default());

@@ -114,7 +114,7 @@ impl Rules {
 }
 
 /// Whether a command or subsystem is what `scp` and `sftp` ask for.
-fn is_file_copy(name: &str, body: &[u8]) -> bool {
+pub(crate) fn is_file_copy(name: &str, body: &[u8]) -> bool {
     let text = only_string(body).map(String::from_utf8_lossy).unwrap_or_default();
     let mut words = text.split_ascii_whitespace();
     match program(&mut words) {

@@ -82,3 +82,16 @@ fn replication_where_a_role_permits_it() -> Result<()> {
     assert!(ran.stdout.contains('/'), "{ran}");
     Ok(())
 }
+
+#[test]
+fn statements_are_recorded_and_shown_again() -> Result<()> {
+    let scene = Scene::new("record_session: strict, db_audit_text: full")?;
+    let pass = scene.tap("app/shop")?;
+    let mark = scene.world.mark();
+    scene.psql(Some(&pass), "", "select 40 + 2 as answer")?.success()?;
+    let end = scene.world.await_record(mark, "session.end", |_| true)?;
+    let played = scene.world.olga.tap(["play", text(&end, "session"), "--safe"])?.success()?;
+    assert!(played.stdout.contains("jerry as app/shop at db orders"), "{played}");
+    assert!(played.stdout.contains("select 40 + 2 as answer") && played.stdout.contains("-> done"), "{played}");
+    Ok(())
+}

@@ -33,14 +33,14 @@ fn stopped() -> Result<(World, std::path::PathBuf)> {
     let mut world = World::new()?;
     let second = text(&world.jerry.home().join("second.json"));
     for _ in 0..2 {
-        world.ssh("prod3", &["--no-agent", "true"])?.success()?;
+        world.ssh("prod3", &["true"])?.success()?;
     }
     world.ssh("dev1", &["true"])?.success()?;
     // A second key, with which the first one is removed: what that one did stays proven.
     world.jerry.tap(["mfa", "add", "--name", "second", "--new-software-key", &second])?.success()?;
     let other = world.jerry.clone().with("TAP_SOFTWARE_KEY", &second);
     other.tap(["mfa", "rm", "software"])?.success()?;
-    world.ssh_as(&other, "prod3", &["--no-agent", "true"])?.success()?;
+    world.ssh_as(&other, "prod3", &["true"])?.success()?;
     let keys = world.lab.path().join("keys.json");
     world.olga.tapctl(["audit", "export-keys", "--out", &text(&keys)])?.success()?;
     assert!(world.stop()?.success());

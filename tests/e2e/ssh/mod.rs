@@ -11,6 +11,7 @@ mod forwarding;
 mod jump;
 mod plain;
 mod prompt;
+mod recording;
 mod servers;
 mod session;
 mod stock;

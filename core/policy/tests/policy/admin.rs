@@ -1,6 +1,6 @@
 //! Administration: which rules let whom do what to resources.
 
-use tapgate_policy::{ResourceKind, Verb};
+use tapgate_policy::{Records, ResourceKind, Verb};
 
 use crate::help::{policy, user};
 
@@ -50,6 +50,17 @@ fn rules_allow_and_deny_rules_win() {
             assert!(!may("jerry", kind, verb) && !may("nobody", kind, verb));
         }
     }
+}
+
+#[test]
+fn events_and_sessions_are_seen_by_those_whose_rules_say_so() {
+    let watcher = "---\nkind: role\nversion: v8\nmetadata: {name: watcher}\nspec: {allow: {rules: [{resources: [event], \
+                   verbs: [list, read]}]}}\n---\nkind: user\nversion: v2\nmetadata: {name: ann}\nspec: {roles: [watcher]}\n";
+    let policy = policy(&format!("{YAML}{watcher}"));
+    let may = |who: &str, records| policy.may_see(&user(who), records, Verb::Read);
+    assert!(may("ann", Records::Event) && !may("ann", Records::Session));
+    assert!(may("olga", Records::Event) && may("olga", Records::Session), "`*` is all of them");
+    assert!(!may("jerry", Records::Event) && !may("nobody", Records::Session));
 }
 
 #[test]

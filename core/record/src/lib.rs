@@ -1,0 +1,17 @@
+//! Recordings of sessions: written as they go, compressed and encrypted, and read again.
+//!
+//! A recording is a file of sealed chunks ([`seal`]), each of whole frames ([`Frame`]). What happens in a session is
+//! copied into memory ([`Deck`]); a thread of its own compresses, seals and writes it twice a second, so that a crash
+//! loses less than a second and a session never waits. A [`Shelf`] is where the files are.
+
+mod deck;
+mod frame;
+pub mod limits;
+mod read;
+pub mod seal;
+mod shelf;
+
+pub use deck::Deck;
+pub use frame::{Frame, Kind, frames};
+pub use read::{Listed, Page, ReadError, Shown, list, page};
+pub use shelf::{Folder, Reading, Shelf, Writing};
