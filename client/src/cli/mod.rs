@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod db;
+pub mod desktop;
 pub mod edit;
 pub mod invite;
 pub mod kube;

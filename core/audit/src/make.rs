@@ -169,6 +169,7 @@ impl Event {
             Self::DbQuery { .. } => "db.session.query",
             Self::SessionRequest { .. } => "session.request",
             Self::KubeRequest { .. } => "kube.request",
+            Self::DesktopSession { .. } => "desktop.session",
             Self::SessionUntold { .. } => "session.untold",
             Self::MfaBegin { .. } => "mfa.begin",
             Self::MfaSucceeded { .. } => "mfa.succeeded",

@@ -6,7 +6,7 @@ use crate::at::At;
 use crate::db::{self, DbTerms};
 use crate::limits::{SESSION_TTL_DEFAULT, SESSION_TTL_MAX, WINDOW_MAX};
 use crate::section::Section;
-use crate::terms::{InBand, SessionMfa, Terms};
+use crate::terms::{DesktopTerms, InBand, SessionMfa, Terms};
 
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("ssh_port_forwarding", "use `port_forwarding`"),
@@ -19,8 +19,6 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("create_db_user", "remove it and create users in the database itself"),
     ("create_db_user_mode", "remove it and create users in the database itself"),
     ("create_desktop_user", "remove it and create users on the desktop itself"),
-    ("desktop_clipboard", "remove it"),
-    ("desktop_directory_sharing", "remove it"),
     ("device_trust_mode", "remove it"),
     ("enhanced_recording", "remove it"),
     ("record_session", "remove it"),
@@ -63,6 +61,10 @@ pub(crate) fn read(at: Option<At<'_>>) -> Terms {
         forward_agent: section.flag("forward_agent", false),
         ssh_file_copy: section.flag("ssh_file_copy", true),
         db: db::read(&section),
+        desktop: DesktopTerms {
+            clipboard: section.flag("desktop_clipboard", true),
+            directory_sharing: section.flag("desktop_directory_sharing", true),
+        },
     };
     section.finish();
     terms

@@ -63,6 +63,30 @@ pub struct Terms {
     pub ssh_file_copy: bool,
     /// What holds inside a database session.
     pub db: DbTerms,
+    /// What holds inside a desktop session.
+    pub desktop: DesktopTerms,
+}
+
+/// What a desktop session may carry beside picture, keys and pointer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DesktopTerms {
+    /// Whether the two clipboards are one.
+    pub clipboard: bool,
+    /// Whether the client's drives, printers and other devices may be used there.
+    pub directory_sharing: bool,
+}
+
+impl DesktopTerms {
+    /// What a role says that says nothing.
+    pub const DEFAULT: Self = Self { clipboard: true, directory_sharing: true };
+
+    /// What two roles say together: what either forbids is forbidden.
+    const fn and(self, other: Self) -> Self {
+        Self {
+            clipboard: self.clipboard && other.clipboard,
+            directory_sharing: self.directory_sharing && other.directory_sharing,
+        }
+    }
 }
 
 impl SessionMfa {
@@ -93,6 +117,7 @@ impl Terms {
             forward_agent: false,
             ssh_file_copy: true,
             db: DbTerms::neutral(),
+            desktop: DesktopTerms::DEFAULT,
         }
     }
 
@@ -121,6 +146,7 @@ impl Terms {
             disconnect_expired_cert: self.disconnect_expired_cert || other.disconnect_expired_cert,
             pin_source_ip: self.pin_source_ip || other.pin_source_ip,
             ssh_file_copy: self.ssh_file_copy && other.ssh_file_copy,
+            desktop: self.desktop.and(other.desktop),
             ..self
         }
     }
@@ -201,6 +227,7 @@ mod tests {
                 local_infile: true,
                 replication: true,
             },
+            desktop: DesktopTerms { clipboard: false, directory_sharing: true },
         };
         assert_eq!(Terms::neutral().and(&terms), terms);
         assert_eq!(terms.and(&Terms::neutral()), terms);

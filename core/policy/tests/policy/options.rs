@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rstest::rstest;
-use tapgate_policy::{DbTerms, InBand, SessionMfa, Terms};
+use tapgate_policy::{DbTerms, DesktopTerms, InBand, SessionMfa, Terms};
 
 use crate::help::{policy, terms, user};
 
@@ -45,6 +45,7 @@ fn what_holds_where_nothing_is_said() {
         forward_agent: false,
         ssh_file_copy: true,
         db: DbTerms::DEFAULT,
+        desktop: DesktopTerms::DEFAULT,
     };
     assert_eq!(terms, want);
 }
@@ -142,6 +143,17 @@ fn what_ssh_may_do() {
     assert!(with(&["forward_agent: yes", ""], "").forward_agent);
     assert!(!with(&[""], "forward_agent: yes").forward_agent);
     assert!(!with(&["", ""], "ssh_file_copy: false").ssh_file_copy, "any role may take it");
+}
+
+#[test]
+fn any_role_may_take_the_clipboard_and_the_drives() {
+    for (here, elsewhere, clipboard, directory_sharing) in [
+        (&["desktop_clipboard: false"][..], "", false, true),
+        (&["desktop_clipboard: true", "desktop_clipboard: false"], "", false, true),
+        (&[""], "desktop_directory_sharing: false", true, false),
+    ] {
+        assert_eq!(with(here, elsewhere).desktop, DesktopTerms { clipboard, directory_sharing }, "{here:?}");
+    }
 }
 
 #[test]

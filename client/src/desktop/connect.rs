@@ -1,0 +1,52 @@
+//! `tap desktop connect`: a viewer of this machine at a socket that is gone with it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+
+use tapgate_model::{LoginName, TargetName};
+
+use super::front::Front;
+use super::one;
+use super::viewer::Viewer;
+use crate::child;
+use crate::cli::Context;
+use crate::error::{Act as _, Result};
+use crate::proxy::listen::{Listener, Place};
+
+/// Which desktop, as whom, and what to tell the viewer.
+#[derive(Debug, clap::Args)]
+pub struct Connect {
+    /// The desktop, as in tap desktop ls
+    #[arg(value_name = "DESKTOP")]
+    pub desktop: TargetName,
+    /// Who to become there; may be left out where your roles allow one alone
+    #[arg(long, value_name = "LOGIN")]
+    pub login: Option<LoginName>,
+    /// What xfreerdp or vncviewer is told, behind --
+    #[arg(last = true, value_name = "ARGUMENTS")]
+    pub arguments: Vec<String>,
+}
+
+/// Opens the viewer; its exit status.
+pub async fn run(context: Context, connect: Connect) -> Result<u8> {
+    context.user()?;
+    let desktop = one(&context, &connect.desktop).await?;
+    // Before the tap: nobody taps for a viewer that is not there.
+    let viewer = Viewer::find(desktop.speaks()?)?;
+    let login = desktop.login(connect.login.as_ref())?;
+    let folder = tempfile::Builder::new()
+        .prefix("desktop-")
+        .permissions(PermissionsExt::from_mode(0o700))
+        .tempdir_in(context.home.run()?)
+        .act(|| "a folder for the socket cannot be made".to_owned())?;
+    let front = Arc::new(Front::new(context, &desktop, login.clone(), None)?);
+    front.prepare().await?;
+    let path = folder.path().join("s");
+    let listener = Listener::bind(&Place::Socket(path.clone())).await?;
+    let mut command = viewer.command(&path, &desktop, &login, &connect.arguments);
+    let child = command.spawn().act(|| format!("{} cannot be started", viewer.name()))?;
+    tokio::select! {
+        code = child::wait(child) => code,
+        failed = front.serve(&listener) => failed.map(|()| 1),
+    }
+}
