@@ -1,17 +1,19 @@
-//! `tap desktop connect`: a viewer of this machine at a socket that is gone with it.
+//! `tap desktop connect`: a viewer of this machine at a socket or a port that is gone with it.
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
-use tapgate_model::{LoginName, TargetName};
+use tapgate_model::{DesktopProtocol, LoginName, TargetName};
+use tokio::io::AsyncWriteExt as _;
 
 use super::front::Front;
 use super::one;
-use super::viewer::Viewer;
+use super::viewer::{Aim, Viewer};
 use crate::child;
 use crate::cli::Context;
 use crate::error::{Act as _, Result};
 use crate::proxy::listen::{Listener, Place};
+use crate::proxy::secret::Secret;
 
 /// Which desktop, as whom, and what to tell the viewer.
 #[derive(Debug, clap::Args)]
@@ -39,12 +41,21 @@ pub async fn run(context: Context, connect: Connect) -> Result<u8> {
         .permissions(PermissionsExt::from_mode(0o700))
         .tempdir_in(context.home.run()?)
         .act(|| "a folder for the socket cannot be made".to_owned())?;
-    let front = Arc::new(Front::new(context, &desktop, login.clone(), None)?);
+    let at_port = desktop.speaks()? == DesktopProtocol::Rdp && !desktop.is_opaque();
+    let secret = if at_port { Some(Secret::generate()?) } else { None };
+    let front = Arc::new(Front::new(context, &desktop, login.clone(), secret)?);
     front.prepare().await?;
     let path = folder.path().join("s");
-    let listener = Listener::bind(&Place::Socket(path.clone())).await?;
-    let mut command = viewer.command(&path, &desktop, &login, &connect.arguments);
-    let child = command.spawn().act(|| format!("{} cannot be started", viewer.name()))?;
+    let place = if at_port { Place::Port(0) } else { Place::Socket(path.clone()) };
+    let listener = Listener::bind(&place).await?;
+    let aim = listener.address().map_or(Aim::Socket(&path), Aim::Port);
+    let mut command = viewer.command(aim, &login, &connect.arguments);
+    let act = || format!("{} cannot be started", viewer.name());
+    let mut child = command.spawn().act(act)?;
+    if let (Some(mut input), Some(secret)) = (child.stdin.take(), front.secret()) {
+        input.write_all(secret.reveal().as_bytes()).await.act(act)?;
+        input.write_all(b"\n").await.act(act)?;
+    }
     tokio::select! {
         code = child::wait(child) => code,
         failed = front.serve(&listener) => failed.map(|()| 1),

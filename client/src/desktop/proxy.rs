@@ -94,7 +94,7 @@ fn describe(told: &Served<'_>) -> String {
     let place = socket.as_ref().or(address.as_ref()).map_or("", String::as_str);
     let example = match (*protocol, address, password) {
         ("rdp", Some(address), Some(_)) => format!("xfreerdp /v:{address} /u:{login} /from-stdin:force"),
-        ("rdp", ..) => format!("xfreerdp /v:{place} /u:{login}"),
+        ("rdp", ..) => format!("xfreerdp /v:{place} /u:{login} (where TLS is the desktop's own; others need --port)"),
         (_, Some(address), _) => format!("xtigervncviewer {}", address.replacen(':', "::", 1)),
         (_, None, _) => format!("xtigervncviewer {place}"),
     };

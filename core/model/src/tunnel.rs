@@ -132,7 +132,8 @@ mod tests {
         for text in ["tapgate-desktop/1 vnc ann win1", &format!("tapgate-desktop/1 rdp ann win1 {digest}")] {
             assert_eq!(DesktopHail::parse(text).map(|hail| hail.to_string()).as_deref(), Some(text));
         }
-        for text in ["tapgate-desktop/1 rdp ann", "tapgate-desktop/1 rdp ann win1 ab", "tapgate-desktop/1 ssh ann win1"] {
+        for text in ["tapgate-desktop/1 rdp ann", "tapgate-desktop/1 rdp ann win1 ab", "tapgate-desktop/1 ssh ann win1"]
+        {
             assert_eq!(DesktopHail::parse(text), None, "{text:?}");
         }
         for text in ["tapgate-to/1 grafana", "tapgate-to/1 broker 5671"] {

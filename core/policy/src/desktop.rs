@@ -143,8 +143,7 @@ fn security(spec: &Section<'_>, protocol: Option<DesktopProtocol>) -> DesktopSec
     if protocol == Some(DesktopProtocol::Vnc) {
         at.problem("`server_security` is RDP's (remove it; `tls` asks a VNC desktop for TLS)");
     }
-    let choices =
-        [("auto", DesktopSecurity::Auto), ("nla", DesktopSecurity::Nla), ("tls", DesktopSecurity::Tls)];
+    let choices = [("auto", DesktopSecurity::Auto), ("nla", DesktopSecurity::Nla), ("tls", DesktopSecurity::Tls)];
     at.choice(&choices).unwrap_or(DesktopSecurity::Auto)
 }
 

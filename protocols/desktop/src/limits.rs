@@ -5,9 +5,9 @@ use std::time::Duration;
 /// How long a client of a tunnel may take to say where it leads.
 pub(crate) const HAIL_MAX: Duration = Duration::from_secs(10);
 
-/// How long the desktop may take, from the first byte to where the gate is in: half a minute is what slow machines
-/// that wake up need.
-pub(crate) const ENTER_MAX: Duration = Duration::from_secs(30);
+/// How long the desktop may take, from the first byte to where the gate is in: a logon that asks a domain takes a few
+/// seconds.
+pub(crate) const ENTER_MAX: Duration = Duration::from_secs(15);
 
 /// How long a client may take from there to where its picture begins: people are asked about certificates meanwhile.
 pub(crate) const CLIENT_MAX: Duration = Duration::from_mins(2);

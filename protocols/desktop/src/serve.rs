@@ -90,13 +90,8 @@ impl Desktop {
         };
         let connection = ConnectionFacts { peer, door: Door::Certificate, protocol, holder: None };
         let login = Login::Desktop(hail.login.clone());
-        let ask = Ask {
-            identity,
-            kind: Kind::WindowsDesktop,
-            target: &hail.target,
-            login: &login,
-            connection: &connection,
-        };
+        let ask =
+            Ask { identity, kind: Kind::WindowsDesktop, target: &hail.target, login: &login, connection: &connection };
         let grant = self.gate.open(&ask, &mut NoPrompt).await.map_err(|refusal| refusal.message().to_owned())?;
         let (upstream, live) = grant.dial().await.map_err(|error| error.to_string())?;
         let refused = |live: Live, why: String| {
@@ -144,7 +139,9 @@ fn fits(hail: &DesktopHail, desktop: &DesktopResource, live: &Live) -> Result<()
     let terms = live.terms().desktop;
     let passes = desktop.mode == DesktopMode::Passthrough;
     if passes && !(terms.clipboard && terms.directory_sharing) {
-        return Err(format!("your role forbids clipboard or drives, which the gate can't see in \"{name}\" (mode: passthrough)"));
+        return Err(format!(
+            "your role forbids clipboard or drives, which the gate can't see in \"{name}\" (mode: passthrough)"
+        ));
     }
     if passes && hail.password.is_some() {
         return Err(format!("\"{name}\" (mode: passthrough) has no place for the port's password (leave --port out)"));

@@ -124,3 +124,32 @@ fn desktops() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn desktops_that_stall() -> Result<()> {
+    let scene = Scene::new()?;
+    let file = scene.world.lab.write("password", "secret")?;
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    let auth = auth("ann", &file);
+    let vnc = format!("  protocol: vnc\n{auth}");
+    let rdp = format!("{auth}  tls: {{ insecure: true }}\n");
+    // Each stalls at another step: before a word, before the kinds of security, before the challenge; and in RDP
+    // before the answer to TLS.
+    let steps: [(&str, &str, &'static [u8]); 4] = [
+        ("one", &vnc, b""),
+        ("two", &vnc, b"RFB 003.008\n"),
+        ("three", &vnc, b"RFB 003.008\n\x01\x02"),
+        ("four", &rdp, b"\x03\0\0\x13\x0e\xd0\0\0\0\0\0\x02\0\x08\0\x01\0\0\0"),
+    ];
+    let mut waiting = Vec::new();
+    for (name, spec, bytes) in steps {
+        let (port, serve) = says(bytes)?;
+        scene.put(name, port, spec)?;
+        let proxy = scene.proxy(name, "ann", &[])?;
+        waiting.push((connect(&proxy)?, proxy, serve));
+    }
+    for (_, proxy, _) in &waiting {
+        proxy.process.wait_for_error("did not let the gate in within")?;
+    }
+    Ok(())
+}

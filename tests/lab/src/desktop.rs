@@ -28,7 +28,8 @@ pub struct Xrdp {
     /// Its certificate's fingerprint.
     pub fingerprint: String,
     port: u16,
-    process: Process,
+    log: PathBuf,
+    _process: Process,
 }
 
 /// FreeRDP's server, which demands Network Level Authentication of `alice`.
@@ -125,9 +126,11 @@ impl Xrdp {
         let ini = lab.write(&format!("{name}/xrdp.ini"), &format!("{globals}{rest}"))?;
         let mut command = Command::new(program("xrdp", "xrdp")?);
         command.args(["--nodaemon", "--config"]).arg(ini);
-        let process = Process::start("xrdp", &mut command)?;
-        process.wait_for(&format!("listening to port {port}"))?;
-        Ok(Self { fingerprint, port, process })
+        let xrdp =
+            Self { fingerprint, port, log: folder.join("xrdp.log"), _process: Process::start("xrdp", &mut command)? };
+        // It keeps what it says on standard output to itself for a while; its log has it at once.
+        desktop.screen.wait("xrdp", || Ok(xrdp.said().contains("listening to port").then_some(())))?;
+        Ok(xrdp)
     }
 
     /// Its port on 127.0.0.1.
@@ -137,7 +140,7 @@ impl Xrdp {
 
     /// What it has said until now.
     pub fn said(&self) -> String {
-        self.process.stdout() + &self.process.stderr()
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 }
 

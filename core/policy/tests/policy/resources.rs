@@ -119,7 +119,8 @@ fn every_kind_of_target() {
 fn a_desktop_says_how_it_is_known_and_entered() {
     let pin = "AA:".repeat(32);
     let desktop = |spec: &str| {
-        let yaml = format!("kind: windows_desktop\nversion: v3\nmetadata: {{name: d}}\nspec: {{addr: 'd:1', {spec}}}\n");
+        let yaml =
+            format!("kind: windows_desktop\nversion: v3\nmetadata: {{name: d}}\nspec: {{addr: 'd:1', {spec}}}\n");
         policy(&yaml).desktops().next().unwrap().clone()
     };
     let win = desktop(&format!(

@@ -96,7 +96,9 @@ fn info(pdu: &[u8]) -> Result<Info<'_>, InfoError> {
     // Behind the head: whose it is, over which channel, and how urgent.
     let (route, mut rest) = pdu.split_at_checked(13).ok_or(InfoError::Malformed)?;
     let length = match take(&mut rest, 1)? {
-        [high] if high & 0x80 != 0 => usize::from(high & 0x7f) << 8 | usize::from(*take(&mut rest, 1)?.first().unwrap_or(&0)),
+        [high] if high & 0x80 != 0 => {
+            usize::from(high & 0x7f) << 8 | usize::from(*take(&mut rest, 1)?.first().unwrap_or(&0))
+        }
         [low] => usize::from(*low),
         _ => return Err(InfoError::Malformed),
     };
@@ -131,7 +133,9 @@ impl Info<'_> {
     /// The password that the client showed.
     pub(crate) fn password(&self) -> Zeroizing<String> {
         let units = self.password.chunks_exact(2).filter_map(|two| two.first_chunk::<2>());
-        Zeroizing::new(char::decode_utf16(units.map(|two| u16::from_le_bytes(*two))).map(|c| c.unwrap_or('\u{fffd}')).collect())
+        Zeroizing::new(
+            char::decode_utf16(units.map(|two| u16::from_le_bytes(*two))).map(|c| c.unwrap_or('\u{fffd}')).collect(),
+        )
     }
 
     /// The message with another name and password. Nothing is left of the client's own, nor of the cookie by which an

@@ -38,14 +38,13 @@ pub(super) async fn prove(
     host: &str,
 ) -> Result<(), NlaError> {
     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let (_, certificate) = shown
-        .and_then(|der| X509Certificate::from_der(der).ok())
-        .ok_or(NlaError::Certificate)?;
+    let (_, certificate) = shown.and_then(|der| X509Certificate::from_der(der).ok()).ok_or(NlaError::Certificate)?;
     let key = certificate.public_key().subject_public_key.data.to_vec();
     let username = Username::new(user, domain).map_err(|_| NlaError::Name)?;
     let identity = AuthIdentity { username, password: password.reveal().to_owned().into() };
     let (mode, service) = (ClientMode::Ntlm(NtlmConfig::default()), format!("TERMSRV/{host}"));
-    let mut client = CredSspClient::new(key, identity.into(), CredSspMode::WithCredentials, mode, service).map_err(failed)?;
+    let mut client =
+        CredSspClient::new(key, identity.into(), CredSspMode::WithCredentials, mode, service).map_err(failed)?;
     let mut said = TsRequest::default();
     for _ in 0..CREDSSP_STEPS_MAX {
         let step = match client.process(said).start() {

@@ -151,7 +151,10 @@ mod tests {
         assert_eq!(request(&framed(0xe0, b"Cookie: msts=x\r\n")), Some(Request { flags: 0, protocols: 0 }));
         let id = [&[1, 8, 8, 0, 1, 0, 0, 0][..], &[7; 36]].concat();
         assert_eq!(request(&framed(0xe0, &id)), Some(Request { flags: 8, protocols: 1 }));
-        assert_eq!(request(&write_request(Request { flags: 9, protocols: 3 })), Some(Request { flags: 1, protocols: 3 }));
+        assert_eq!(
+            request(&write_request(Request { flags: 9, protocols: 3 })),
+            Some(Request { flags: 1, protocols: 3 })
+        );
     }
 
     #[test]

@@ -80,7 +80,11 @@ pub(crate) async fn enter(
 }
 
 /// Agrees on a version and a kind of security.
-pub(crate) async fn negotiate(io: &mut (impl Io + ?Sized), tls: bool, password: bool) -> Result<(Version, u8), EnterError> {
+pub(crate) async fn negotiate(
+    io: &mut (impl Io + ?Sized),
+    tls: bool,
+    password: bool,
+) -> Result<(Version, u8), EnterError> {
     let version = version(io).await?;
     let offered = match version {
         Version::V3 => match io.read_u32().await? {

@@ -63,7 +63,8 @@ async fn begin(client: &mut Box<dyn Io>, desktop: &mut Box<dyn Io>) -> Result<Be
     desktop.flush().await?;
     let mut init = vec![0; SERVER_INIT];
     desktop.read_exact(&mut init).await?;
-    let field = |at: usize| init.get(at..at + 2).map_or(0, |pair| pair.iter().fold(0, |sum, b| sum << 8 | u16::from(*b)));
+    let field =
+        |at: usize| init.get(at..at + 2).map_or(0, |pair| pair.iter().fold(0, |sum, b| sum << 8 | u16::from(*b)));
     let (width, height) = (field(0), field(2));
     let bits = init.get(4).copied().unwrap_or_default();
     let length = init.get(20..24).map_or(0, |four| four.iter().fold(0_u32, |sum, byte| sum << 8 | u32::from(*byte)));
