@@ -270,6 +270,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         Arc::new(doors::postgres::make(config, authority, gate, clock, &parts, &classifier)?),
         Arc::new(doors::mysql::make(authority, gate, clock, &parts, &classifier)?),
         doors::kube::open(gate, clock, &names(config), &kube),
+        Arc::new(doors::desktop::make(gate, &parts)?),
     ];
     let tls = Tls::new(parts, &protocols).context("the gate's TLS certificate can't be used")?;
     let app = App {

@@ -270,6 +270,26 @@ impl StartTls for Upgrade {
     }
 }
 
+/// TLS within a tunnel of the client's, which has said who is there: nobody is asked for a certificate, and whatever
+/// name is asked for is the gate's.
+pub(crate) struct Inner {
+    config: Arc<ServerConfig>,
+}
+
+impl Inner {
+    /// An upgrade with the gate's own certificate.
+    pub(crate) fn new(parts: &TlsParts) -> Result<Self, rustls::Error> {
+        Ok(Self { config: parts.config(ClientAuth::Never, &[])? })
+    }
+}
+
+impl StartTls for Inner {
+    fn start(&self, io: Box<dyn Io>) -> BoxFuture<'_, io::Result<Secured>> {
+        let accept = tokio_rustls::TlsAcceptor::from(Arc::clone(&self.config)).accept(io);
+        async move { Ok(Secured { io: Box::new(accept.await?), tls: TlsFacts::default() }) }.boxed()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ pub mod ceremony;
 pub mod child;
 pub mod cli;
 pub mod db;
+pub mod desktop;
 pub mod error;
 pub mod files;
 pub mod gate_addr;

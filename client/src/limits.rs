@@ -74,6 +74,11 @@ pub const HAIL_ANSWER_BYTES_MAX: usize = 2048;
 
 /// How many connections a local proxy carries at once: more than a browser or a test suite opens.
 pub const PROXY_CONNECTIONS_MAX: usize = 512;
+
+/// How many wrong passwords a port to a VNC desktop takes in one run: a person mistypes a few times, and of forty bits
+/// nobody guesses the right ones so.
+pub const DESKTOP_WRONG_MAX: u32 = 100;
+
 /// How long an `ssh` waits for another one to the same target that is not in yet: as long as the gate lets that one.
 pub const TURN_WAIT: Duration = Duration::from_mins(1);
 

@@ -74,7 +74,7 @@ impl rustls::sign::Signer for Key {
 }
 
 /// Says within a tunnel where it shall lead, and reads the gate's one line in answer.
-pub async fn hail(stream: &mut TlsStream<TcpStream>, hail: &tapgate_model::tunnel::Hail) -> Result<()> {
+pub async fn hail(stream: &mut TlsStream<TcpStream>, hail: &impl fmt::Display) -> Result<()> {
     let talk = async {
         let act = || "the gate ended the tunnel".to_owned();
         stream.write_all(format!("{hail}\n").as_bytes()).await.act(act)?;

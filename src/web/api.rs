@@ -11,6 +11,7 @@ use tapgate_api::{ExplainRole, Explanation, Find, FindAuth, FindProxy, FindSsh, 
 use tapgate_authority::{Asker, AuthorityError, Fault};
 use tapgate_model::{Kind, Login, TargetName, UserName};
 use tapgate_policy::{ResourceKind, SecondFactor, Verb};
+use tapgate_session::{About, DesktopMode};
 
 use super::reply::{Reply, blocking, body, identity};
 use super::{App, Caller, apps, audit, device, live, openapi, recordings, sso};
@@ -144,12 +145,26 @@ pub(super) async fn targets(State(app): Shared, Extension(caller): Extension<Cal
             labels: seen.labels,
             logins: seen.logins,
             mfa_required: seen.mfa,
-            protocol: seen.about.db().map(|db| db.protocol.as_str().to_owned()),
-            description: seen.about.db().and_then(|db| db.description.clone()),
+            protocol: protocol(&seen.about).map(str::to_owned),
+            description: match &seen.about {
+                About::Db(db) => db.description.clone(),
+                About::Desktop(desktop) => desktop.description.clone(),
+                _ => None,
+            },
         };
         Targets { targets: app.gate.visible(identity.user()).into_iter().map(entry).collect() }
     });
     listed.into()
+}
+
+/// What a target of several protocols speaks. A desktop that is passed through takes no password of `tap`'s.
+fn protocol(about: &About) -> Option<&'static str> {
+    match about {
+        About::Db(db) => Some(db.protocol.as_str()),
+        About::Desktop(desktop) if desktop.mode == DesktopMode::Passthrough => Some("rdp-passthrough"),
+        About::Desktop(desktop) => Some(desktop.protocol.as_str()),
+        _ => None,
+    }
 }
 
 /// Asks what sessions need, and gets the challenge in the same answer.

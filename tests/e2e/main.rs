@@ -3,6 +3,7 @@
 
 mod app;
 mod db;
+mod desktop;
 mod edge;
 mod kube;
 mod mfa;

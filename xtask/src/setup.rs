@@ -18,7 +18,7 @@ struct Part {
 const CONNECTOR_J: &str = "/usr/share/java/mariadb-java-client.jar";
 const PYMYSQL: &str = "/usr/lib/python3/dist-packages/pymysql/__init__.py";
 
-const PARTS: [Part; 32] = [
+const PARTS: [Part; 44] = [
     Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
     Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
     Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
@@ -55,6 +55,26 @@ const PARTS: [Part; 32] = [
     Part { program: "pg_ctlcluster", package: "postgresql", purpose: "the database tests (a real server)" },
     Part { program: "setpriv", package: "util-linux", purpose: "the database tests (the server is not run by root)" },
     Part { program: "script", package: "bsdutils", purpose: "the tests that need a terminal" },
+    Part { program: "Xvfb", package: "xvfb", purpose: "the desktop tests (displays without a monitor)" },
+    Part {
+        program: "Xtigervnc",
+        package: "tigervnc-standalone-server",
+        purpose: "the desktop tests (a real VNC server)",
+    },
+    Part { program: "tigervncpasswd", package: "tigervnc-tools", purpose: "the desktop tests (its password)" },
+    Part { program: "xtigervncviewer", package: "tigervnc-viewer", purpose: "the desktop tests (a stock viewer)" },
+    Part { program: "xrdp", package: "xrdp", purpose: "the desktop tests (a real RDP server)" },
+    Part { program: "xfreerdp", package: "freerdp2-x11", purpose: "the desktop tests (a stock client)" },
+    Part {
+        program: "freerdp-shadow-cli",
+        package: "freerdp2-shadow-x11",
+        purpose: "the desktop tests (a server that demands NLA)",
+    },
+    Part { program: "winpr-hash", package: "winpr-utils", purpose: "the desktop tests (its password)" },
+    Part { program: "import", package: "imagemagick", purpose: "the desktop tests (what is seen)" },
+    Part { program: "xdotool", package: "xdotool", purpose: "the desktop tests (what is typed)" },
+    Part { program: "xclock", package: "x11-apps", purpose: "the desktop tests (a picture that moves)" },
+    Part { program: "xterm", package: "xterm", purpose: "the desktop tests (a program on a desktop)" },
 ];
 
 /// The npm packages that the tests run, each in a folder of its own outside of the clone.

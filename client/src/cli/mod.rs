@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod audit;
 pub mod db;
+pub mod desktop;
 pub mod edit;
 pub mod invite;
 pub mod kube;

@@ -8,12 +8,14 @@ use tapgate_model::{Clock as _, SystemClock, UnixTime, UserName};
 use zeroize::Zeroize as _;
 
 use super::db::Db;
+use super::desktop::Desktops;
 use super::kube::{self, Kube};
 use super::mfa::{self, Mfa};
 use super::play::{self, Play};
 use super::{Context, Global, otp, output, password};
 use crate::db::config::ConfigDb;
 use crate::db::proxy::ProxyDb;
+use crate::desktop::proxy::ProxyDesktop;
 use crate::error::{Failure, Result};
 use crate::gate_addr::CaPin;
 use crate::kube::proxy::ProxyKube;
@@ -24,7 +26,7 @@ use crate::solver::MfaMode;
 use crate::ssh::copy::Copy;
 use crate::ssh::destination::{Destination, Tail};
 use crate::ssh::options::Job;
-use crate::{agent, db, ssh, sso};
+use crate::{agent, db, desktop, ssh, sso};
 
 /// Reach what is behind a Tapgate. A session that requires it asks for a tap of your security key.
 #[derive(Debug, Parser)]
@@ -120,6 +122,9 @@ enum Command {
     /// List, open and query databases
     #[command(subcommand, after_help = "Example:\n  tap db connect orders --db-user app --db-name shop")]
     Db(Db),
+    /// List desktops and open them with a viewer
+    #[command(subcommand, after_help = "Example:\n  tap desktop connect win1 --login ann")]
+    Desktop(Desktops),
     /// Copy files with the system's scp
     #[command(
         override_usage = "tap scp [OPTIONS] [SCP-OPTIONS] FILE... [LOGIN@]TARGET:PATH",
@@ -204,6 +209,11 @@ enum Proxy {
     /// Serve Kubernetes clusters on this machine, for clients that can't run a credential plugin
     #[command(after_help = "Examples:\n  tap proxy kube prod\n  tap proxy kube prod staging --port 8443")]
     Kube(ProxyKube),
+    /// A desktop on this machine, for any viewer
+    #[command(
+        after_help = "Examples:\n  tap proxy desktop win1 --login ann\n  tap proxy desktop win1 --login ann --port 0"
+    )]
+    Desktop(ProxyDesktop),
 }
 
 /// Runs the command.
@@ -255,6 +265,12 @@ pub async fn run(args: Tap) -> Result<u8> {
             crate::kube::proxy::run(Context::new(&global, user.as_ref())?, serve).await
         }
         Command::Proxy(Proxy::Db(serve)) => db::proxy::run(Context::new(&global, user.as_ref())?, serve).await,
+        Command::Proxy(Proxy::Desktop(serve)) => {
+            desktop::proxy::run(Context::new(&global, user.as_ref())?, serve).await
+        }
+        Command::Desktop(command) => {
+            return super::desktop::run(Context::new(&global, user.as_ref())?, command).await;
+        }
         Command::Config(Config::Db(config)) => db::config::run(&Context::new(&global, user.as_ref())?, &config).await,
         Command::Db(command) => return super::db::run(Context::new(&global, user.as_ref())?, command).await,
         Command::Mfa(command) => mfa::run(&Context::new(&global, user.as_ref())?, command).await,
@@ -428,6 +444,10 @@ mod tests {
             "tap proxy db orders --port 0",
             "tap proxy db orders --socket /tmp/x",
             "tap config db orders --db-user app --port 15432",
+            "tap desktop ls --format json",
+            "tap desktop connect win1 --login ann -- /size:800x600",
+            "tap proxy desktop win1 --login ann --port 0",
+            "tap proxy desktop win1 --port 0 --insecure-tcp",
             "tap login --proxy=localhost:3080 --auth=passwordless",
             "tap mfa add --name blue --passwordless",
             "tap login --auth=corp",

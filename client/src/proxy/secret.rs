@@ -17,6 +17,11 @@ impl Secret {
         Ok(Self(Zeroizing::new(to_base64(bytes.as_slice()))))
     }
 
+    /// One with this text, for protocols whose secrets have a form of their own.
+    pub fn of(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
     /// Its text, for the one place where its owner reads it.
     pub fn reveal(&self) -> &str {
         &self.0

@@ -42,6 +42,17 @@ pub enum Deed {
         /// The status of the answer; none where there was no answer.
         status: Option<u16>,
     },
+    /// A desktop was entered.
+    Desktop {
+        /// How its side is secured.
+        security: &'static str,
+        /// The picture's width and height, where the gate sees them.
+        screen: Option<(u16, u16)>,
+        /// The channels that the client asked for and has.
+        channels: Vec<Text>,
+        /// Those that it asked for and does not have.
+        denied: Vec<Text>,
+    },
     /// A request to a Kubernetes API server that was answered.
     Kube {
         /// What was asked, as the API server reads it: `get`, `list`, `delete` and so on.
@@ -112,6 +123,11 @@ impl Event {
             Deed::Request { method, path, status } => Self::SessionRequest { of, method, path, status },
             Deed::Kube { verb, resource, namespace, name, status } => {
                 Self::KubeRequest { of, verb, resource, namespace, name, status }
+            }
+            Deed::Desktop { security, screen, channels, denied } => {
+                let (width, height) = screen.unzip();
+                let (security, denied_channels) = (security.into(), denied);
+                Self::DesktopSession { of, security, width, height, channels, denied_channels }
             }
             Deed::Untold(what) => Self::SessionUntold { of, what },
         }

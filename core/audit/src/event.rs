@@ -150,6 +150,23 @@ pub enum Event {
         /// The HTTP status of the answer.
         status: u16,
     },
+    /// A desktop was entered.
+    #[serde(rename = "desktop.session")]
+    DesktopSession {
+        /// Whose session it is.
+        #[serde(flatten)]
+        of: DeedFacts,
+        /// How the desktop's side is secured: `tls`, `nla`, `passthrough`, `vnc` or `none`.
+        security: Text,
+        /// The picture's width; none where the gate does not see it.
+        width: Option<u16>,
+        /// The picture's height.
+        height: Option<u16>,
+        /// The channels that the client asked for and has.
+        channels: Vec<Text>,
+        /// Those that it asked for and does not have.
+        denied_channels: Vec<Text>,
+    },
     /// Something was done in a session that the log does not hold in detail.
     #[serde(rename = "session.untold")]
     SessionUntold {

@@ -174,6 +174,7 @@ impl Event {
             Self::DbQuery { .. } => "db.session.query",
             Self::SessionRequest { .. } => "session.request",
             Self::KubeRequest { .. } => "kube.request",
+            Self::DesktopSession { .. } => "desktop.session",
             Self::SessionUntold { .. } => "session.untold",
             Self::RecordingAccessed { .. } => "session.recording.access",
             Self::MfaBegin { .. } => "mfa.begin",

@@ -1,5 +1,6 @@
 //! The words of the gate: names, targets, logins and time. Every crate speaks them; this one depends on none.
 
+mod desktop;
 mod id;
 mod login;
 mod name;
@@ -8,6 +9,7 @@ mod target;
 mod time;
 pub mod tunnel;
 
+pub use desktop::DesktopProtocol;
 pub use id::{Digest, SessionId, TargetUid};
 pub use login::Login;
 pub use name::{LoginName, NameError, ObjectName, RoleName, TargetName, UserName};

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::TargetName;
+use crate::{DesktopProtocol, Digest, LoginName, TargetName};
 
 /// What every name begins with by which this project's own client speaks to the gate. It knows the gate by its pin, so
 /// that the gate shows its own certificate there, and an operator's where browsers come.
@@ -85,12 +85,67 @@ impl fmt::Display for Hail {
     }
 }
 
+/// What the first line within a tunnel of [`DESKTOP`] begins with, its version included.
+const DESKTOP_HAIL: &str = "tapgate-desktop/1";
+
+/// How long that line may be, in bytes without its end: a login, a target name, a digest, and the word before them.
+pub const DESKTOP_HAIL_BYTES_MAX: usize = 512;
+
+/// The first line within a tunnel of [`DESKTOP`]: what is spoken, the login, the desktop, and where the client listens at a port of
+/// its machine the digest of the password that whoever comes there must show.
+///
+/// Its text is `tapgate-desktop/1 rdp LOGIN NAME` or `tapgate-desktop/1 rdp LOGIN NAME DIGEST`, or `vnc` there, ended by a line feed. The
+/// gate answers as it does to a [`Hail`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DesktopHail {
+    /// What the client speaks.
+    pub protocol: DesktopProtocol,
+    /// Who to become there.
+    pub login: LoginName,
+    /// The desktop.
+    pub target: TargetName,
+    /// The SHA-256 of the password that RDP's client must show.
+    pub password: Option<Digest>,
+}
+
+impl DesktopHail {
+    /// Reads the line, without its end. `None`: it is none.
+    pub fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split(' ');
+        if words.next()? != DESKTOP_HAIL {
+            return None;
+        }
+        let protocol = DesktopProtocol::named(words.next()?)?;
+        let (login, target) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+        let password = match words.next() {
+            None => None,
+            Some(word) => Some(word.parse().ok()?),
+        };
+        words.next().is_none().then_some(Self { protocol, login, target, password })
+    }
+}
+
+impl fmt::Display for DesktopHail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{DESKTOP_HAIL} {} {} {}", self.protocol.as_str(), self.login, self.target)?;
+        self.password.map_or(Ok(()), |digest| write!(f, " {digest}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_hail_is_read_as_it_is_written() {
+        let digest = "ab".repeat(32);
+        for text in ["tapgate-desktop/1 vnc ann win1", &format!("tapgate-desktop/1 rdp ann win1 {digest}")] {
+            assert_eq!(DesktopHail::parse(text).map(|hail| hail.to_string()).as_deref(), Some(text));
+        }
+        for text in ["tapgate-desktop/1 rdp ann", "tapgate-desktop/1 rdp ann win1 ab", "tapgate-desktop/1 ssh ann win1"]
+        {
+            assert_eq!(DesktopHail::parse(text), None, "{text:?}");
+        }
         for text in ["tapgate-to/1 grafana", "tapgate-to/1 broker 5671"] {
             assert_eq!(Hail::parse(text).map(|hail| hail.to_string()).as_deref(), Some(text));
         }

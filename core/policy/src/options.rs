@@ -7,7 +7,7 @@ use crate::db::{self, DbTerms};
 use crate::kube_verbs::KubeFreshTap;
 use crate::limits::{SESSION_TTL_DEFAULT, SESSION_TTL_MAX, WINDOW_MAX};
 use crate::section::Section;
-use crate::terms::{InBand, RecordSession, SessionMfa, Terms};
+use crate::terms::{DesktopTerms, InBand, RecordSession, SessionMfa, Terms};
 
 const UNSUPPORTED: &[(&str, &str)] = &[
     ("ssh_port_forwarding", "use `port_forwarding`"),
@@ -20,8 +20,6 @@ const UNSUPPORTED: &[(&str, &str)] = &[
     ("create_db_user", "remove it and create users in the database itself"),
     ("create_db_user_mode", "remove it and create users in the database itself"),
     ("create_desktop_user", "remove it and create users on the desktop itself"),
-    ("desktop_clipboard", "remove it"),
-    ("desktop_directory_sharing", "remove it"),
     ("device_trust_mode", "remove it"),
     ("enhanced_recording", "remove it"),
     ("lock", "remove it: locks are always strict"),
@@ -67,6 +65,10 @@ pub(crate) fn read(at: Option<At<'_>>) -> Terms {
             .section("kubernetes_fresh_tap", "kubernetes_fresh_tap")
             .map_or(KubeFreshTap::NONE, KubeFreshTap::read),
         record_session: record_session(&section),
+        desktop: DesktopTerms {
+            clipboard: section.flag("desktop_clipboard", true),
+            directory_sharing: section.flag("desktop_directory_sharing", true),
+        },
     };
     section.finish();
     terms

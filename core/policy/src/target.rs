@@ -1,4 +1,4 @@
-//! Targets other than nodes: `db`, `kube_cluster`, `app` and `windows_desktop`.
+//! Targets other than nodes, applications and desktops: `db` and `kube_cluster`.
 
 use std::fmt;
 
@@ -176,47 +176,4 @@ fn api_server(at: &At<'_>, kubeconfig: &str) -> Option<String> {
         );
     }
     found
-}
-
-/// Which protocol a desktop speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DesktopProtocol {
-    /// Remote Desktop.
-    Rdp,
-    /// Virtual Network Computing.
-    Vnc,
-}
-
-/// A desktop.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DesktopResource {
-    /// Its name, as people type it.
-    pub name: TargetName,
-    /// Its own number.
-    pub uid: TargetUid,
-    /// Its labels.
-    pub labels: Labels,
-    /// What it speaks.
-    pub protocol: DesktopProtocol,
-    /// Where it is, as `host:port`.
-    pub addr: String,
-    /// Its Active Directory domain, where it is in one.
-    pub domain: Option<String>,
-}
-
-impl DesktopResource {
-    /// Reads a desktop's `spec`.
-    pub(crate) fn read(metadata: &Metadata<'_>, spec: Section<'_>) -> Option<Self> {
-        const UNSUPPORTED: &[(&str, &str)] =
-            &[("host_id", "remove it"), ("non_ad", "leave `domain` out instead"), ("screen_size", "remove it")];
-        let spec = spec.without(UNSUPPORTED);
-        let protocols = [("rdp", DesktopProtocol::Rdp), ("vnc", DesktopProtocol::Vnc)];
-        let protocol = spec.take("protocol").map_or(Some(DesktopProtocol::Rdp), |at| at.choice(&protocols));
-        let addr = spec.need("addr", "\"host:3389\"").and_then(|at| address::read(&at));
-        let domain = spec.take("domain").and_then(|at| address::host(&at));
-        spec.finish();
-        let name: TargetName = metadata.name()?;
-        let uid = metadata.uid(Kind::WindowsDesktop, &name);
-        Some(Self { name, uid, labels: metadata.labels(), protocol: protocol?, addr: addr?, domain })
-    }
 }

@@ -80,6 +80,30 @@ pub struct Terms {
     pub kube_fresh_tap: KubeFreshTap,
     /// Whether it is recorded.
     pub record_session: RecordSession,
+    /// What holds inside a desktop session.
+    pub desktop: DesktopTerms,
+}
+
+/// What a desktop session may carry beside picture, keys and pointer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DesktopTerms {
+    /// Whether the two clipboards are one.
+    pub clipboard: bool,
+    /// Whether the client's drives, printers and other devices may be used there.
+    pub directory_sharing: bool,
+}
+
+impl DesktopTerms {
+    /// What a role says that says nothing.
+    pub const DEFAULT: Self = Self { clipboard: true, directory_sharing: true };
+
+    /// What two roles say together: what either forbids is forbidden.
+    const fn and(self, other: Self) -> Self {
+        Self {
+            clipboard: self.clipboard && other.clipboard,
+            directory_sharing: self.directory_sharing && other.directory_sharing,
+        }
+    }
 }
 
 impl SessionMfa {
@@ -112,6 +136,7 @@ impl Terms {
             db: DbTerms::neutral(),
             kube_fresh_tap: KubeFreshTap::NONE,
             record_session: RecordSession::Off,
+            desktop: DesktopTerms::DEFAULT,
         }
     }
 
@@ -142,6 +167,7 @@ impl Terms {
             disconnect_expired_cert: self.disconnect_expired_cert || other.disconnect_expired_cert,
             pin_source_ip: self.pin_source_ip || other.pin_source_ip,
             ssh_file_copy: self.ssh_file_copy && other.ssh_file_copy,
+            desktop: self.desktop.and(other.desktop),
             ..self
         }
     }
@@ -225,6 +251,7 @@ mod tests {
             },
             kube_fresh_tap: KubeFreshTap { verbs: KubeVerbs::CONNECTING, within: Duration::from_secs(5) },
             record_session: RecordSession::Strict,
+            desktop: DesktopTerms { clipboard: false, directory_sharing: true },
         };
         assert_eq!(Terms::neutral().and(&terms), terms);
         assert_eq!(terms.and(&Terms::neutral()), terms);

@@ -77,7 +77,8 @@ pub use snapshot::Snapshot;
 pub use sso::ProviderKeys;
 // What a protocol must know of its targets; the policy itself is not a protocol's.
 pub use tapgate_policy::{
-    AppResource, AuditText, DbAuth, DbProtocol, DbResource, DbTerms, KubeAccess, KubeObjects, KubeResource, KubeScope,
-    KubeVerb, NodeSsh, StatementVerdict,
+    AppResource, AuditText, DbAuth, DbProtocol, DbResource, DbTerms, DesktopMode, DesktopResource, DesktopSecurity,
+    DesktopTerms, DesktopTls, DesktopTrust, KubeAccess, KubeObjects, KubeResource, KubeScope, KubeVerb, NodeSsh,
+    StatementVerdict,
 };
 pub use verdict::{Challenge, Denial, DenialReason, Refusal, Verdict};

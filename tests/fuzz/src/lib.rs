@@ -20,7 +20,12 @@ pub struct Body {
 }
 
 /// All of them.
-pub const BODIES: [Body; 18] = [
+pub const BODIES: [Body; 23] = [
+    Body { name: "desktop_client_info", run: tapgate_desktop::fuzz::client_info },
+    Body { name: "desktop_mcs", run: tapgate_desktop::fuzz::mcs },
+    Body { name: "desktop_rdp_session", run: tapgate_desktop::fuzz::rdp_session },
+    Body { name: "desktop_rfb", run: tapgate_desktop::fuzz::rfb },
+    Body { name: "desktop_x224", run: tapgate_desktop::fuzz::x224 },
     Body { name: "identity_payload", run: tapgate_identity::fuzz::payload },
     Body { name: "identity_ssh", run: tapgate_identity::fuzz::ssh },
     Body { name: "identity_x509", run: tapgate_identity::fuzz::x509 },

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rstest::rstest;
-use tapgate_policy::{DbTerms, InBand, KubeFreshTap, KubeVerb, SessionMfa, Terms};
+use tapgate_policy::{DbTerms, DesktopTerms, InBand, KubeFreshTap, KubeVerb, RecordSession, SessionMfa, Terms};
 
 use crate::help::{policy, terms, user};
 
@@ -46,6 +46,8 @@ fn what_holds_where_nothing_is_said() {
         ssh_file_copy: true,
         db: DbTerms::DEFAULT,
         kube_fresh_tap: KubeFreshTap::NONE,
+        record_session: RecordSession::Off,
+        desktop: DesktopTerms::DEFAULT,
     };
     assert_eq!(terms, want);
 }
@@ -154,6 +156,17 @@ fn what_ssh_may_do() {
     assert!(with(&["forward_agent: yes", ""], "").forward_agent);
     assert!(!with(&[""], "forward_agent: yes").forward_agent);
     assert!(!with(&["", ""], "ssh_file_copy: false").ssh_file_copy, "any role may take it");
+}
+
+#[test]
+fn any_role_may_take_the_clipboard_and_the_drives() {
+    for (here, elsewhere, clipboard, directory_sharing) in [
+        (&["desktop_clipboard: false"][..], "", false, true),
+        (&["desktop_clipboard: true", "desktop_clipboard: false"], "", false, true),
+        (&[""], "desktop_directory_sharing: false", true, false),
+    ] {
+        assert_eq!(with(here, elsewhere).desktop, DesktopTerms { clipboard, directory_sharing }, "{here:?}");
+    }
 }
 
 #[test]

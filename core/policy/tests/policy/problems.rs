@@ -520,3 +520,37 @@ fn limits_end_what_is_too_large() {
     let wrong = "kind: role\nversion: v8\nmetadata: {name: a}\nspec:\n".to_owned() + &fields.concat();
     assert_eq!(told(&wrong).len(), 100);
 }
+
+#[rstest]
+#[case(
+    "protocol: vnc, mode: passthrough",
+    "VNC has no `mode: passthrough` (remove it: the gate answers the desktop's password itself)"
+)]
+#[case(
+    "mode: passthrough, auth: {password_files: {ann: /p}}",
+    "`mode: passthrough` has no use for `auth` (remove one of the two)"
+)]
+#[case("mode: terminate", "`mode: terminate` needs a password to log in with (add `auth.password_files`)")]
+#[case(
+    "protocol: vnc, server_security: tls",
+    "`server_security` is RDP's (remove it; `tls` asks a VNC desktop for TLS)"
+)]
+#[case(
+    "tls: {sha256: aa}",
+    "`sha256` is no fingerprint (use `openssl x509 -noout -fingerprint -sha256`: 64 hex digits)"
+)]
+#[case(
+    "tls: {insecure: true, ca_cert: x}",
+    "a desktop's certificate is known in one way (keep one of `sha256`, `ca_cert`, `insecure`)"
+)]
+#[case("auth: {password_files: {ann: p}}", "the password file of `ann` must be a whole path (begin it with /)")]
+#[case(
+    "auth: {password: x}",
+    "`password` in auth is not supported (write the password into a file and name that in `password_files`)"
+)]
+#[case("non_ad: true", "`non_ad` in windows_desktop spec is not supported (leave `domain` out instead)")]
+fn desktops(#[case] spec: &str, #[case] want: &str) {
+    let yaml = format!("kind: windows_desktop\nversion: v3\nmetadata: {{name: d}}\nspec: {{addr: 'd:1', {spec}}}\n");
+    let told = told(&yaml);
+    assert!(told.iter().any(|problem| problem == &format!("4: {want}")), "{told:?}");
+}

@@ -1,7 +1,7 @@
 //! Targets and connectors: what is read from a good document of each kind.
 
-use tapgate_model::Kind;
-use tapgate_policy::{DbProtocol, DesktopProtocol};
+use tapgate_model::{DesktopProtocol, Kind};
+use tapgate_policy::{DbProtocol, DesktopMode, DesktopSecurity, DesktopTrust};
 
 use crate::help::policy;
 
@@ -104,7 +104,8 @@ fn every_kind_of_target() {
     assert_eq!(kube.addr, "k.example.com:6443");
     let app = policy.apps().next().unwrap();
     assert_eq!((app.uri.as_str(), app.tcp_ports.as_slice()), ("tcp://localhost", &[(80, 80), (8000, 8010)][..]));
-    assert_eq!(policy.desktops().next().unwrap().protocol, DesktopProtocol::Rdp);
+    let win1 = policy.desktops().next().unwrap();
+    assert_eq!((win1.protocol, win1.mode, win1.tls.as_ref()), (DesktopProtocol::Rdp, DesktopMode::Passthrough, None));
 
     let names: Vec<_> = policy.targets().map(|target| format!("{}/{}", target.kind, target.name)).collect();
     assert_eq!(names, ["node/dev1", "node/prod3", "db/shop", "kube_cluster/k1", "app/wiki", "windows_desktop/win1"]);
@@ -112,6 +113,28 @@ fn every_kind_of_target() {
         assert_eq!(policy.target(target.kind, target.name), Some(target));
     }
     assert_eq!(policy.target(Kind::Db, &"prod3".parse().unwrap()), None);
+}
+
+#[test]
+fn a_desktop_says_how_it_is_known_and_entered() {
+    let pin = "AA:".repeat(32);
+    let desktop = |spec: &str| {
+        let yaml =
+            format!("kind: windows_desktop\nversion: v3\nmetadata: {{name: d}}\nspec: {{addr: 'd:1', {spec}}}\n");
+        policy(&yaml).desktops().next().unwrap().clone()
+    };
+    let win = desktop(&format!(
+        "auth: {{password_files: {{ann: /etc/p}}}}, server_security: nla, tls: {{sha256: '{}'}}",
+        pin.trim_end_matches(':')
+    ));
+    assert_eq!((win.mode, win.security), (DesktopMode::Terminate, DesktopSecurity::Nla));
+    assert_eq!(win.password_file(&"ann".parse().unwrap()).unwrap().display().to_string(), "/etc/p");
+    assert_eq!(win.password_file(&"bob".parse().unwrap()), None);
+    assert!(matches!(win.tls.unwrap().trust, DesktopTrust::Pin(pin) if pin.to_string() == "aa".repeat(32)));
+    let vnc = desktop("protocol: vnc, tls: {insecure: true, server_name: vnc.example.com}");
+    assert_eq!((vnc.mode, vnc.certificate_name()), (DesktopMode::Terminate, "vnc.example.com"));
+    assert_eq!(vnc.tls.unwrap().trust, DesktopTrust::Insecure);
+    assert_eq!(desktop("protocol: vnc, tls: {}").tls.unwrap().trust, DesktopTrust::System);
 }
 
 #[test]

@@ -1,0 +1,52 @@
+//! Every limit of desktops, with its reason.
+
+use std::time::Duration;
+
+/// How long a client of a tunnel may take to say where it leads.
+pub(crate) const HAIL_MAX: Duration = Duration::from_secs(10);
+
+/// How long the desktop may take, from the first byte to where the gate is in: a logon that asks a domain takes a few
+/// seconds.
+pub(crate) const ENTER_MAX: Duration = Duration::from_secs(15);
+
+/// How long a client may take from there to where its picture begins: people are asked about certificates meanwhile.
+pub(crate) const CLIENT_MAX: Duration = Duration::from_mins(2);
+
+/// How long a session may rest at most where no role says anything: a forgotten one ends some day.
+pub(crate) const IDLE_MAX: Duration = Duration::from_hours(8);
+
+/// How many bytes are on their way at once, each way: a TLS record.
+pub(crate) const COPY_BUFFER: usize = 16 * 1024;
+
+/// How long one write may take.
+pub(crate) const WRITE_MAX: Duration = Duration::from_mins(1);
+
+/// How long the last bytes may take once one side has ended.
+pub(crate) const LINGER_MAX: Duration = Duration::from_secs(5);
+
+/// How large a password's file may be.
+pub(crate) const PASSWORD_FILE_MAX: u64 = 1024;
+
+/// How large RDP's first message may be, in bytes: its length indicator is one byte, and a correlation id follows.
+pub(crate) const X224_MAX: usize = 512;
+
+/// How large one message may be before the session's picture begins: the largest that clients send, with sixteen
+/// monitors and thirty-one channels, is below two kilobytes.
+pub(crate) const PDU_MAX: usize = 16 * 1024;
+
+/// How many messages a client may send before it says who it is: one for each of its channels, and a few.
+pub(crate) const PDUS_MAX: usize = 64;
+
+/// How large one message of Network Level Authentication may be.
+#[cfg(feature = "rdp-nla")]
+pub(crate) const CREDSSP_MAX: usize = 64 * 1024;
+
+/// How many of them there may be: two would do for NTLM, three for the rest.
+#[cfg(feature = "rdp-nla")]
+pub(crate) const CREDSSP_STEPS_MAX: usize = 8;
+
+/// How many kinds of security a VNC desktop may offer.
+pub(crate) const VNC_TYPES_MAX: u8 = 32;
+
+/// How long its reason for a refusal may be, and the name that it gives itself.
+pub(crate) const VNC_TEXT_MAX: usize = 4 * 1024;

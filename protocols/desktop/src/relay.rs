@@ -1,0 +1,134 @@
+//! Carries bytes both ways until one side ends, the session is cut, or nobody does anything for too long.
+
+use std::time::Duration;
+
+use tapgate_session::{EndReason, Live};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::limits::{COPY_BUFFER, IDLE_MAX, LINGER_MAX, WRITE_MAX};
+
+/// What becomes of bytes that one side said.
+pub(crate) struct Passed<'a> {
+    /// What goes on to the other side.
+    pub(crate) bytes: &'a [u8],
+    /// Whether somebody did something: pressed a key, moved the pointer.
+    pub(crate) stirs: bool,
+}
+
+/// Looks at what one side says.
+pub(crate) trait Eye {
+    /// Looks at the next bytes. The error, in words, ends the session before they are passed on.
+    fn pass<'a>(&'a mut self, said: &'a [u8]) -> Result<Passed<'a>, &'static str>;
+}
+
+/// Passes everything as it is.
+pub(crate) struct Blind {
+    /// Whether what passes counts as somebody's doing.
+    pub(crate) stirs: bool,
+}
+
+impl Eye for Blind {
+    fn pass<'a>(&'a mut self, said: &'a [u8]) -> Result<Passed<'a>, &'static str> {
+        Ok(Passed { bytes: said, stirs: self.stirs })
+    }
+}
+
+/// How one way ended.
+enum Ended {
+    /// Its side closed.
+    Closed,
+    /// Its side said what may not pass.
+    Barred(&'static str),
+    /// It broke.
+    Broken(String),
+}
+
+/// Carries bytes until the session is over; `up` looks at the client's, `down` at the desktop's.
+pub(crate) async fn relay(
+    client: impl AsyncRead + AsyncWrite + Unpin,
+    desktop: impl AsyncRead + AsyncWrite + Unpin,
+    live: &Live,
+    up: impl Eye,
+    down: impl Eye,
+) -> EndReason {
+    let idle = live.terms().client_idle_timeout.unwrap_or(IDLE_MAX).min(IDLE_MAX);
+    let mut cut = live.cut();
+    let stirred = Notify::new();
+    let (from_client, to_client) = split(client);
+    let (from_desktop, to_desktop) = split(desktop);
+    let mut upward = Box::pin(copy(from_client, to_desktop, up, &stirred));
+    let mut downward = Box::pin(copy(from_desktop, to_client, down, &stirred));
+    let mut due = Instant::now() + idle;
+    loop {
+        tokio::select! {
+            reason = cut.wanted() => return EndReason::Cut(reason),
+            ended = &mut upward => return over(ended, EndReason::Client, &mut downward).await,
+            ended = &mut downward => return over(ended, EndReason::Target, &mut upward).await,
+            () = stirred.notified() => due = Instant::now() + idle,
+            () = sleep_until(due) => return EndReason::Idle,
+        }
+    }
+}
+
+/// What the end of one way makes of the session. Where its side closed, the other may still have something to say.
+async fn over(ended: Ended, closed: EndReason, other: impl Future<Output = Ended>) -> EndReason {
+    match ended {
+        Ended::Closed => match timeout(LINGER_MAX, other).await {
+            Ok(Ended::Barred(why)) => EndReason::Error(why.to_owned()),
+            _ => closed,
+        },
+        Ended::Barred(why) => EndReason::Error(why.to_owned()),
+        Ended::Broken(why) => EndReason::Error(why),
+    }
+}
+
+/// One way, to its end.
+async fn copy(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut eye: impl Eye,
+    stirred: &Notify,
+) -> Ended {
+    let mut buffer = vec![0; COPY_BUFFER];
+    loop {
+        let read = match from.read(&mut buffer).await {
+            Ok(0) => break,
+            Ok(read) => read,
+            // Desktops and their clients hang up without a word within TLS.
+            Err(error) if is_hang_up(error.kind()) => break,
+            Err(error) => return Ended::Broken(error.kind().to_string()),
+        };
+        let passed = match eye.pass(buffer.get(..read).unwrap_or_default()) {
+            Ok(passed) => passed,
+            Err(why) => return Ended::Barred(why),
+        };
+        if passed.stirs {
+            stirred.notify_one();
+        }
+        match timeout(WRITE_MAX, write(&mut to, passed.bytes)).await {
+            Ok(Ok(())) => {}
+            // The other side has gone, which its own way says.
+            Ok(Err(error)) if is_hang_up(error.kind()) => return Ended::Closed,
+            Ok(Err(error)) => return Ended::Broken(error.kind().to_string()),
+            Err(_) => return Ended::Broken("the other side does not read".to_owned()),
+        }
+    }
+    // Best effort: the other side may have gone first.
+    drop(timeout(Duration::from_secs(1), to.shutdown()).await);
+    Ended::Closed
+}
+
+async fn write(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> std::io::Result<()> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    to.write_all(bytes).await?;
+    to.flush().await
+}
+
+const fn is_hang_up(kind: std::io::ErrorKind) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, UnexpectedEof | ConnectionReset | BrokenPipe | ConnectionAborted)
+}
