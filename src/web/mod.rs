@@ -2,6 +2,7 @@
 
 mod api;
 mod apps;
+mod ask;
 mod cookie;
 mod device;
 mod live;

@@ -9,6 +9,7 @@ mod cluster;
 mod headers;
 mod limits;
 mod path;
+mod prompt;
 mod request_info;
 mod serve;
 mod sessions;

@@ -1,5 +1,5 @@
 //! Kubernetes: real kubectl through the real gate to a real API server.
 
-mod scene;
+pub(crate) mod scene;
 mod sessions;
 mod streams;
