@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tapgate_audit::{Checkpoints, Event, FileOptions, FileSink, MemorySink, Sink, WhenFull, checkpoints_of};
-use tapgate_authority::{Authority, AuthorityParts, SecretsKey};
+use tapgate_authority::{Authority, AuthorityParts, InBand, SecretsKey};
 use tapgate_config::Config;
 use tapgate_http::Tcp;
 use tapgate_identity::TrustSource;
@@ -15,7 +15,7 @@ use tapgate_model::{Clock, SystemClock};
 use tapgate_proof::RelyingParty;
 use tapgate_record::{Deck, Folder};
 use tapgate_relay::Protocol;
-use tapgate_session::{Gate, GateParts, NoTaps, ProtocolName};
+use tapgate_session::{Gate, GateParts, ProtocolName};
 use tapgate_sql::Classifier;
 use tapgate_ssh::{KeySource, Ssh, SshParts};
 use tapgate_store::{SqliteStore, Store};
@@ -185,7 +185,7 @@ pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
         clock: Arc::clone(clock),
         sink: sink.clone(),
         spender: authority.clone(),
-        taps: Arc::new(NoTaps),
+        taps: Arc::new(InBand::new(Arc::clone(authority), config.origins.first().cloned().unwrap_or_default())),
         snapshot,
         gate: authority.gate_fingerprint(),
         relying_party: authority.relying_party().clone(),

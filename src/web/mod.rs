@@ -3,6 +3,7 @@
 mod api;
 mod apps;
 pub(crate) mod audit;
+mod ask;
 mod cookie;
 mod device;
 mod live;

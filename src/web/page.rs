@@ -54,6 +54,7 @@ pub(super) fn router(app: &Arc<App>, site: Router) -> Router {
         .route("/web/page.css", get(async || file("text/css; charset=utf-8", STYLE)))
         .route("/web/icon.svg", get(async || file("image/svg+xml", ICON)))
         .with_state(Arc::clone(app))
+        .merge(super::ask::router(app))
         .merge(site)
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), at_home))
         .layer(middleware::from_fn(protect))

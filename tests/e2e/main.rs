@@ -8,5 +8,6 @@ mod edge;
 mod kube;
 mod mfa;
 mod ssh;
+mod stock;
 mod web;
 mod world;

@@ -18,16 +18,26 @@ export interface Shown {
   webauthn: unknown;
   cluster: string;
   user: string;
-  purpose: "session" | "login" | "admin" | "enrol" | "register" | "add-device" | "device";
+  purpose: "session" | "in-band" | "login" | "admin" | "enrol" | "register" | "add-device" | "device";
   targets: ShownTarget[];
   reusable_until: number | null;
   details: string | null;
   changes: Change[];
   paste: boolean;
+  good_for: string | null;
+  others: Other[];
   address: string;
   elsewhere: boolean;
   asked: number;
   expires: number;
+}
+
+/** Another client that waits there. */
+export interface Other {
+  token: string;
+  target: ShownTarget;
+  client: string;
+  asked: number;
 }
 
 export interface Carried {
@@ -44,6 +54,19 @@ export const approve = (page: string, code: string, webauthn: unknown) =>
   post<Carried>(`${page}/approve`, { code, webauthn });
 
 export const deny = (page: string) => post<Carried>(`${page}/deny`, {});
+
+/** A tap that a stock client asks for: the code first, and the key only if it is right. */
+export async function tap(
+  page: string,
+  typed: { code: string; also: string[] },
+  get: (webauthn: unknown) => Promise<unknown>,
+): Promise<boolean> {
+  const { id, webauthn } = await post<{ id: string; webauthn: unknown }>(`${page}/code`, typed);
+  const { again } = await post<{ again: boolean }>(`${page}/approve`, { id, webauthn: await get(webauthn) });
+  return again;
+}
+
+export const refuse = (page: string) => post<null>(`${page}/deny`, {});
 
 const CALLBACK = /^http:\/\/127\.0\.0\.1:\d{4,5}\/callback\/[0-9a-f-]{36}$/;
 

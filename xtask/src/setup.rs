@@ -18,7 +18,9 @@ struct Part {
 const CONNECTOR_J: &str = "/usr/share/java/mariadb-java-client.jar";
 const PYMYSQL: &str = "/usr/lib/python3/dist-packages/pymysql/__init__.py";
 
-const PARTS: [Part; 44] = [
+const PSYCOPG: &str = "/usr/lib/python3/dist-packages/psycopg2/__init__.py";
+
+const PARTS: [Part; 45] = [
     Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
     Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
     Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
@@ -51,6 +53,7 @@ const PARTS: [Part; 44] = [
     Part { program: "java", package: "openjdk-17-jdk-headless", purpose: "the database tests (JDBC)" },
     Part { program: CONNECTOR_J, package: "libmariadb-java", purpose: "the database tests (JDBC)" },
     Part { program: PYMYSQL, package: "python3-pymysql", purpose: "the database tests (PyMySQL)" },
+    Part { program: PSYCOPG, package: "python3-psycopg2", purpose: "the tests of stock clients (psycopg)" },
     Part { program: "psql", package: "postgresql-client", purpose: "the database tests (a stock client)" },
     Part { program: "pg_ctlcluster", package: "postgresql", purpose: "the database tests (a real server)" },
     Part { program: "setpriv", package: "util-linux", purpose: "the database tests (the server is not run by root)" },

@@ -51,18 +51,24 @@ pub struct BrowserShown {
     pub cluster: String,
     /// Who taps.
     pub user: String,
-    /// `session`, `login`, `admin`, `enrol`, `register`, `add-device` or `device`.
+    /// `session`, `in-band`, `login`, `admin`, `enrol`, `register`, `add-device` or `device`.
     pub purpose: String,
     /// The targets of the sessions.
     pub targets: Vec<BrowserTarget>,
     /// Until when the tap may open them again, in seconds since the epoch; none where it opens one session.
     pub reusable_until: Option<u64>,
-    /// What is changed, or what the new key is called.
+    /// What is changed, what the new key is called, or what the client says of itself.
     pub details: Option<String>,
     /// What becomes of each resource that is written, line by line.
     pub changes: Vec<BrowserChange>,
     /// Whether the person carries the answer to the terminal by hand.
     pub paste: bool,
+    /// What an in-band tap is good for, in words.
+    #[serde(default)]
+    pub good_for: Option<String>,
+    /// What else the same user waits for from the same address, to be covered by the same tap where it is ticked.
+    #[serde(default)]
+    pub others: Vec<AskOther>,
     /// From where it was asked for.
     pub address: String,
     /// Whether the browser is at another address than that.
@@ -99,6 +105,53 @@ pub struct BrowserAnswer {
     /// The code that was typed.
     pub code: String,
     /// What the authenticator answered.
+    #[schema(value_type = Object)]
+    pub webauthn: Value,
+}
+
+/// The code that a stock client shows, as it was typed on the page.
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AskCode {
+    /// The code.
+    pub code: String,
+    /// Which others the tap shall cover, by their tokens.
+    #[serde(default)]
+    pub also: Vec<String>,
+}
+
+/// A tap that another client of the same user waits for at the same address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AskOther {
+    /// What the page ticks it by. It leads to no page.
+    pub token: String,
+    /// Whereto.
+    pub target: BrowserTarget,
+    /// What the client says of itself.
+    pub client: String,
+    /// When it was asked for, in seconds since the epoch.
+    pub asked: u64,
+}
+
+/// Never prints the code.
+impl std::fmt::Debug for AskCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AskCode").finish_non_exhaustive()
+    }
+}
+
+/// The tap counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AskApproved {
+    /// Whether the client has to connect again for it, within a minute.
+    pub again: bool,
+}
+
+/// The tap that a right code leads to; it is answered with an [`crate::Assertion`].
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AskCeremony {
+    /// The ceremony's number; good for one try.
+    pub id: String,
+    /// What goes to the authenticator.
     #[schema(value_type = Object)]
     pub webauthn: Value,
 }

@@ -20,7 +20,7 @@ pub use admin::{
 pub use app::{AppEntry, AppOffer, AppOpen, Apps};
 pub use audit::{AuditPage, RecordingEntry, RecordingFrame, RecordingPage, Recordings};
 pub use browser::{
-    BrowserAnswer, BrowserBegin, BrowserCarried, BrowserChange, BrowserOutcome, BrowserRequest,
+    AskApproved, AskCeremony, AskCode, AskOther, BrowserAnswer, BrowserBegin, BrowserCarried, BrowserChange, BrowserOutcome, BrowserRequest,
     BrowserShown, BrowserTarget, browser_context,
 };
 pub use ceremony::{
@@ -155,6 +155,10 @@ pub mod path {
     /// [`crate::BrowserShown`], `POST …/approve` takes a [`crate::BrowserAnswer`] and `POST …/deny`
     /// nothing; both answer a [`crate::BrowserCarried`].
     pub const BROWSER_PAGE: &str = "/web/mfa/browser";
+    /// The page where a tap is made that a stock client asks for, and below it what the page asks for: `GET …/request`
+    /// is a [`crate::BrowserShown`], `POST …/code` takes a [`crate::AskCode`] and answers a [`crate::AskCeremony`],
+    /// `POST …/approve` takes a [`crate::Assertion`] and answers a [`crate::AskApproved`], and `POST …/deny` takes nothing.
+    pub const ASK_PAGE: &str = "/web/ask";
     /// The page that says that the terminal goes on.
     pub const BROWSER_APPROVED: &str = "/web/mfa/approved";
     /// The page that says that nothing was approved.

@@ -13,6 +13,7 @@ use tapgate_store::Store;
 use zeroize::Zeroizing;
 
 use crate::cas::{Cas, kept};
+use crate::in_band::Asks;
 use crate::login::pem;
 use crate::password::Passwords;
 use crate::rate::Rates;
@@ -61,6 +62,8 @@ pub struct Authority {
     pub(crate) passwords: Passwords,
     pub(crate) rates: Rates,
     pub(crate) sso: Sso,
+    /// Taps that stock clients wait for.
+    pub(crate) asks: Arc<Asks>,
     /// From which invites are derived. It is never stored: a copy of the store holds no invite.
     pub(crate) invites: Secret,
     /// From which the keys of users who are not there are derived, the same ones after a restart.
@@ -87,6 +90,7 @@ impl Authority {
             passwords: Passwords::new()?,
             rates: Rates::new(),
             sso: Sso::default(),
+            asks: Arc::default(),
             invites: Secret::new(&random::<32>()),
             decoys: Secret::new(&decoys),
             state: ArcSwap::from_pointee(State::empty(&relying_party, &cas.gate())?),

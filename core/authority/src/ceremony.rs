@@ -61,6 +61,8 @@ pub(crate) enum Work {
     },
     /// Sessions that a web session holds.
     WebSession,
+    /// A session that a stock client has asked for within its protocol.
+    InBand,
     Admin {
         body: String,
         invite: Option<Invite>,
@@ -91,6 +93,7 @@ impl Work {
         match self {
             Self::Login { .. } => "login",
             Self::Session { .. } | Self::WebSession => "session",
+            Self::InBand => "in-band",
             Self::WebLogin { .. } => "web-login",
             Self::Admin { .. } => "admin",
             Self::AddDevice { .. } => "add-device",
@@ -235,10 +238,12 @@ impl Pending {
 
 impl PendingTap {
     /// Among which others it is counted. Logins are counted by address too: whoever knows a name
-    /// can begin one, and must not use up what the owner of the name may have waiting.
+    /// can begin one, and must not use up what the owner of the name may have waiting. The same holds for a stolen
+    /// login certificate, with which a client asks in-band.
     fn scope(&self) -> String {
         match self.work {
             Work::Login { .. } | Work::WebLogin { .. } => format!("login/{}/{}", self.user, self.peer),
+            Work::InBand => format!("in-band/{}/{}", self.user, self.peer),
             _ => format!("{}/{}", self.work.as_str(), self.user),
         }
     }

@@ -38,6 +38,13 @@ pub const WEB_SESSIONS_MAX: usize = 16;
 /// behind one address opens many in five minutes.
 pub const PASSKEY_CHALLENGES_MAX: usize = 512;
 
+/// How many taps one user may be asked for in-band from one address, held and awaited together: a script that opens
+/// many connections, and not a flood.
+pub const IN_BAND_PER_USER_AND_ADDRESS_MAX: usize = 64;
+
+/// How many wrong codes end what a stock client asks for. It can ask again; a guesser has three in a million.
+pub const IN_BAND_TRIES: u8 = 3;
+
 /// How many targets one tap may cover. A statement holds 8 KiB, and a person must be able to
 /// read the list before tapping.
 pub const TARGETS_MAX: usize = 32;

@@ -41,6 +41,9 @@ pub struct AuthPreference {
     /// Whether the answer of a browser on another machine may be carried to the command line by hand. Nothing then
     /// shows that both are in one place, so that it is off where nobody has said otherwise.
     pub allow_cli_auth_by_paste: bool,
+    /// Whether a tap that a stock client asks for may be made at another address than the client's. A lured person
+    /// would then tap for a stranger's client, so that it is off where nobody has said otherwise.
+    pub allow_approval_from_elsewhere: bool,
     /// Whether every session ends with the login certificate.
     pub disconnect_expired_cert: bool,
     /// The provider that users sign in with where `type` is `oidc`; none where it is `local`.
@@ -58,6 +61,7 @@ impl Default for AuthPreference {
             allow_cli_auth_via_browser: true,
             allow_passwordless: true,
             allow_cli_auth_by_paste: false,
+            allow_approval_from_elsewhere: false,
             disconnect_expired_cert: false,
             connector: None,
         }
@@ -93,6 +97,7 @@ impl AuthPreference {
             allow_cli_auth_via_browser: spec.flag("allow_cli_auth_via_browser", true),
             allow_passwordless: spec.flag("allow_passwordless", true),
             allow_cli_auth_by_paste: spec.flag("allow_cli_auth_by_paste", false),
+            allow_approval_from_elsewhere: spec.flag("allow_approval_from_elsewhere", false),
             disconnect_expired_cert: spec.flag("disconnect_expired_cert", false),
             connector: connector(&spec),
             second_factors,

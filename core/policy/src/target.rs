@@ -52,6 +52,9 @@ pub struct DbResource {
     pub server_name: Option<String>,
     /// How the gate logs in there.
     pub auth: DbAuth,
+    /// Whether a stock client that needs a tap is turned away at once with the page's address (`in_band: reject`),
+    /// and not held: graphical clients show nothing while they wait.
+    pub turns_away: bool,
 }
 
 impl DbResource {
@@ -79,12 +82,14 @@ impl DbResource {
         let addr = spec.need("uri", "\"host:5432\"").and_then(|at| address::read(&at));
         let (ca_cert, server_name) = spec.section("tls", "tls").map_or((None, None), tls);
         let auth = spec.section("auth", "auth").map_or_else(DbAuth::default, DbAuth::read);
+        let in_band = spec.take("in_band").and_then(|at| at.choice(&[("hold", false), ("reject", true)]));
+        let turns_away = in_band.unwrap_or(false);
         spec.finish();
         let name: TargetName = metadata.name()?;
         let uid = metadata.uid(Kind::Db, &name);
         let (labels, description) = (metadata.labels(), metadata.description());
         let (protocol, addr) = (protocol?, addr?);
-        Some(Self { name, uid, labels, description, protocol, addr, ca_cert, server_name, auth })
+        Some(Self { name, uid, labels, description, protocol, addr, ca_cert, server_name, auth, turns_away })
     }
 }
 

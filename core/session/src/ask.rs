@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tapgate_identity::Identity;
+use tapgate_identity::{Credential, Identity};
 use tapgate_model::{Kind, Login, TargetName};
 use tapgate_proof::Holder;
 
@@ -19,6 +19,14 @@ pub enum Door {
 }
 
 impl Door {
+    /// The door by which a client with this certificate comes: who brings a tap is asked for none.
+    pub fn of(identity: &Identity) -> Self {
+        match identity.credential() {
+            Credential::Login => Self::InBand,
+            Credential::Session => Self::Certificate,
+        }
+    }
+
     /// The word for the log.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -99,5 +107,12 @@ impl Ask<'_> {
     /// The holder that evidence for this ask must name.
     pub(crate) fn holder(&self) -> Holder {
         self.connection.holder.clone().unwrap_or(Holder::SessionKey(*self.identity.key()))
+    }
+
+    /// The login key and the address, for asks that may have a tap by these: stock clients with a login certificate.
+    pub(crate) fn login_key(&self) -> Option<Holder> {
+        let stock = self.connection.door == Door::InBand && self.identity.credential() == Credential::Login;
+        let address = self.connection.peer.ip().to_canonical();
+        stock.then(|| Holder::LoginKey { key: *self.identity.key(), address })
     }
 }

@@ -30,9 +30,18 @@ impl Brought {
         }
     }
 
-    /// The tap that was brought for this ask's holder. A certificate brings its own.
+    /// The tap that was brought for this ask's holder, or for its login key. A certificate brings its own.
     pub(crate) fn find(&self, ask: &Ask<'_>, record: &Record) -> Option<Arc<Tap>> {
-        let holder = ask.connection.holder.clone()?;
-        self.0.get(&(holder, record.target.uid, ask.login.clone()))
+        let by = |holder| self.0.get(&(holder, record.target.uid, ask.login.clone()));
+        ask.connection.holder.clone().and_then(by).or_else(|| ask.login_key().and_then(by))
+    }
+
+    /// Lets go of a tap that a client came again for, so that the next time it is asked anew.
+    pub(crate) fn taken(&self, tap: &Tap) {
+        for entry in &tap.verified().statement().parts().targets {
+            if matches!(entry.holder, Holder::LoginKey { .. }) {
+                self.0.invalidate(&(entry.holder.clone(), entry.target.uid, entry.login.clone()));
+            }
+        }
     }
 }

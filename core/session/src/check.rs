@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tapgate_model::UnixTime;
+use tapgate_model::{Digest, UnixTime};
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
 use tapgate_proof::{Expected, ExpectedSso, Holder, Proof, ProofError, Purpose, Uses, VerifiedTap};
 
@@ -89,16 +89,17 @@ impl Check<'_> {
         };
         let tap = match known.map_or_else(|| self.verify(&terms), Ok) {
             Err(Because::NoTap) if terms.session_mfa == SessionMfa::Off => return self.untapped(record, terms),
-            Err(because) => return self.challenge(record, because),
+            Err(because) => return self.challenge(record, &terms, because),
             Ok(tap) => tap,
         };
         match self.weigh(&tap, record, &terms) {
             Weighed::Nothing(because) => {
                 self.gate.cached().drop(&Probe::of(self.ask));
-                self.challenge(record, because)
+                self.challenge(record, &terms, because)
             }
             Weighed::Once(until) => {
-                let spend = Some((tap.proof().id(), until));
+                self.gate.brought().taken(&tap);
+                let spend = Some((self.spent_as(&tap), until));
                 let basis = self.basis(record, terms, Some(tap), None);
                 Verdict::Grant(Grant::new(self.gate, self.ask.connection, basis, spend))
             }
@@ -161,11 +162,14 @@ impl Check<'_> {
         if matches!(&holder, Holder::WebSession(session) if session != self.ask.identity.fingerprint()) {
             return Weighed::Nothing(Because::OtherTarget);
         }
+        // By its login key a client comes again once, and more often where every role says so.
+        let again = parts.uses == Uses::Once || terms.reuse_login_key;
+        let login_key = self.ask.login_key().filter(|_| again);
         let named = parts.targets.iter().any(|entry| {
             entry.target.uid == record.target.uid
                 && entry.target.kind == record.target.kind
                 && entry.login == *self.ask.login
-                && entry.holder == holder
+                && (entry.holder == holder || login_key.as_ref() == Some(&entry.holder))
         });
         if parts.user != *self.ask.identity.user() || !named {
             return Weighed::Nothing(Because::OtherTarget);
@@ -189,6 +193,20 @@ impl Check<'_> {
             return Weighed::Nothing(Because::Over);
         }
         if once { Weighed::Once(parts.expires) } else { Weighed::Until(deadline) }
+    }
+
+    /// What is spent of a tap for once. One that names several connections opens a session over each of them; one that
+    /// names the login key opens one, over whichever connection it is used.
+    fn spent_as(&self, tap: &Tap) -> Digest {
+        let (proof, own) = (tap.proof().id(), self.ask.holder());
+        let names_it = tap.verified().statement().parts().targets.iter().any(|entry| entry.holder == own);
+        match own {
+            Holder::SshSession(connection) | Holder::TlsExporter(connection) if names_it => {
+                let both = [b"tapgate/spent/v1".as_slice(), proof.as_bytes(), connection.as_bytes()].concat();
+                tapgate_identity::spki_digest(&both)
+            }
+            _ => proof,
+        }
     }
 
     /// What a registered tap lacks for these demands.
@@ -234,11 +252,13 @@ impl Check<'_> {
         })
     }
 
-    fn challenge(&self, record: &Record, because: Because) -> Verdict {
+    fn challenge(&self, record: &Record, terms: &Terms, because: Because) -> Verdict {
         Verdict::Challenge(Challenge {
             user: self.ask.identity.user().clone(),
             target: record.target.clone(),
             login: self.ask.login.clone(),
+            terms: *terms,
+            about: record.about.clone(),
             because,
         })
     }

@@ -8,15 +8,16 @@ use arc_swap::{ArcSwap, Guard};
 use tapgate_audit::{Recorder, Sink};
 use tapgate_model::{Clock, Digest, Kind, Labels, Login, SessionId, TargetName, TargetRef, UserName};
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
-use tapgate_proof::{KnownParty, RelyingParty};
+use tapgate_proof::{Holder, KnownParty, RelyingParty};
 
 use crate::brought::Brought;
 use crate::evidence::{Cached, Tap};
 use crate::limits::HOLD_MAX;
 use crate::live::Registry;
-use crate::waiting::{WaitKey, Waiting};
+use crate::waiting::{News, WaitKey, Waiting};
 use crate::{
-    About, Ask, Challenge, Denial, Grant, Prompt, Refusal, Snapshot, Spender, Taps, Verdict, check, meter, report,
+    About, Ask, Challenge, Denial, Door, Grant, Invited, Manner, Occasion, Prompt, Refusal, Snapshot, Spender, Taps,
+    Verdict, check, meter, report,
 };
 
 /// What a gate is made of.
@@ -61,6 +62,13 @@ struct Inner {
     recorder: OnceLock<Arc<dyn Recorder>>,
     session_prefix: [u8; 8],
     session_next: AtomicU64,
+}
+
+/// Why a held client was not let in.
+enum Held {
+    /// Nobody tapped in time.
+    InVain,
+    Refused(Refusal),
 }
 
 /// A target, by kind and name, and a login there.
@@ -131,7 +139,7 @@ impl Gate {
         check::verdict(self, ask, None)
     }
 
-    /// Answers an ask, and where a tap is due and the client can be asked, waits for it.
+    /// Answers an ask, and where a tap is due and the client can be asked, waits for it or tells where to tap.
     pub async fn open(&self, ask: &Ask<'_>, prompt: &mut dyn Prompt) -> Result<Grant, Refusal> {
         let begun = Instant::now();
         let verdict = self.check(ask);
@@ -139,35 +147,103 @@ impl Gate {
         let answer = match verdict {
             Verdict::Grant(grant) => Ok(grant),
             Verdict::Denial(denial) => Err(Refusal::from(denial)),
-            Verdict::Challenge(challenge) if prompt.can_ask() => self.hold(ask, prompt, &challenge).await,
+            Verdict::Challenge(challenge) if Self::may_ask(ask, prompt, &challenge) => {
+                // Boxed: few are asked, and what is around it stays as long as the session.
+                Box::pin(self.ask_in_band(ask, prompt, &challenge)).await
+            }
             Verdict::Challenge(challenge) => Err(Refusal::from(&challenge)),
         };
         answer.inspect_err(|refusal| report::denied(self.sink(), self.next_session_id(), ask, refusal))
     }
 
+    fn may_ask(ask: &Ask<'_>, prompt: &dyn Prompt, challenge: &Challenge) -> bool {
+        ask.connection.door == Door::InBand && challenge.by_url() && prompt.can_ask() && prompt.suits(challenge)
+    }
+
+    /// Asks the client: it is held until its tap is there, or told where to tap before it comes again.
+    async fn ask_in_band(
+        &self,
+        ask: &Ask<'_>,
+        prompt: &mut dyn Prompt,
+        challenge: &Challenge,
+    ) -> Result<Grant, Refusal> {
+        let no_tap = |why: String| Refusal::no_tap(challenge, why);
+        let client = prompt.prepare().await.map_err(|e| no_tap(e.to_string()))?;
+        let login_key = ask.login_key();
+        let reused = login_key.clone().filter(|_| challenge.terms().reuse_login_key);
+        // By the connection alone, but where the roles have opted for more.
+        let held = reused.or_else(|| ask.connection.holder.clone());
+        match (prompt.manner(challenge), held) {
+            (Manner::Hold, Some(holder)) => {
+                let occasion = Occasion { holder, manner: Manner::Hold, client: &client };
+                let held = self.hold(ask, prompt, challenge, occasion).await;
+                match (held, login_key) {
+                    (Err(Held::InVain), Some(holder)) if prompt.may_return() => {
+                        Err(self.send_away(ask, challenge, holder, &client).await)
+                    }
+                    (Err(Held::InVain), _) => Err(no_tap("nobody tapped in time; try again".to_owned())),
+                    (Err(Held::Refused(refusal)), _) => Err(refusal),
+                    (Ok(grant), _) => Ok(grant),
+                }
+            }
+            (Manner::Return, _) => match login_key {
+                Some(holder) => Err(self.send_away(ask, challenge, holder, &client).await),
+                None => Err(Refusal::from(challenge)),
+            },
+            (Manner::Hold, None) => Err(no_tap("this connection can't be told from others; use TLS 1.3".to_owned())),
+        }
+    }
+
+    /// Begins a ceremony for a client that comes again, and says where.
+    async fn send_away(&self, ask: &Ask<'_>, challenge: &Challenge, holder: Holder, client: &str) -> Refusal {
+        let occasion = Occasion { holder, manner: Manner::Return, client };
+        match self.0.taps.invite(challenge, ask, occasion).await {
+            Ok(invited) => Refusal {
+                invitation: Some(invited.invitation),
+                ..Refusal::no_tap(challenge, "a tap is awaited".to_owned())
+            },
+            Err(error) => Refusal::no_tap(challenge, error.to_string()),
+        }
+    }
+
     /// Holds the client until its own tap is there, and weighs that tap.
-    async fn hold(&self, ask: &Ask<'_>, prompt: &mut dyn Prompt, challenge: &Challenge) -> Result<Grant, Refusal> {
+    async fn hold(
+        &self,
+        ask: &Ask<'_>,
+        prompt: &mut dyn Prompt,
+        challenge: &Challenge,
+        occasion: Occasion<'_>,
+    ) -> Result<Grant, Held> {
+        let no_tap = |why: String| Held::Refused(Refusal::no_tap(challenge, why));
         let key = WaitKey {
             user: challenge.user.clone(),
-            holder: ask.holder(),
+            holder: occasion.holder.clone(),
             target: challenge.target.uid,
             login: challenge.login.clone(),
         };
-        let mut place = self.0.waiting.join(key)?;
-        let no_tap = |why: String| Refusal { message: format!("{challenge} ({why})"), reason: why, needs_tap: true };
+        let address = ask.connection.peer.ip();
+        let mut place = self.0.waiting.join(key, address).map_err(|denial| Held::Refused(denial.into()))?;
         if place.first {
-            let invitation = self.0.taps.invite(challenge, ask).await.map_err(|e| no_tap(e.to_string()))?;
+            match self.0.taps.invite(challenge, ask, occasion).await {
+                Ok(Invited { invitation, keep }) => place.begun(invitation, keep),
+                Err(error) => place.give_up(&error.to_string()),
+            }
+        }
+        if let News::Asked(invitation) = place.asked().await {
             prompt.show(challenge, &invitation).await.map_err(|e| no_tap(e.to_string()))?;
         }
-        let tap = tokio::time::timeout(HOLD_MAX, place.tap())
-            .await
-            .map_err(|_| no_tap("nobody tapped in time; try again".to_owned()))?
-            .ok_or_else(|| no_tap("the ceremony was given up; try again".to_owned()))?;
+        let answer = tokio::time::timeout(HOLD_MAX, place.answer()).await.map_err(|_| Held::InVain)?;
+        let tap = answer.map_err(no_tap)?;
         match check::verdict(self, ask, Some(&tap)) {
             Verdict::Grant(grant) => Ok(grant),
-            Verdict::Denial(denial) => Err(denial.into()),
-            Verdict::Challenge(challenge) => Err(Refusal::from(&challenge)),
+            Verdict::Denial(denial) => Err(Held::Refused(denial.into())),
+            Verdict::Challenge(challenge) => Err(Held::Refused(Refusal::from(&challenge))),
         }
+    }
+
+    /// Tells the client that waits for this tap that there will be none; whether one did.
+    pub fn turn_down(&self, key: &WaitKey, why: &str) -> bool {
+        self.0.waiting.turn_down(key, why)
     }
 
     /// Hands over a tap that was made over a waiting connection; answers how many asks it freed.

@@ -71,7 +71,9 @@ pub use grant::Grant;
 pub use live::{CutReason, CutWatch, EndReason, Live};
 pub use node::{Hop, NodeTrust, NodeWay};
 pub use own::LiveSession;
-pub use prompt::{Invitation, NoPrompt, NoTaps, Prompt, PromptError, SpendError, Spender, Taps};
+pub use prompt::{
+    Invitation, Invited, Keep, Manner, NoPrompt, NoTaps, Occasion, Prompt, PromptError, SpendError, Spender, Taps,
+};
 pub use report::tap_record;
 pub use snapshot::Snapshot;
 pub use sso::ProviderKeys;
@@ -82,3 +84,4 @@ pub use tapgate_policy::{
     StatementVerdict,
 };
 pub use verdict::{Challenge, Denial, DenialReason, Refusal, Verdict};
+pub use waiting::WaitKey;

@@ -5,15 +5,19 @@ use std::time::Duration;
 /// How long a tap may open sessions. A role may shorten it; nothing lengthens it.
 pub const WINDOW_MAX: Duration = Duration::from_mins(5);
 
-/// How long a client may be held while a tap is awaited: a minute is enough to find a key, and
-/// under the time-outs of the clients that are held.
-pub const HOLD_MAX: Duration = Duration::from_mins(1);
+/// How long a client may be held while a tap is awaited: enough to open a page, type a code and find a key, and
+/// under the 130 seconds after which psycopg gives up by itself.
+pub const HOLD_MAX: Duration = Duration::from_mins(2);
+
+/// How long after its tap a client that was turned away may come again, once: people press one key for that.
+pub const RETURN_MAX: Duration = Duration::from_mins(1);
 
 /// How many asks may be held at once in the whole gate, so that held clients can't eat its memory.
 pub const HELD_MAX: usize = 4_096;
 
-/// How many asks of one user may be held at once: more is a broken script or a flood of prompts.
-pub const HELD_PER_USER_MAX: usize = 16;
+/// How many asks of one user from one address may be held at once: more is a broken script or a flood of prompts.
+/// A thief elsewhere uses up nothing of its owner's.
+pub const HELD_PER_USER_AND_ADDRESS_MAX: usize = 32;
 
 /// How long connecting to a target may take; a target in reach answers in far less.
 pub const DIAL_MAX: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 
 use futures::future::{BoxFuture, FutureExt, ready};
 use tapgate_model::{Digest, UnixTime};
+use tapgate_proof::Holder;
 
 use crate::{Ask, Challenge};
 
@@ -14,6 +15,37 @@ pub struct Invitation {
     pub code: String,
 }
 
+/// How a client that is asked gets its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// It is held until the tap is there.
+    Hold,
+    /// It is turned away with the page's address, and comes again after the tap.
+    Return,
+}
+
+/// Ends a ceremony when it is dropped.
+pub type Keep = Box<dyn Send + Sync>;
+
+/// What a ceremony is begun for.
+#[derive(Debug, Clone)]
+pub struct Occasion<'a> {
+    /// What the tap shall be good for.
+    pub holder: Holder,
+    /// How the client gets its answer.
+    pub manner: Manner,
+    /// What the client says of itself, to be shown on the page.
+    pub client: &'a str,
+}
+
+/// A ceremony that was begun.
+pub struct Invited {
+    /// Where the person may tap.
+    pub invitation: Invitation,
+    /// Ends the ceremony when it is dropped; none where the client comes again.
+    pub keep: Option<Keep>,
+}
+
 /// Why a prompt could not be shown.
 #[derive(Debug, thiserror::Error)]
 pub enum PromptError {
@@ -23,10 +55,33 @@ pub enum PromptError {
     /// The client went away.
     #[error("the client went away")]
     Gone,
+    /// Another reason, with what can be done.
+    #[error("{0}")]
+    No(String),
 }
 
 /// How a protocol says "tap here" to the client that is waiting.
 pub trait Prompt: Send {
+    /// How this client gets its answer.
+    fn manner(&self, _: &Challenge) -> Manner {
+        Manner::Hold
+    }
+
+    /// Whether a tap could be asked for under these terms.
+    fn suits(&self, _: &Challenge) -> bool {
+        true
+    }
+
+    /// Makes ready for showing something; answers what the client says of itself, for the page.
+    fn prepare(&mut self) -> BoxFuture<'_, Result<String, PromptError>> {
+        ready(Ok(String::new())).boxed()
+    }
+
+    /// Whether a client that was held in vain may come again after a tap.
+    fn may_return(&self) -> bool {
+        false
+    }
+
     /// Shows the challenge; answers once it is shown, not once it is met.
     fn show<'a>(
         &'a mut self,
@@ -56,13 +111,14 @@ impl Prompt for NoPrompt {
 
 /// Who makes taps: the authority, by its pages.
 pub trait Taps: Send + Sync {
-    /// Begins a ceremony for this challenge over this ask's connection. What it leads to is given
-    /// to [`crate::Gate::deposit`].
+    /// Begins a ceremony for this challenge. What it leads to is given to [`crate::Gate::deposit`] or
+    /// [`crate::Gate::bring`], a no to [`crate::Gate::turn_down`].
     fn invite<'a>(
         &'a self,
         challenge: &'a Challenge,
         ask: &'a Ask<'a>,
-    ) -> BoxFuture<'a, Result<Invitation, PromptError>>;
+        occasion: Occasion<'a>,
+    ) -> BoxFuture<'a, Result<Invited, PromptError>>;
 }
 
 /// A gate without tap pages: nobody is asked in-band.
@@ -70,7 +126,12 @@ pub trait Taps: Send + Sync {
 pub struct NoTaps;
 
 impl Taps for NoTaps {
-    fn invite<'a>(&'a self, _: &'a Challenge, _: &'a Ask<'a>) -> BoxFuture<'a, Result<Invitation, PromptError>> {
+    fn invite<'a>(
+        &'a self,
+        _: &'a Challenge,
+        _: &'a Ask<'a>,
+        _: Occasion<'a>,
+    ) -> BoxFuture<'a, Result<Invited, PromptError>> {
         ready(Err(PromptError::CannotAsk)).boxed()
     }
 }

@@ -20,7 +20,7 @@ use tapgate_proof::{
 
 use crate::evidence::Probe;
 use crate::{
-    Ask, ConnectionFacts, Door, Gate, GateParts, Invitation, NoTaps, ProtocolName, Snapshot, SpendError, Spender, Taps,
+    Ask, ConnectionFacts, Door, Gate, GateParts, Invitation, Invited, NoTaps, ProtocolName, Snapshot, SpendError, Spender, Taps,
 };
 
 /// The moment at which the world begins.
@@ -54,10 +54,11 @@ impl Taps for CountingTaps {
         &'a self,
         _: &'a crate::Challenge,
         _: &'a Ask<'a>,
-    ) -> BoxFuture<'a, Result<Invitation, crate::PromptError>> {
+        _: crate::Occasion<'a>,
+    ) -> BoxFuture<'a, Result<Invited, crate::PromptError>> {
         self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let page = Invitation { url: "https://tap.example.com/".to_owned(), code: "1234".to_owned() };
-        ready(Ok(page)).boxed()
+        ready(Ok(Invited { invitation: page, keep: None })).boxed()
     }
 }
 

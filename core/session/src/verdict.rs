@@ -3,10 +3,10 @@
 use std::fmt;
 
 use tapgate_model::{Login, TargetName, TargetRef, UserName};
-use tapgate_policy::{DenyReason, Lock, Policy};
+use tapgate_policy::{DenyReason, InBand, Lock, Policy, Terms};
 use tapgate_proof::ProofError;
 
-use crate::{Ask, Grant};
+use crate::{About, Ask, Grant, Invitation};
 
 /// The answer to an ask.
 #[must_use]
@@ -26,6 +26,8 @@ pub struct Challenge {
     pub(crate) user: UserName,
     pub(crate) target: TargetRef,
     pub(crate) login: Login,
+    pub(crate) terms: Terms,
+    pub(crate) about: About,
     pub(crate) because: Because,
 }
 
@@ -56,6 +58,21 @@ impl Challenge {
     /// Under which login.
     pub const fn login(&self) -> &Login {
         &self.login
+    }
+
+    /// On which terms the session would be allowed.
+    pub const fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// What the protocol must know of the target.
+    pub const fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// Whether the roles let a stock client be asked by an address.
+    pub fn by_url(&self) -> bool {
+        self.terms.in_band == InBand::Url
     }
 
     /// Why the tap that was shown does not do, for the log.
@@ -178,6 +195,7 @@ pub struct Refusal {
     pub(crate) message: String,
     pub(crate) reason: String,
     pub(crate) needs_tap: bool,
+    pub(crate) invitation: Option<Invitation>,
 }
 
 impl Refusal {
@@ -195,11 +213,21 @@ impl Refusal {
     pub const fn needs_tap(&self) -> bool {
         self.needs_tap
     }
+
+    /// Where the person may tap, for a client that comes again afterwards.
+    pub const fn invitation(&self) -> Option<&Invitation> {
+        self.invitation.as_ref()
+    }
+
+    /// There is no tap, for this reason.
+    pub(crate) fn no_tap(challenge: &Challenge, why: String) -> Self {
+        Self { message: format!("{challenge} ({why})"), reason: why, needs_tap: true, invitation: None }
+    }
 }
 
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
-        Self { reason: denial.reason.to_string(), message: denial.message, needs_tap: false }
+        Self { reason: denial.reason.to_string(), message: denial.message, needs_tap: false, invitation: None }
     }
 }
 
@@ -210,6 +238,6 @@ impl From<&Challenge> for Refusal {
             Because::NoTap => format!("this connection brought no tap; use `{command}`"),
             _ => format!("{}; start again with `{command}`", challenge.reason()),
         };
-        Self { message: format!("{challenge} ({hint})"), reason: challenge.reason(), needs_tap: true }
+        Self { message: format!("{challenge} ({hint})"), reason: challenge.reason(), needs_tap: true, invitation: None }
     }
 }

@@ -13,6 +13,7 @@ mod health;
 mod json;
 mod limits;
 mod path;
+mod prompt;
 mod request_info;
 mod rules;
 mod serve;

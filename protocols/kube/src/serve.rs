@@ -19,7 +19,7 @@ use tapgate_identity::{ClientAuth, Identity};
 use tapgate_model::{Clock, Kind, Login, TargetName};
 use tapgate_proof::Statement;
 use tapgate_relay::{Accepted, DoorName, Protocol, Sniff, TlsDoor};
-use tapgate_session::{Ask, ConnectionFacts, Door, Gate, NoPrompt, ProtocolName};
+use tapgate_session::{Ask, ConnectionFacts, Door, Gate, ProtocolName};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
@@ -30,6 +30,7 @@ use crate::headers::{Wanted, clean, impersonate, wanted};
 use crate::health::Health;
 use crate::limits::{ANSWER_MAX, HEAD_BYTES_MAX, HEAD_MAX, STREAMS_MAX};
 use crate::path::split;
+use crate::prompt::{self, TurnAway};
 use crate::request_info::RequestInfo;
 use crate::rules::{self, Passage};
 use crate::sessions::{Key, Session, Sessions, Using};
@@ -173,7 +174,8 @@ impl Kube {
         let (cluster, rest) = (target.cluster, target.rest.to_owned());
         let info = RequestInfo::parse(request.method().as_str(), &rest, request.uri().query());
         let login = self.login(&caller, &identity, &cluster, &wanted(request.headers())?)?;
-        let session = self.session(&identity, caller.peer, &cluster, &login).boxed().await?;
+        let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        let session = self.session(&identity, caller.peer, &cluster, &login, agent).boxed().await?;
         let using = session.using();
         let upgrade = request.headers().contains_key(header::UPGRADE);
         let told = |status| Self::told(&session, &info, &rest, status);
@@ -264,6 +266,7 @@ impl Kube {
         peer: SocketAddr,
         cluster: &TargetName,
         login: &Login,
+        agent: &str,
     ) -> Result<Arc<Session>, Refused> {
         let key = Key {
             credential: *identity.fingerprint(),
@@ -283,7 +286,7 @@ impl Kube {
             }
         }
         let place = self.sessions.place(&key).ok_or_else(full)?;
-        let opened = place.get_or_try_init(|| self.open(identity, peer, cluster, login).boxed()).await;
+        let opened = place.get_or_try_init(|| self.open(identity, peer, cluster, login, agent).boxed()).await;
         match opened {
             Ok(session) => Ok(Arc::clone(session)),
             Err(refused) => {
@@ -299,14 +302,13 @@ impl Kube {
         peer: SocketAddr,
         cluster: &TargetName,
         login: &Login,
+        agent: &str,
     ) -> Result<Arc<Session>, Refused> {
-        let facts = ConnectionFacts { peer, door: Door::Certificate, protocol: ProtocolName::Kube, holder: None };
+        let facts = ConnectionFacts { peer, door: Door::of(identity), protocol: ProtocolName::Kube, holder: None };
         let ask = Ask { identity, kind: Kind::KubeCluster, target: cluster, login, connection: &facts };
-        let grant = self.parts.gate.open(&ask, &mut NoPrompt).await.map_err(|refusal| {
-            let message = refusal.message();
-            // A credential plugin that reads 401 taps anew; nothing would help after 403.
-            if refusal.needs_tap() { Refused::unauthorized(message) } else { Refused::forbidden(message) }
-        })?;
+        let mut prompt = TurnAway { agent };
+        let opened = self.parts.gate.open(&ask, &mut prompt).await;
+        let grant = opened.map_err(|refusal| prompt::refused(&refusal))?;
         let (first, live) = grant.dial().await.map_err(|error| Refused::unavailable(error.to_string()))?;
         let down = |error: cluster::ClusterError| {
             tracing::error!(%cluster, %error, "A cluster can't be used");

@@ -11,6 +11,7 @@ mod entrance;
 pub mod fuzz;
 mod kill;
 mod limits;
+mod prompt;
 mod relay;
 mod serve;
 mod target;

@@ -7,13 +7,14 @@ use tapgate_identity::X509Ca;
 use tapgate_model::{Clock, Kind, LoginName, tunnel};
 use tapgate_relay::{Accepted, Io, Protocol, Sniff, StartTls, TlsDoor};
 use tapgate_session::{
-    Ask, ConnectionFacts, DbProtocol, DbResource, Door, EndReason, Gate, Live, NoPrompt, ProtocolName, Upstream,
+    Ask, ConnectionFacts, DbProtocol, DbResource, Door, EndReason, Gate, Live, ProtocolName, Upstream,
 };
 use tapgate_sql::Classifier;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::entrance::{Turned, Visitor, receive};
 use crate::limits::{FAREWELL_MAX, HANDSHAKE_MAX};
+use crate::prompt::{self, TurnAway};
 use crate::relay::{self, Legs, Standing};
 use crate::target::login::{Wish, enter};
 use crate::target::tls::Passport;
@@ -85,7 +86,8 @@ async fn serve(mysql: &Mysql, conn: Accepted) {
         Ok(Err(Turned::Gone(error))) => return tracing::debug!(%peer, %error, "A client left before its name"),
         Err(_) => return tracing::debug!(%peer, "A client did not say its name in time"),
     };
-    let facts = ConnectionFacts { peer, door: Door::Certificate, protocol: ProtocolName::Mysql, holder: None };
+    let door = Door::of(&visitor.identity);
+    let facts = ConnectionFacts { peer, door, protocol: ProtocolName::Mysql, holder: None };
     match open(mysql, &visitor, &facts).await {
         Ok((entered, live)) => go(mysql, client, visitor.user, (entered, live), ticket).await,
         Err(error) => tell(client, &error).await,
@@ -110,10 +112,11 @@ async fn tell(mut client: Framed<Box<dyn Io>>, error: &ServerError) {
 async fn open(mysql: &Mysql, visitor: &Visitor, facts: &ConnectionFacts) -> Result<(Entered, Live), ServerError> {
     let Visitor { identity, target, login, .. } = visitor;
     let ask = Ask { identity, kind: Kind::Db, target, login, connection: facts };
-    let grant = mysql.gate.open(&ask, &mut NoPrompt).await.map_err(|refusal| {
+    let mut prompt = TurnAway { packet: &visitor.packet };
+    let grant = mysql.gate.open(&ask, &mut prompt).await.map_err(|refusal| {
         tracing::info!(peer = %facts.peer, user = %identity.user(), %target, reason = refusal.reason(),
             "Refused a session");
-        ServerError::access(refusal.message().to_owned())
+        prompt::refused(&refusal)
     })?;
     let (upstream, live) = grant.dial().await.map_err(|error| {
         tracing::warn!(%target, %error, "Could not dial a target");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use tapgate_identity::Identity;
 use tapgate_model::tunnel;
+use tapgate_proof::Holder;
 use tapgate_relay::{Io, StartTls, TlsFacts};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -143,6 +144,22 @@ impl Entrance {
         Ok(())
     }
 
+    /// The connection itself, as a tap may name it.
+    pub(crate) fn channel(&self) -> Option<Holder> {
+        self.tls.as_ref().and_then(|tls| tls.channel.clone())
+    }
+
+    /// Waits until the client is gone. One that is asked for a tap has nothing to say: whatever comes is its goodbye.
+    pub(crate) async fn gone(&mut self) {
+        let mut byte = [0; 1];
+        drop(self.io.read(&mut byte).await);
+    }
+
+    /// Says something to the client, as it is.
+    pub(crate) async fn tell(&mut self, words: &[u8]) -> Result<(), StartupError> {
+        self.say(words).await
+    }
+
     async fn say(&mut self, bytes: &[u8]) -> Result<(), StartupError> {
         self.io.write_all(bytes).await?;
         Ok(self.io.flush().await?)
@@ -158,8 +175,13 @@ impl Entrance {
 
     /// Tells the client that there will be no session.
     pub(crate) async fn refuse(&mut self, code: &str, message: &str) {
+        self.part(&wire::error(Severity::Fatal, code, message)).await;
+    }
+
+    /// Says these last words.
+    pub(crate) async fn part(&mut self, words: &[u8]) {
         // A client that is gone needs no words.
-        drop(self.say(&wire::error(Severity::Fatal, code, message)).await);
+        drop(self.say(words).await);
         drop(self.io.shutdown().await);
     }
 

@@ -14,6 +14,7 @@ mod limits;
 mod login;
 mod name;
 mod password;
+mod prompt;
 mod relay;
 mod said;
 mod serve;

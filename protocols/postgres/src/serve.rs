@@ -7,17 +7,22 @@ use futures::future::{BoxFuture, FutureExt as _};
 use tapgate_identity::{Identity, X509Ca};
 use tapgate_model::{Clock, Kind, tunnel};
 use tapgate_relay::{Accepted, DoorName, Protocol, Sniff, StartTls, TlsDoor};
-use tapgate_session::{Ask, ConnectionFacts, DbTerms, DialError, Door, EndReason, Gate, Live, NoPrompt, ProtocolName};
+use tapgate_session::{
+    Ask, ConnectionFacts, DbTerms, DialError, Door, EndReason, Gate, Grant, Live, ProtocolName, Refusal,
+};
 use tapgate_sql::Classifier;
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::entrance::{Arrival, Entrance, Guest};
 use crate::judge::Judge;
 use crate::keys::Keys;
 use crate::limits::{CANCEL_MAX, FAREWELL_MAX, HANDSHAKE_MAX};
+use crate::prompt::{Asking, come_again};
 use crate::session::Session;
 use crate::startup::{CancelKey, Startup};
 use crate::target::{OwnSetting, Passport, Target, Wanted};
+use crate::wire::{self, Severity};
 
 /// What the PostgreSQL protocol is made of.
 pub struct PostgresParts {
@@ -100,15 +105,17 @@ pub fn sniff(head: &[u8]) -> Sniff {
     }
 }
 
-/// Why there is no session, for the client: an SQLSTATE and words.
-struct Refused {
-    code: String,
-    message: String,
-}
+/// Why there is no session, for the client: the words that it reads.
+struct Refused(Vec<u8>);
 
 impl Refused {
-    fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into() }
+    fn new(code: &str, message: impl AsRef<str>) -> Self {
+        Self(wire::error(Severity::Fatal, code, message.as_ref()))
+    }
+
+    fn of(refusal: &Refusal) -> Self {
+        let message = refusal.message();
+        refusal.invitation().map_or_else(|| Self::new("28000", message), |page| Self(come_again(message, page)))
     }
 }
 
@@ -140,23 +147,38 @@ impl Postgres {
     }
 
     async fn session(&self, mut entrance: Entrance, guest: Guest) {
-        match self.open(&guest, entrance.peer).await {
+        let mut greeted = false;
+        let opened = match self.granted(&mut entrance, &guest, &mut greeted).await {
+            Ok(Some(grant)) => self.open(&guest, grant).await,
+            // The client is gone.
+            Ok(None) => return,
+            Err(refused) => Err(refused),
+        };
+        match opened {
             Ok((target, live)) => {
                 let process = target.canceller.key.as_ref().map_or(0, |key| key.process);
                 let key = self.keys.register(process, guest.startup.takes_long_keys(), live.user());
                 let judge = Judge::new(self.classifier.clone(), terms_of(&guest.startup, live.terms().db));
-                Box::pin(Session { client: entrance.into_io(), target, live, key, judge }.run()).await;
+                Box::pin(Session { client: entrance.into_io(), target, live, key, judge, greeted }.run()).await;
             }
-            Err(Refused { code, message }) => {
-                let _ = timeout(FAREWELL_MAX, entrance.refuse(&code, &message)).await;
+            Err(Refused(words)) => {
+                let _ = timeout(FAREWELL_MAX, entrance.part(&words)).await;
             }
         }
     }
 
-    /// Asks for the session and enters the target.
-    async fn open(&self, guest: &Guest, peer: SocketAddr) -> Result<(Target, Live), Refused> {
+    /// Asks for the session; a stock client is asked for its tap meanwhile. `None` where it has left.
+    async fn granted(
+        &self,
+        entrance: &mut Entrance,
+        guest: &Guest,
+        greeted: &mut bool,
+    ) -> Result<Option<Grant>, Refused> {
         let Guest { identity, startup, destination } = guest;
-        let facts = ConnectionFacts { peer, door: Door::Certificate, protocol: ProtocolName::Postgres, holder: None };
+        let peer = entrance.peer;
+        let door = Door::of(identity);
+        let holder = entrance.channel().filter(|_| door == Door::InBand);
+        let facts = ConnectionFacts { peer, door, protocol: ProtocolName::Postgres, holder };
         let ask = Ask {
             identity,
             kind: Kind::Db,
@@ -164,11 +186,34 @@ impl Postgres {
             login: &destination.login,
             connection: &facts,
         };
-        let grant = self.gate.open(&ask, &mut NoPrompt).await.map_err(|refusal| {
-            tracing::info!(%peer, user = %identity.user(), target = %destination.target, reason = refusal.reason(),
-                "Refused a session");
-            Refused::new("28000", refusal.message())
-        })?;
+        let (say, mut said) = mpsc::channel(1);
+        let mut prompt = Asking { startup, say };
+        let mut opening = std::pin::pin!(self.gate.open(&ask, &mut prompt));
+        loop {
+            let opened = tokio::select! {
+                biased;
+                opened = &mut opening => opened,
+                Some(words) = said.recv() => {
+                    if entrance.tell(&words).await.is_err() {
+                        return Ok(None);
+                    }
+                    *greeted = true;
+                    continue;
+                }
+                // Nobody taps for a client that has left: the ceremony ends with this.
+                () = entrance.gone(), if *greeted => return Ok(None),
+            };
+            return opened.map(Some).map_err(|refusal| {
+                tracing::info!(%peer, user = %identity.user(), target = %destination.target,
+                    reason = refusal.reason(), "Refused a session");
+                Refused::of(&refusal)
+            });
+        }
+    }
+
+    /// Enters the target.
+    async fn open(&self, guest: &Guest, grant: Grant) -> Result<(Target, Live), Refused> {
+        let Guest { startup, destination, .. } = guest;
         let own = own_settings(startup, grant.terms().db)?;
         let (upstream, live) = grant.dial().await.map_err(|error| {
             tracing::warn!(target = %destination.target, %error, "Could not dial a target");

@@ -27,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) live: Live,
     pub(crate) key: Registered,
     pub(crate) judge: Judge,
+    /// Whether the client has read `AuthenticationOk` already, before it was asked for its tap.
+    pub(crate) greeted: bool,
 }
 
 /// Why a session is over.
@@ -191,15 +193,15 @@ impl Eye for Downward<'_> {
 impl Session {
     /// Runs the session to its end.
     pub(crate) async fn run(self) {
-        let Self { mut client, target, live, mut key, judge } = self;
+        let Self { mut client, target, live, mut key, judge, greeted } = self;
         let Target { stream, greeting, settings, canceller } = target;
         for (name, value) in &settings {
             judge.setting(name, value);
         }
         // AuthenticationOk, what the target said, the gate's own key, and that the session waits for statements.
         let own_key = canceller.key.as_ref().map(|_| key.key().message()).unwrap_or_default();
-        let welcome =
-            [&wire::frame(b'R', &[0; 4]), &greeting, &own_key, &wire::frame(b'Z', b"I")].map(Vec::as_slice).concat();
+        let first = if greeted { Vec::new() } else { wire::frame(b'R', &[0; 4]) };
+        let welcome = [&first, &greeting, &own_key, &wire::frame(b'Z', b"I")].map(Vec::as_slice).concat();
         if let Err(error) = async { client.write_all(&welcome).await.and(client.flush().await) }.await {
             tracing::debug!(%error, "A PostgreSQL client was gone before its session began");
             return live.finish(&EndReason::Client);

@@ -85,25 +85,48 @@ pub(crate) enum Severity {
     Error,
     /// The connection is over.
     Fatal,
+    /// Nothing is over.
+    Notice,
+}
+
+/// What an error or a notice says.
+pub(crate) struct Told<'a> {
+    pub(crate) message: &'a str,
+    pub(crate) detail: Option<&'a str>,
+    /// What to do about it.
+    pub(crate) hint: Option<&'a str>,
 }
 
 /// An `ErrorResponse`, with an SQLSTATE.
 pub(crate) fn error(severity: Severity, code: &str, message: &str) -> Vec<u8> {
-    let word: &[u8] = match severity {
-        Severity::Error => b"ERROR",
-        Severity::Fatal => b"FATAL",
+    said(severity, code, &Told { message, detail: None, hint: None })
+}
+
+/// The same with a detail and a hint, or a `NoticeResponse`.
+pub(crate) fn said(severity: Severity, code: &str, told: &Told<'_>) -> Vec<u8> {
+    let (kind, word) = match severity {
+        Severity::Error => (b'E', "ERROR"),
+        Severity::Fatal => (b'E', "FATAL"),
+        Severity::Notice => (b'N', "NOTICE"),
     };
-    let message = message.get(..message.floor_char_boundary(MESSAGE_MAX)).unwrap_or_default();
-    let message: String = message.chars().filter(|c| *c != '\0').collect();
-    let fields: [(u8, &[u8]); 4] = [(b'S', word), (b'V', word), (b'C', code.as_bytes()), (b'M', message.as_bytes())];
-    let mut body = Vec::with_capacity(message.len() + 32);
+    let fields = [
+        (b'S', Some(word)),
+        (b'V', Some(word)),
+        (b'C', Some(code)),
+        (b'M', Some(told.message)),
+        (b'D', told.detail),
+        (b'H', told.hint),
+    ];
+    let mut body = Vec::with_capacity(told.message.len() + 32);
     for (letter, value) in fields {
+        let Some(value) = value else { continue };
+        let value = value.get(..value.floor_char_boundary(MESSAGE_MAX)).unwrap_or_default();
         body.push(letter);
-        body.extend_from_slice(value);
+        body.extend(value.bytes().filter(|byte| *byte != 0));
         body.push(0);
     }
     body.push(0);
-    frame(b'E', &body)
+    frame(kind, &body)
 }
 
 #[cfg(test)]

@@ -323,6 +323,17 @@ pub struct Handle<H: Handler> {
         raw_sender,
 ",
     ),
+    // The hash of the first key exchange, which names the connection.
+    edit(
+        "server/session.rs",
+        r"    pub(crate) fn maybe_send_ext_info(",
+        r"    /// The session identifier of RFC 4253; empty before the first key exchange.
+    pub fn session_id(&self) -> &[u8] {
+        self.common.encrypted.as_ref().map_or(&[], |encrypted| encrypted.session_id.as_ref())
+    }
+
+    pub(crate) fn maybe_send_ext_info(",
+    ),
     // An idle connection is small: what is large and rare is boxed, so that the queues and the task that hold it are not.
     edit(
         "server/session.rs",

@@ -7,7 +7,7 @@ use russh::keys::ssh_key::{Certificate, Signature};
 use russh::server::{Auth, Handle, Handler, PublicKeyOffer, Session};
 use tapgate_audit::Event;
 use tapgate_identity::{Identity, IdentityError};
-use tapgate_model::TargetName;
+use tapgate_model::{Digest, TargetName};
 use tokio::sync::oneshot;
 
 use crate::jump::Jumper;
@@ -15,6 +15,7 @@ use crate::link::Link;
 use crate::name::{Destination, DestinationError};
 use crate::serve::Ssh;
 use crate::side::Side;
+use crate::write;
 use crate::yard::Yard;
 
 /// By which door somebody comes in.
@@ -38,6 +39,10 @@ pub(crate) struct Guest {
     pub(crate) identity: Arc<Identity>,
     pub(crate) destination: Destination,
     pub(crate) client: Handle,
+    /// The connection itself: the hash of what its key exchange was about.
+    pub(crate) session: Digest,
+    /// What the client calls itself.
+    pub(crate) version: String,
 }
 
 /// Why somebody is not let in.
@@ -167,7 +172,9 @@ impl Handler for Entrance {
             return Err(russh::Error::NotAuthenticated);
         };
         let arrival = if let Some(destination) = destination {
-            Arrival::Guest(Guest { identity, destination, client: session.handle() })
+            let version = write::one_line(&String::from_utf8_lossy(session.remote_sshid()));
+            let (client, session) = (session.handle(), tapgate_identity::spki_digest(session.session_id()));
+            Arrival::Guest(Guest { identity, destination, client, session, version })
         } else {
             let jumper = Jumper::new(Arc::clone(&self.ssh), identity, self.peer);
             self.yard = Some(Yard::new(jumper.clone(), session.handle()));

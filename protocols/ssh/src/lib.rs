@@ -11,6 +11,7 @@ mod credit;
 pub mod demo_target;
 mod entrance;
 mod forward;
+mod held;
 #[doc(hidden)]
 pub mod fuzz;
 mod hop;
@@ -21,6 +22,7 @@ mod link;
 mod name;
 mod pipe;
 mod preface;
+mod prompt;
 mod relay;
 mod replies;
 mod rules;

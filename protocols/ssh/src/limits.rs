@@ -49,6 +49,19 @@ pub(crate) const NAME_MAX: usize = 64;
 /// with such requests and keeps a few dozen on their way.
 pub(crate) const REPLIES_MAX: usize = 256;
 
+/// How long a client that must be asked for a tap has to open its first channel. It does so at once; the rest is for
+/// slow lines.
+pub(crate) const FIRST_WISH_MAX: Duration = Duration::from_secs(5);
+
+/// How long the gate waits to read what a client will run, before it asks for the tap without knowing.
+pub(crate) const COMMAND_MAX: Duration = Duration::from_secs(2);
+
+/// The window of a channel that is held: so much that a person's Ctrl-C comes through.
+pub(crate) const HELD_WINDOW: u32 = 1024;
+
+/// Data in one packet of a channel that is held: what every target takes, since the client is told before there is one.
+pub(crate) const HELD_PACKET_MAX: u32 = 24 * 1024;
+
 /// How often each side is asked whether it is still there. Firewalls forget idle connections after
 /// some minutes.
 pub(crate) const KEEPALIVE: Duration = Duration::from_secs(30);

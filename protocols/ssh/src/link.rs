@@ -12,10 +12,12 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::credit::Queued;
+use crate::held::{self, Held};
 use crate::limits::{CONTROL_BACKLOG_MAX, EARLY_BYTES_MAX, EARLY_PACKETS_MAX, FIRST_CHANNEL_MAX, SILENCE_MAX};
 use crate::relay::{Activity, Ground, Load, Opening, Relay, Violation};
 use crate::rules::Rules;
 use crate::side::{Both, Side};
+use crate::wire::Packet;
 
 /// Why the link ended a connection by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub(crate) enum Fault {
     Flooded(Side),
     /// A peer says nothing any more.
     Silent(Side),
+    /// The person gave up waiting.
+    Quit,
 }
 
 impl fmt::Display for Fault {
@@ -36,6 +40,7 @@ impl fmt::Display for Fault {
             Self::Early => f.write_str("the client sent too much before its session was open"),
             Self::Violation(violation) => violation.fmt(f),
             Self::Flooded(side) => write!(f, "the {side} does not read what the other side sends"),
+            Self::Quit => f.write_str("you pressed Ctrl-C before you tapped"),
             Self::Silent(side) => write!(f, "the {side} no longer answers"),
         }
     }
@@ -54,6 +59,8 @@ pub(crate) struct Link {
     inner: Mutex<Inner>,
     /// Data has left for which withheld credit may be passed on.
     drained: Arc<Notify>,
+    /// A packet has come before the session is open.
+    arrived: Notify,
 }
 
 struct Inner {
@@ -75,7 +82,7 @@ impl Link {
     pub(crate) fn new() -> (Arc<Self>, oneshot::Receiver<Fault>) {
         let (fault, faults) = oneshot::channel();
         let inner = Inner { state: State::Early(Early::default()), fault: Some(fault) };
-        (Arc::new(Self { inner: Mutex::new(inner), drained: Arc::default() }), faults)
+        (Arc::new(Self { inner: Mutex::new(inner), drained: Arc::default(), arrived: Notify::new() }), faults)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -86,7 +93,7 @@ impl Link {
     pub(crate) fn packet(&self, from: Side, bytes: &[u8]) {
         let mut inner = self.lock();
         let taken = match &mut inner.state {
-            State::Early(early) => early.push(from, bytes),
+            State::Early(early) => early.push(from, bytes).inspect(|()| self.arrived.notify_one()),
             State::Open(course) => course.packet(from, bytes),
             State::Over(_) => Ok(()),
         };
@@ -103,9 +110,48 @@ impl Link {
         let mut inner = self.lock();
         let State::Early(early) = std::mem::replace(&mut inner.state, State::Over(None)) else { return };
         let mut course = Course::new(legs, Arc::clone(&self.drained));
+        course.ground.held = early.held;
         let taken = early.packets.into_iter().try_for_each(|(from, bytes)| course.packet(from, &bytes));
         inner.state = State::Open(Box::new(course));
         inner.end_on(taken);
+    }
+
+    /// Waits for the client's first session channel and confirms it, so that something can be said there. The caller
+    /// sets the deadline.
+    pub(crate) async fn hold_first_channel(&self, client: &russh::server::Handle) {
+        self.seek(|early| {
+            early.held = early.packets.iter().find_map(|(_, packet)| Held::confirm(packet, client));
+            early.held.is_some().then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until it is known what the client will run there. The caller sets the deadline.
+    pub(crate) async fn first_command(&self) -> String {
+        self.seek(|early| early.packets.iter().find_map(|(_, packet)| Held::command(packet))).await
+    }
+
+    /// Says something on the channel that is held; whether it could be said.
+    pub(crate) fn say(&self, text: &str) -> bool {
+        match &mut self.lock().state {
+            State::Early(early) => early.held.as_mut().is_some_and(|held| held.say(text)),
+            State::Open(_) | State::Over(_) => false,
+        }
+    }
+
+    /// Waits for something among the packets that came before the session is open.
+    async fn seek<T>(&self, mut find: impl FnMut(&mut Early) -> Option<T>) -> T {
+        loop {
+            match &mut self.lock().state {
+                State::Early(early) => {
+                    if let Some(found) = find(early) {
+                        return found;
+                    }
+                }
+                State::Open(_) | State::Over(_) => {}
+            }
+            self.arrived.notified().await;
+        }
     }
 
     /// Ends the passing of packets; answers the session, once.
@@ -178,6 +224,10 @@ impl Inner {
 struct Early {
     packets: Vec<(Side, Bytes)>,
     bytes: usize,
+    /// The first channel, where the client is asked for a tap on it.
+    held: Option<Held>,
+    /// Whether an answer is due to a request about the connection.
+    owed: bool,
 }
 
 impl Early {
@@ -186,6 +236,15 @@ impl Early {
         if self.packets.len() >= EARLY_PACKETS_MAX || self.bytes > EARLY_BYTES_MAX {
             return Err(Fault::Early);
         }
+        match self.held.as_mut().map(|held| held.early(bytes, self.owed)) {
+            Some(held::Early::Answered) => {
+                self.bytes -= bytes.len();
+                return Ok(());
+            }
+            Some(held::Early::Quits) => return Err(Fault::Quit),
+            Some(held::Early::Waits) | None => {}
+        }
+        self.owed |= matches!(Packet::parse(bytes), Ok(Packet::GlobalRequest { want_reply: true, .. }));
         self.packets.push((from, Bytes::copy_from_slice(bytes)));
         Ok(())
     }
@@ -218,11 +277,26 @@ impl Course {
             begun: now,
             backlog: Both::default(),
             drained,
+            held: None,
         };
         Self { relay: Relay::new(rules), ground, heard: Both { client: now, target: now }, active: now }
     }
 
+    /// Takes a packet. The channel that was held for a tap has another number at the target than the client knows.
     fn packet(&mut self, from: Side, bytes: &[u8]) -> Result<(), Fault> {
+        let Some(held) = &mut self.ground.held else { return self.pass(from, bytes) };
+        if from == Side::Client {
+            return match held.inward(bytes) {
+                Some(bytes) => self.pass(from, &bytes),
+                None => Ok(()),
+            };
+        }
+        self.pass(from, bytes)?;
+        let ready = self.ground.held.as_mut().map(Held::ready).unwrap_or_default();
+        ready.iter().try_for_each(|bytes| self.pass(Side::Client, bytes))
+    }
+
+    fn pass(&mut self, from: Side, bytes: &[u8]) -> Result<(), Fault> {
         let now = Instant::now();
         *self.heard.of_mut(from) = now;
         let activity = self.relay.packet(&mut self.ground, from, bytes).map_err(Fault::Violation)?;
@@ -257,10 +331,19 @@ struct Footing {
     begun: Instant,
     backlog: Both<Arc<AtomicUsize>>,
     drained: Arc<Notify>,
+    /// The channel that was held for a tap, where one was.
+    held: Option<Held>,
 }
 
 impl Ground for Footing {
     fn send(&mut self, to: Side, packet: Bytes, load: Load<'_>) {
+        let packet = match (&mut self.held, to) {
+            (Some(held), Side::Client) => match held.outward(packet) {
+                Some(packet) => packet,
+                None => return,
+            },
+            _ => packet,
+        };
         let count = match load {
             Load::Control => {
                 let backlog = Arc::clone(self.backlog.of(to));

@@ -10,8 +10,9 @@ use russh::server::RunningSession;
 use tapgate_audit::Sink;
 use tapgate_identity::{IssueError, SshCa, Trust, TrustSource};
 use tapgate_model::{Clock, Kind, Login, TargetName, tunnel};
+use tapgate_proof::Holder;
 use tapgate_relay::{Accepted, Protocol, Sniff, TlsDoor};
-use tapgate_session::{Ask, ConnectionFacts, CutReason, CutWatch, Door, EndReason, Gate, Live, NoPrompt, ProtocolName};
+use tapgate_session::{Ask, ConnectionFacts, CutReason, CutWatch, Door, EndReason, Gate, Live, ProtocolName};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -22,6 +23,7 @@ use crate::jump::Jumper;
 use crate::limits::{FAREWELL_MAX, FLUSH_MAX, HANDSHAKE_MAX, KEEPALIVE, LINGER_MAX};
 use crate::link::{Fault, Legs, Link};
 use crate::preface;
+use crate::prompt::ChannelPrompt;
 use crate::severable::Severable;
 use crate::stored_key::KeySource;
 use crate::target::{Passport, TargetLeg};
@@ -204,7 +206,9 @@ async fn serve(ssh: Arc<Ssh>, conn: Accepted, doorway: Doorway, config: Arc<russ
         Ok(Arrival::Jumper(jumper)) => return stand_by(client, &jumper, faults).await,
         Err(_) => return,
     };
-    let facts = ConnectionFacts { peer: conn.peer, door: Door::Certificate, protocol: ProtocolName::Ssh, holder: None };
+    let door = Door::of(&guest.identity);
+    let holder = (door == Door::InBand).then(|| Holder::SshSession(guest.session));
+    let facts = ConnectionFacts { peer: conn.peer, door, protocol: ProtocolName::Ssh, holder };
     let opened = tokio::select! {
         () = client.gone() => return,
         Ok(fault) = &mut faults => Err(fault.to_string()),
@@ -246,7 +250,8 @@ async fn open(
         login: &login,
         connection: facts,
     };
-    let grant = ssh.gate.open(&ask, &mut NoPrompt).await.map_err(|refusal| {
+    let mut prompt = ChannelPrompt { link, client: &guest.client, version: &guest.version };
+    let grant = ssh.gate.open(&ask, &mut prompt).await.map_err(|refusal| {
         tracing::info!(peer = %facts.peer, user = %guest.identity.user(), target = %guest.destination.target,
             reason = refusal.reason(), "Refused a session");
         refusal.message().to_owned()

@@ -62,6 +62,15 @@ pub(crate) fn data(recipient: u32, data: &[u8]) -> Bytes {
     packet.freeze()
 }
 
+/// `SSH_MSG_CHANNEL_EXTENDED_DATA` of the type that goes to stderr.
+pub(crate) fn stderr(recipient: u32, text: &str) -> Bytes {
+    let mut packet = start(number::EXTENDED_DATA, 13 + text.len());
+    packet.put_u32(recipient);
+    packet.put_u32(1);
+    put_string(&mut packet, text);
+    packet.freeze()
+}
+
 /// `SSH_MSG_CHANNEL_EOF`.
 pub(crate) fn eof(recipient: u32) -> Bytes {
     let mut packet = start(number::EOF, 5);

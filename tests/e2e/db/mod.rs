@@ -4,7 +4,7 @@ mod client;
 mod client_exec;
 mod client_mysql;
 mod client_proxy;
-mod my_scene;
+pub(crate) mod my_scene;
 mod mysql;
 mod mysql_ends;
 mod mysql_hostile;

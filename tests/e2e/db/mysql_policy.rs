@@ -7,7 +7,7 @@ use crate::world::text;
 
 #[test]
 fn a_tap_opens_what_it_names_and_nothing_else() -> Result<()> {
-    let scene = Scene::new("require_session_mfa: true")?;
+    let scene = Scene::new("require_session_mfa: true, in_band: off")?;
     let bare = scene.run(&scene.login_pass(), "select 1")?.failure(1)?;
     assert!(bare.stderr.contains("MFA is required to access Database \"shopdb\""), "{bare}");
     assert!(bare.stderr.contains("tap db connect"), "{bare}");

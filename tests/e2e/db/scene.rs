@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tapgate_lab::{Postgres, PostgresOptions, Process, Ran, program};
+use tapgate_lab::{Client, Postgres, PostgresOptions, Process, Ran, program};
 use tapgate_model::Kind;
 
 use crate::world::{Tapper, World, login_files, tapgate};
@@ -60,8 +60,10 @@ impl Scene {
 
     /// olga gives jerry's role these options.
     pub(crate) fn put_role(&self, options: &str) -> Result<()> {
+        // Who brings no tap is told so at once; the suite `stock` has them asked.
+        let off = if options.contains("in_band") { "" } else { ", in_band: off" };
         let role = format!(
-            "kind: role\nversion: v7\nmetadata:\n  name: access-prod\nspec:\n  options: {{ require_session_mfa: true{}{options} \
+            "kind: role\nversion: v7\nmetadata:\n  name: access-prod\nspec:\n  options: {{ require_session_mfa: true{off}{}{options} \
              }}\n  allow:\n    db_labels: {{ env: prod }}\n    db_users: [app, report, old, clear]\n    \
              db_names: [shop, postgres]\n",
             if options.is_empty() { "" } else { ", " }
@@ -100,8 +102,14 @@ impl Scene {
     /// jerry's login certificate as a pass: it brings no tap. libpq takes a colon in a key's path for an engine's, so
     /// the files are copied.
     pub(crate) fn login_pass(&self) -> Result<Pass> {
-        let files = login_files(&self.world, &self.world.jerry);
-        let folder = self.world.lab.dir("pass-login")?;
+        self.pass_of(&self.world.jerry)
+    }
+
+    /// The same for anybody.
+    pub(crate) fn pass_of(&self, client: &Client) -> Result<Pass> {
+        let files = login_files(&self.world, client);
+        let folder = client.home().join("pass-login");
+        std::fs::create_dir_all(&folder)?;
         let pass = Pass { certificate: folder.join("certificate.pem"), key: folder.join("key.pem") };
         std::fs::copy(files.tls_certificate, &pass.certificate)?;
         // OpenSSL 3.0 reads Ed25519 keys in the first version of PKCS #8 alone: the seed without its public key.

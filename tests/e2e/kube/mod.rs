@@ -3,6 +3,6 @@
 mod ends;
 mod proxy;
 mod resources;
-mod scene;
+pub(crate) mod scene;
 mod sessions;
 mod streams;

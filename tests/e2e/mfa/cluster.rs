@@ -31,7 +31,7 @@ fn the_clusters_preference_makes_every_session_ask() -> Result<()> {
 fn a_changed_role_ends_what_the_login_certificate_opened_alone() -> Result<()> {
     let world = World::new()?;
     world.stock(false, "dev1", "true")?.success()?;
-    world.put(&world.role("access-dev", "dev", "require_session_mfa: true"))?;
+    world.put(&world.role("access-dev", "dev", "require_session_mfa: true, in_band: off"))?;
     let refused = world.stock(false, "dev1", "true")?.failure(255)?;
     assert!(refused.stderr.contains("MFA is required to access Node \"dev1\""), "{refused}");
     Ok(())

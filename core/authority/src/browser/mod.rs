@@ -274,7 +274,7 @@ impl Work {
     const fn purpose(&self) -> Purpose {
         match self {
             Self::Login { .. } | Self::WebLogin { .. } => Purpose::Login,
-            Self::Session { .. } | Self::WebSession => Purpose::Session,
+            Self::Session { .. } | Self::WebSession | Self::InBand => Purpose::Session,
             Self::Admin { .. } | Self::Device { .. } => Purpose::Admin,
             Self::AddDevice { .. } => Purpose::AddDevice,
         }
@@ -305,7 +305,7 @@ impl Wrong {
 }
 
 /// One answer for a request that was used, is over, or never was.
-fn not_open() -> Fault {
+pub(crate) fn not_open() -> Fault {
     Fault::not_found("This request is not open: it was used, it is over, or it never was.")
 }
 

@@ -21,6 +21,8 @@ pub(super) fn of(pending: &Pending, cluster: &str) -> Option<BrowserShown> {
         details: None,
         changes: Vec::new(),
         paste: false,
+        good_for: None,
+        others: Vec::new(),
         address: String::new(),
         elsewhere: false,
         asked: 0,
@@ -47,7 +49,7 @@ fn of_tap(tap: &PendingTap, shown: BrowserShown) -> Option<BrowserShown> {
         Work::Admin { body, .. } => Some(change(&token::from_text(body)?)?),
         Work::AddDevice { name, .. } => Some(name.clone()),
         Work::Device { body } => Some(device_change(&token::from_text(body)?)?),
-        Work::Login { .. } | Work::WebLogin { .. } | Work::Session { .. } | Work::WebSession => None,
+        Work::Login { .. } | Work::WebLogin { .. } | Work::Session { .. } | Work::WebSession | Work::InBand => None,
     };
     Some(BrowserShown {
         ceremony: "get".to_owned(),

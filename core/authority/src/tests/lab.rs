@@ -14,14 +14,14 @@ use tapgate_identity::Identity;
 use tapgate_model::{Clock, Digest, ManualClock, UnixTime};
 use tapgate_policy::Policy;
 use tapgate_proof::RelyingParty;
-use tapgate_session::{Gate, GateParts, NoTaps};
+use tapgate_session::{Gate, GateParts};
 use tapgate_store::SqliteStore;
 use tempfile::TempDir;
 use webauthn_authenticator_rs::WebauthnAuthenticator;
 use webauthn_authenticator_rs::softtoken::SoftToken;
 use webauthn_rs::prelude::Url;
 
-use crate::{Authority, AuthorityParts, Fault, SecretsKey, token};
+use crate::{Authority, AuthorityParts, Fault, InBand, SecretsKey, token};
 
 pub(super) const ORIGIN: &str = "https://localhost:3080";
 pub(super) const PASSWORD: &str = "correct horse battery";
@@ -117,7 +117,7 @@ impl Lab {
             clock: Arc::<ManualClock>::clone(&self.clock),
             sink: Arc::<MemorySink>::clone(&self.sink),
             spender: Arc::<Authority>::clone(&self.authority),
-            taps: Arc::new(NoTaps),
+            taps: Arc::new(InBand::new(Arc::clone(&self.authority), ORIGIN)),
             snapshot: self.authority.snapshot().unwrap(),
             gate: self.authority.gate_fingerprint(),
             relying_party: self.authority.relying_party().clone(),

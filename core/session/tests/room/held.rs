@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use tapgate_model::{Clock as _, Digest, Kind};
 use tapgate_proof::{Expected, Holder, Purpose, Uses};
+use tapgate_session::limits::HELD_PER_USER_AND_ADDRESS_MAX;
 use tapgate_session::testing::{CountingTaps, GATE, World, facts, target, unix, user};
 use tapgate_session::{Ask, Challenge, ConnectionFacts, Door, Invitation, Prompt, PromptError, Tap};
 
@@ -97,7 +98,8 @@ async fn asks_of_one_holder_share_one_challenge() {
 #[tokio::test(start_paused = true)]
 async fn a_user_holds_so_many_connections_and_no_more() {
     let world = Arc::new(World::with_taps(&policy("", "127.0.0.1:9"), Arc::new(CountingTaps::default())));
-    for number in 0..16 {
+    let most = u8::try_from(HELD_PER_USER_AND_ADDRESS_MAX).unwrap();
+    for number in 0..most {
         let world = Arc::clone(&world);
         tokio::spawn(async move { open(&world, number).await });
     }

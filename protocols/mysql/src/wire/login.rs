@@ -83,6 +83,19 @@ impl LoginPacket {
         Some(Self { flags, packet_max, collation, user, answer, database, plugin, attributes })
     }
 
+    /// What the client says of itself under this name.
+    pub(crate) fn attribute(&self, name: &[u8]) -> Option<String> {
+        let mut all = Reader(&self.attributes);
+        let mut pairs = Reader(all.counted()?);
+        while !pairs.0.is_empty() {
+            let (known, value) = (pairs.counted()?, pairs.counted()?);
+            if known == name {
+                return Some(String::from_utf8_lossy(value).into_owned());
+            }
+        }
+        None
+    }
+
     /// The beginning, which alone asks for TLS.
     pub(crate) fn encode_tls_request(&self) -> Vec<u8> {
         let mut payload = Vec::with_capacity(TLS_REQUEST_LEN);

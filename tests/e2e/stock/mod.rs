@@ -1,0 +1,10 @@
+//! Stock clients with nothing but a login certificate: asked within their own protocol, and freed by a tap in a real
+//! browser.
+
+mod approver;
+mod kube;
+mod mysql;
+mod postgres;
+mod ssh;
+mod ssh_hostile;
+mod ssh_tools;
