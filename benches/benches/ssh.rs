@@ -2,21 +2,19 @@
 
 #[path = "ssh/line.rs"]
 mod line;
-#[path = "ssh/process.rs"]
-mod process;
-#[path = "ssh/world.rs"]
-mod world;
+#[path = "ssh/target.rs"]
+mod target;
 
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use tapgate_benches::harness::{ROUNDS, Round, in_turns, weigh};
+use tapgate_benches::process::{forget_peak, memory, nanos, rest, started};
 use tapgate_benches::report::{Figure, Report};
 
 use crate::line::{Line, SENDS, STAYS, SWALLOWS};
-use crate::process::{forget_peak, memory, nanos, servers};
-use crate::world::{Way, World};
+use crate::target::{Target, Way};
 
 /// Bytes in a KiB.
 const KIB: usize = 1024;
@@ -48,14 +46,8 @@ const FAR_GOAL: f64 = 1.0 / 0.97;
 /// What an idle session may take: two ends of SSH, without a buffer.
 const IDLE_GOAL: f64 = 40.0 * 1024.0;
 
-/// Between two looks at whether the gate has come to rest.
-const LOOK: Duration = Duration::from_millis(500);
-
 /// What the gate gets to write its records after a connection has ended for its client.
 const LINGER: Duration = Duration::from_millis(30);
-
-/// What a gate at rest uses between two looks, in nanoseconds.
-const REST: f64 = 2e6;
 
 /// One connection: the gate's CPU time and the wall clock's, in nanoseconds.
 #[derive(Clone, Copy)]
@@ -67,21 +59,21 @@ struct Connected {
 fn main() -> Result<ExitCode> {
     let mut report = Report::from_arguments()?;
     if report.wants_any(&[PAUSED, SESSION, DOWN, UP, FAR_DOWN, FAR_UP, CPU, WALL]) {
-        let world = World::new()?;
+        let target = Target::new()?;
         // Memory goes first: what came before would be held against it, or for it.
-        paused(&world, &mut report)?;
-        idle(&world, &mut report)?;
-        relayed(&world, &mut report, DOWN, SENDS, |line| {
+        idle(&target, &mut report)?;
+        paused(&target, &mut report)?;
+        relayed(&target, &mut report, DOWN, SENDS, |line| {
             line.ask(BATCH)?;
             line.read(BATCH)
         })?;
-        relayed(&world, &mut report, UP, SWALLOWS, |line| line.send(BATCH))?;
-        far(&world, &mut report, FAR_DOWN, SENDS, |line| {
+        relayed(&target, &mut report, UP, SWALLOWS, |line| line.send(BATCH))?;
+        far(&target, &mut report, FAR_DOWN, SENDS, |line| {
             line.ask(BATCH)?;
             line.read(BATCH)
         })?;
-        far(&world, &mut report, FAR_UP, SWALLOWS, |line| line.send(BATCH))?;
-        connections(&world, &mut report)?;
+        far(&target, &mut report, FAR_UP, SWALLOWS, |line| line.send(BATCH))?;
+        connections(&target, &mut report)?;
     }
     report.finish()
 }
@@ -95,36 +87,36 @@ const FAR_UP: &str = "ssh-far-upload";
 const CPU: &str = "ssh-connection-cpu";
 const WALL: &str = "ssh-connection-wall";
 
-fn paused(world: &World, report: &mut Report) -> Result<()> {
+fn paused(target: &Target, report: &mut Report) -> Result<()> {
     if !report.wants(PAUSED) {
         return Ok(());
     }
-    let mut line = Line::open(world, Way::Gate, SENDS)?;
-    forget_peak(world.gate())?;
+    let mut line = Line::open(target, Way::Gate, SENDS)?;
+    forget_peak(target.gate())?;
     line.ask(DOWNLOAD)?;
     line.read(MIB)?;
-    rest(world)?;
+    rest(target.gate())?;
     line.read(DOWNLOAD - MIB)?;
     let what = "the gate's peak memory while the reader of a download of 256 MiB pauses until all stands still";
-    report.add(PAUSED, Figure::bytes(what, PAUSED_GOAL, memory(world.gate(), "VmHWM")?));
+    report.add(PAUSED, Figure::bytes(what, PAUSED_GOAL, memory(target.gate(), "VmHWM")?));
     Ok(())
 }
 
-fn idle(world: &World, report: &mut Report) -> Result<()> {
+fn idle(target: &Target, report: &mut Report) -> Result<()> {
     if !report.wants(SESSION) {
         return Ok(());
     }
     let open = || {
-        let mut line = Line::open(world, Way::Gate, STAYS)?;
+        let mut line = Line::open(target, Way::Gate, STAYS)?;
         line.done()?;
         Ok(line)
     };
     let first: Line = open()?;
-    rest(world)?;
-    let before = memory(world.gate(), "VmRSS")?;
+    rest(target.gate())?;
+    let before = memory(target.gate(), "VmRSS")?;
     let lines = (0..IDLE).map(|_| open()).collect::<Result<Vec<_>>>()?;
-    rest(world)?;
-    let each = (memory(world.gate(), "VmRSS")? - before) / f64::from(IDLE);
+    rest(target.gate())?;
+    let each = (memory(target.gate(), "VmRSS")? - before) / f64::from(IDLE);
     drop((first, lines));
     let what = "the gate's memory for one of 100 idle sessions, over what it holds for a first one";
     report.add(SESSION, Figure::bytes(what, IDLE_GOAL, each));
@@ -132,7 +124,7 @@ fn idle(world: &World, report: &mut Report) -> Result<()> {
 }
 
 fn relayed(
-    world: &World,
+    target: &Target,
     report: &mut Report,
     name: &str,
     command: &str,
@@ -141,17 +133,17 @@ fn relayed(
     if !report.wants(name) {
         return Ok(());
     }
-    world.renew()?;
-    rest(world)?;
-    let before = servers()?;
-    let mut direct = Line::open(world, Way::Direct, command)?;
+    target.renew()?;
+    rest(target.gate())?;
+    let before = started("sshd")?;
+    let mut direct = Line::open(target, Way::Direct, command)?;
     run(&mut direct)?;
-    let mut ends: Vec<u32> = servers()?.into_iter().filter(|id| !before.contains(id)).collect();
+    let mut ends: Vec<u32> = started("sshd")?.into_iter().filter(|id| !before.contains(id)).collect();
     ensure!(!ends.is_empty(), "the direct connection has no sshd");
     ends.push(direct.id());
-    let mut through = Line::open(world, Way::Gate, command)?;
+    let mut through = Line::open(target, Way::Gate, command)?;
     let rounds =
-        in_turns(ROUNDS, || costing(&[world.gate()], || run(&mut through)), || costing(&ends, || run(&mut direct)))?;
+        in_turns(ROUNDS, || costing(&[target.gate()], || run(&mut through)), || costing(&ends, || run(&mut direct)))?;
     let what = "CPU time a GiB by AES-GCM: the gate, against the ssh and the sshd of a direct connection";
     let figure = Figure::ratio(what, Some(1.0), ["the gate", "ssh and sshd"], &weigh(&rounds));
     report.add(name, figure);
@@ -159,13 +151,13 @@ fn relayed(
 }
 
 /// By the wall clock, over a line of 20 ms.
-fn far(world: &World, report: &mut Report, name: &str, command: &str, run: fn(&mut Line) -> Result<()>) -> Result<()> {
+fn far(target: &Target, report: &mut Report, name: &str, command: &str, run: fn(&mut Line) -> Result<()>) -> Result<()> {
     if !report.wants(name) {
         return Ok(());
     }
-    world.renew()?;
-    let mut direct = Line::open(world, Way::FarDirect, command)?;
-    let mut through = Line::open(world, Way::FarGate, command)?;
+    target.renew()?;
+    let mut direct = Line::open(target, Way::FarDirect, command)?;
+    let mut through = Line::open(target, Way::FarGate, command)?;
     let timed = |line: &mut Line| {
         let start = Instant::now();
         run(line)?;
@@ -184,18 +176,18 @@ fn costing(ids: &[u32], run: impl FnOnce() -> Result<()>) -> Result<f64> {
     Ok((nanos(ids)? - before) * BATCHES_A_GIB)
 }
 
-fn connections(world: &World, report: &mut Report) -> Result<()> {
+fn connections(target: &Target, report: &mut Report) -> Result<()> {
     if !report.wants_any(&[CPU, WALL]) {
         return Ok(());
     }
-    world.renew()?;
+    target.renew()?;
     let connect = |way| {
-        let (cpu, start) = (nanos(&[world.gate()])?, Instant::now());
-        let status = world.ssh(way, "true")?.stdin(Stdio::null()).status()?;
+        let (cpu, start) = (nanos(&[target.gate()])?, Instant::now());
+        let status = target.ssh(way, "true")?.stdin(Stdio::null()).status()?;
         ensure!(status.success(), "ssh ended with {status}");
         let wall = start.elapsed().as_secs_f64() * 1e9;
         std::thread::sleep(LINGER);
-        Ok(Connected { gate: nanos(&[world.gate()])? - cpu, wall })
+        Ok(Connected { gate: nanos(&[target.gate()])? - cpu, wall })
     };
     let rounds = in_turns(CONNECTION_ROUNDS, || connect(Way::Gate), || connect(Way::Direct))?;
     let pick = |of: fn(Connected) -> f64| weigh(&rounds.iter().map(|round| round.only(of)).collect::<Vec<Round>>());
@@ -204,17 +196,4 @@ fn connections(world: &World, report: &mut Report) -> Result<()> {
     let what = "`ssh host true` by the wall clock, which a busy machine spoils: through the gate, against direct";
     report.add(WALL, Figure::ratio(what, None, ["through the gate", "direct"], &pick(|one| one.wall)));
     Ok(())
-}
-
-/// Waits until the gate has come to rest.
-fn rest(world: &World) -> Result<()> {
-    let mut before = nanos(&[world.gate()])?;
-    loop {
-        std::thread::sleep(LOOK);
-        let now = nanos(&[world.gate()])?;
-        if now - before < REST {
-            return Ok(());
-        }
-        before = now;
-    }
 }

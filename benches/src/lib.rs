@@ -2,4 +2,6 @@
 
 pub mod harness;
 mod machine;
+pub mod process;
 pub mod report;
+pub mod world;

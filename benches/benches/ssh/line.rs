@@ -5,7 +5,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::world::{Way, World};
+use crate::target::{Target, Way};
 
 /// How much is read or written at once.
 const CHUNK: usize = 64 * 1024;
@@ -28,8 +28,8 @@ pub(crate) struct Line {
 
 impl Line {
     /// Opens one, with this command on the target.
-    pub(crate) fn open(world: &World, way: Way, command: &str) -> Result<Self> {
-        let mut ssh = world.ssh(way, command)?;
+    pub(crate) fn open(target: &Target, way: Way, command: &str) -> Result<Self> {
+        let mut ssh = target.ssh(way, command)?;
         let mut ssh = ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start ssh")?;
         let input = ssh.stdin.take().context("ssh has no input")?;
         let output = ssh.stdout.take().context("ssh has no output")?;

@@ -338,7 +338,7 @@ pub struct Handle<H: Handler> {
     edit(
         "server/session.rs",
         r"match reply(&mut self, &mut handler, &mut pkt).await {",
-        r"match Box::pin(reply(&mut self, &mut handler, &mut pkt)).await {",
+        r"match Box::pin(reply(&mut self, &mut *handler, &mut pkt)).await {",
     ),
     edit(
         "client/mod.rs",
@@ -443,4 +443,99 @@ pub struct Handle<H: Handler> {
         r"self.write_auth_request_if_needed(&user, method)?;",
         r"self.write_auth_request_if_needed(&user, *method)?;",
     ),
+    // Queues that hold a block of messages while nothing is in them hold one of pointers instead.
+    edit(
+        "server/mod.rs",
+        r"    let (priority_sender, priority_receiver) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, receiver) = tokio::sync::mpsc::channel(config.event_buffer_size);",
+        r"    let (priority_sender, priority_receiver) = crate::queue::unbounded_channel();
+    let (sender, receiver) = crate::queue::channel(config.event_buffer_size);",
+    ),
+    edit(
+        "server/session.rs",
+        r"use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel};",
+        r"use crate::queue::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel};",
+    ),
+    edit(
+        "lib_inner.rs",
+        r"    sender: tokio::sync::mpsc::UnboundedSender<M>,
+    inner:",
+        r"    sender: crate::queue::UnboundedSender<M>,
+    inner:",
+    ),
+    edit(
+        "lib_inner.rs",
+        r"        sender: tokio::sync::mpsc::UnboundedSender<M>,
+        pending:",
+        r"        sender: crate::queue::UnboundedSender<M>,
+        pending:",
+    ),
+    edit("channels/channel_ref.rs", r"use tokio::sync::mpsc::Sender;", r"use crate::queue::Sender;"),
+    edit("channels/mod.rs", r"use tokio::sync::mpsc::{Receiver, Sender};", r"use crate::queue::{Receiver, Sender};"),
+    edit(
+        "channels/mod.rs",
+        r"let (tx, rx) = tokio::sync::mpsc::channel(channel_buffer_size);",
+        r"let (tx, rx) = crate::queue::channel(channel_buffer_size);",
+    ),
+    edit(
+        "channels/io/tx.rs",
+        r"use tokio::sync::mpsc::{self, OwnedPermit};",
+        r"use crate::queue::{self as mpsc, OwnedPermit};",
+    ),
+    edit(
+        "client/mod.rs",
+        r"use tokio::sync::mpsc::{
+    Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel,
+};
+use tokio::sync::oneshot;
+
+pub use",
+        r"use crate::queue::{
+    Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel,
+};
+use tokio::sync::oneshot;
+
+pub use",
+    ),
+    // A future that takes what it keeps by value has room for it twice.
+    edit(
+        "server/session.rs",
+        r"        mut self,
+        mut stream: SshRead<R>,
+        mut handler: H,",
+        r"        mut self: Box<Self>,
+        mut stream: SshRead<R>,
+        mut handler: Box<H>,",
+    ),
+    edit(
+        "server/mod.rs",
+        r"russh_util::runtime::spawn(session.run(stream, handler));",
+        r"russh_util::runtime::spawn(Box::pin(Box::new(session).run(stream, Box::new(handler))));",
+    ),
+    edit(
+        "client/mod.rs",
+        r"        mut self,
+        stream: SshRead<R>,
+        mut handler: H,",
+        r"        mut self: Box<Self>,
+        stream: SshRead<R>,
+        mut handler: Box<H>,",
+    ),
+    edit(
+        "client/mod.rs",
+        r"                &mut handler,
+                &mut kex_done_signal,",
+        r"                &mut *handler,
+                &mut kex_done_signal,",
+    ),
+    edit(
+        "client/mod.rs",
+        r"russh_util::runtime::spawn(session.run(stream, handler, Some(kex_done_signal)));",
+        r"russh_util::runtime::spawn(Box::pin(
+        Box::new(session).run(stream, Box::new(handler), Some(kex_done_signal)),
+    ));",
+    ),
+    // What was said in a key exchange is of no use after it.
+    edit("session.rs", r"enc.exchange = Some(newkeys.exchange);", r"enc.exchange = None;"),
+    edit("session.rs", r"exchange: Some(newkeys.exchange),", r"exchange: None,"),
 ];

@@ -2,3 +2,4 @@
 #![allow(warnings, clippy::all, clippy::pedantic, clippy::nursery, clippy::restriction, clippy::cargo, rustdoc::all)]
 #![allow(macro_expanded_macro_exports_accessed_by_absolute_paths)]
 include!(concat!(env!("OUT_DIR"), "/russh/lib_inner.rs"));
+pub mod queue;

@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tapgate_benches::harness::process_nanos;
+
+use crate::harness::process_nanos;
 
 /// The CPU nanoseconds that these processes have had together.
-pub(crate) fn nanos(ids: &[u32]) -> Result<f64> {
+pub fn nanos(ids: &[u32]) -> Result<f64> {
     ids.iter().map(|id| process_nanos(*id).with_context(|| format!("process {id} has no clock"))).sum()
 }
 
 /// A field of `/proc/ID/status` that is given in kB, in bytes.
-pub(crate) fn memory(id: u32, field: &str) -> Result<f64> {
+pub fn memory(id: u32, field: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{id}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     let amount = line.and_then(|line| line.split_whitespace().next()).with_context(|| format!("no {field}"))?;
@@ -20,12 +22,32 @@ pub(crate) fn memory(id: u32, field: &str) -> Result<f64> {
 }
 
 /// Lets the peak of a process's memory begin anew.
-pub(crate) fn forget_peak(id: u32) -> Result<()> {
+pub fn forget_peak(id: u32) -> Result<()> {
     fs::write(format!("/proc/{id}/clear_refs"), "5").context("cannot reset the peak")
 }
 
-/// Every sshd that this process has started, and what those have started of that name.
-pub(crate) fn servers() -> Result<Vec<u32>> {
+/// Between two looks at whether a process has come to rest.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What a process at rest uses between two looks, in nanoseconds.
+const REST: f64 = 2e6;
+
+/// Waits until a process has come to rest.
+pub fn rest(id: u32) -> Result<()> {
+    let mut before = nanos(&[id])?;
+    loop {
+        std::thread::sleep(LOOK);
+        let now = nanos(&[id])?;
+        if now - before < REST {
+            return Ok(());
+        }
+        before = now;
+    }
+}
+
+/// Every process of this name that this one has started, and what those have started.
+pub fn started(name: &str) -> Result<Vec<u32>> {
+    let named = format!("({name}");
     let mut parents = BTreeMap::new();
     let mut servers = Vec::new();
     for entry in fs::read_dir("/proc")? {
@@ -35,7 +57,7 @@ pub(crate) fn servers() -> Result<Vec<u32>> {
         let Some((head, tail)) = stat.rsplit_once(") ") else { continue };
         let parent = tail.split(' ').nth(1).and_then(|parent| parent.parse::<u32>().ok());
         parents.insert(id, parent.context("a process has no parent")?);
-        if head.ends_with("(sshd") && !tail.starts_with('Z') {
+        if head.ends_with(&named) && !tail.starts_with('Z') {
             servers.push(id);
         }
     }

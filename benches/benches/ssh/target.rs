@@ -1,0 +1,124 @@
+//! What is measured: a gate as it is released, a real sshd behind it, and a user who may reach it both ways.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tapgate_benches::world::World;
+use tapgate_lab::{KeyPair, SlowLine, Sshd, SshdOptions};
+
+/// The one cipher that every hop uses: what is compared must not differ in it.
+const CIPHER: &str = "aes256-gcm@openssh.com";
+
+/// The one key exchange, for the same reason: OpenSSH's own first choice takes it tens of milliseconds.
+const KEX: &str = "curve25519-sha256";
+
+/// How long a byte takes on the far ways, in either direction.
+const ONE_WAY: Duration = Duration::from_millis(10);
+
+/// The way to the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// From ssh to sshd.
+    Direct,
+    /// From ssh to the gate, and from there to the same sshd.
+    Gate,
+    /// The direct way over a line of 20 ms there and back.
+    FarDirect,
+    /// The gate's way, with that line between ssh and the gate.
+    FarGate,
+}
+
+/// The gate with its user jerry, and the target.
+pub(crate) struct Target {
+    sshd: Sshd,
+    far_gate: SlowLine,
+    far_target: SlowLine,
+    login: String,
+    direct_key: KeyPair,
+    direct_ca: KeyPair,
+    // The last to go: everything above lives in its directory.
+    world: World,
+}
+
+impl Target {
+    /// Sets everything up.
+    pub(crate) fn new() -> Result<Self> {
+        let login = Sshd::login()?;
+        let world = World::new("bench", &role(&login))?;
+        let ca = world.authority(&[])?;
+        let user_ca = ca.lines().find(|line| line.starts_with("ssh-")).context("no authority")?.to_owned();
+        let lab = &world.lab;
+        let (direct_ca, direct_key) = (KeyPair::make(lab, "direct-ca")?, KeyPair::make(lab, "direct")?);
+        let sshd = Sshd::start(lab, "bench", options(&[&user_ca, direct_ca.public()]))?;
+        world.put(&sshd.node_yaml())?;
+        let far_gate = SlowLine::start(world.running().address(), ONE_WAY)?;
+        let far_target = SlowLine::start(sshd.address(), ONE_WAY)?;
+        Ok(Self { sshd, far_gate, far_target, login, direct_key, direct_ca, world })
+    }
+
+    /// The gate's process.
+    pub(crate) fn gate(&self) -> u32 {
+        self.world.gate()
+    }
+
+    /// Lets the direct way be taken for the next minutes: its certificate is a short one.
+    pub(crate) fn renew(&self) -> Result<()> {
+        self.direct_ca.sign_user(&self.direct_key, &self.login).map(drop)
+    }
+
+    /// The system's ssh on this way, with this command to be run on the target.
+    pub(crate) fn ssh(&self, way: Way, command: &str) -> Result<Command> {
+        let (user, port, alias) = match way {
+            Way::Direct => (self.login.clone(), self.sshd.address().port(), "bench"),
+            Way::FarDirect => (self.login.clone(), self.far_target.address().port(), "bench"),
+            Way::Gate => (format!("{}@bench", self.login), self.world.port(), "localhost"),
+            Way::FarGate => (format!("{}@bench", self.login), self.far_gate.address().port(), "localhost"),
+        };
+        let (key, known_hosts) = self.files(way)?;
+        let mut ssh = Command::new(tapgate_lab::program("ssh", "openssh-client")?);
+        ssh.args(["-T", "-F", "none", "-o", "StrictHostKeyChecking=yes", "-o", "GlobalKnownHostsFile=none"])
+            .args(["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"])
+            .args(["-o", &format!("Ciphers={CIPHER}"), "-o", &format!("HostKeyAlias={alias}")])
+            .args(["-o", &format!("KexAlgorithms={KEX}")])
+            .args(["-o", &format!("UserKnownHostsFile={}", known_hosts.display())])
+            .args(["-o", &format!("IdentityFile={}", key.display())])
+            .args(["-o", &format!("CertificateFile={}-cert.pub", key.display())])
+            .args(["-o", &format!("User={user}"), "-o", &format!("Port={port}"), "127.0.0.1", command])
+            .env_remove("SSH_AUTH_SOCK");
+        Ok(ssh)
+    }
+
+    /// The key and the list of known hosts.
+    fn files(&self, way: Way) -> Result<(PathBuf, PathBuf)> {
+        match way {
+            Way::Direct | Way::FarDirect => {
+                let line = format!("bench {}\n", self.sshd.host_key());
+                Ok((self.direct_key.path().to_path_buf(), self.world.lab.write("known_hosts", &line)?))
+            }
+            Way::Gate | Way::FarGate => {
+                let folder = self.world.keys();
+                Ok((folder.join("ssh"), folder.join("known_hosts")))
+            }
+        }
+    }
+}
+
+/// A server that both ways lead to.
+fn options(user_cas: &[&str]) -> SshdOptions {
+    SshdOptions {
+        user_cas: user_cas.iter().map(|ca| (*ca).to_owned()).collect(),
+        labels: vec![("env".to_owned(), "bench".to_owned())],
+        config: vec![format!("Ciphers {CIPHER}"), format!("KexAlgorithms {KEX}")],
+        ..SshdOptions::default()
+    }
+}
+
+/// Without a tap: what is measured here is what comes after the verdict.
+fn role(login: &str) -> String {
+    format!(
+        "kind: role\nversion: v7\nmetadata:\n  name: bench\nspec:\n  allow:\n    node_labels:\n      env: bench\n    \
+         logins: [{login}]\n"
+    )
+}
