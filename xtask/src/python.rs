@@ -8,10 +8,17 @@ use anyhow::{Context as _, Result};
 use crate::{cache, cargo};
 
 /// The environment's folder below the cache, with the number of its recipe; the same stands in the lab.
-const FOLDER: &str = "tapgate/python-1";
+const FOLDER: &str = "tapgate/python-2";
 
 /// What is in it, at fixed versions. A change of these wants another number above.
-const PACKAGES: [&str; 3] = ["ansible-core==2.19.14", "paramiko==5.1.0", "asyncssh==2.24.1"];
+const PACKAGES: [&str; 6] = [
+    "ansible-core==2.19.14",
+    "paramiko==5.1.0",
+    "asyncssh==2.24.1",
+    "psycopg==3.3.9",
+    "psycopg-binary==3.3.9",
+    "asyncpg==0.32.0",
+];
 
 /// The file that says that all of it is there.
 const DONE: &str = "complete";
@@ -21,7 +28,7 @@ pub(crate) fn run(python: &Path) -> Result<()> {
     let folder = cache::folder("TAPGATE_PYTHON", FOLDER)
         .context("there is neither XDG_CACHE_HOME nor HOME (set one, or TAPGATE_PYTHON)")?;
     if !folder.join(DONE).is_file() {
-        println!("missing: {}, for the SSH tests (other clients)", PACKAGES.join(", "));
+        println!("missing: {}, for the SSH and database tests", PACKAGES.join(", "));
         // What an interrupted run has left is no environment.
         if folder.exists() {
             std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
@@ -32,6 +39,6 @@ pub(crate) fn run(python: &Path) -> Result<()> {
         cargo::run("pip install", Command::new(pip).args(words).args(PACKAGES))?;
         std::fs::write(folder.join(DONE), PACKAGES.join("\n"))?;
     }
-    println!("found: {} for the SSH tests (other clients)", folder.display());
+    println!("found: {} for the SSH and database tests", folder.display());
     Ok(())
 }

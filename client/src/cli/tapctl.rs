@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use tapgate_api::{AdminAction, Explanation, Status, path};
+use tapgate_api::{AdminAction, AppDown, Explanation, Status, path};
 use tapgate_model::{Clock as _, SystemClock, TargetName, UserName};
 
 use super::lock::LockArgs;
@@ -146,11 +146,11 @@ async fn status(context: &Context) -> Result<()> {
     let status: Status = context.with_login()?.get(path::STATUS, &[]).await?;
     output::show(context.format(), &status, |status| {
         let row = |name: &str, value: &str| vec![name.to_owned(), value.to_owned()];
-        output::table(&[
-            row("Cluster", &status.cluster),
-            row("Version", &status.version),
-            row("CA pin", &status.ca_pin),
-        ])
+        let mut rows =
+            vec![row("Cluster", &status.cluster), row("Version", &status.version), row("CA pin", &status.ca_pin)];
+        let down = |app: &AppDown| row("Down", &format!("{}: {}", app.name, app.why));
+        rows.extend(status.apps_down.iter().map(down));
+        output::table(&rows)
     })
 }
 

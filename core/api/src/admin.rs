@@ -82,6 +82,9 @@ pub struct Status {
     pub ca_pin: String,
     /// How many sessions are open.
     pub live_sessions: u64,
+    /// The applications that the gate can't reach, of those that the caller may see.
+    #[serde(default)]
+    pub apps_down: Vec<crate::AppDown>,
 }
 
 /// Why a user may or may not open a target, role by role.

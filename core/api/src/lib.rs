@@ -16,7 +16,7 @@ mod web;
 pub use admin::{
     AdminAction, AdminOutcome, ExplainRole, Explanation, InviteCreated, ResourceText, Status,
 };
-pub use app::{AppEntry, AppOffer, AppOpen, Apps};
+pub use app::{AppDown, AppEntry, AppOffer, AppOpen, Apps};
 pub use browser::{
     BrowserAnswer, BrowserBegin, BrowserCarried, BrowserChange, BrowserOutcome, BrowserRequest,
     BrowserShown, BrowserTarget, browser_context,
