@@ -211,6 +211,7 @@ pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
     }
     tasks.push(tokio::spawn(watched.watch(stop.clone())));
     tasks.push(tokio::spawn(sweep(Arc::clone(authority), stop.clone())));
+    tasks.push(tokio::spawn(look_after_applications(gate.clone(), stop.clone())));
     sink.record(Event::gate_started(env!("CARGO_PKG_VERSION")));
     tracing::info!(listen = %config.listen, public = %config.public_addr, ca_pin = %authority.gate_fingerprint(), "The gate is open");
     Ok(Running { gate, opened, deck, stop, tasks })
@@ -326,6 +327,14 @@ async fn sweep(authority: Arc<Authority>, stop: CancellationToken) {
             Ok(Err(error)) => tracing::warn!(%error, "Could not sweep the store"),
             Err(error) => tracing::error!(%error, "The sweep broke"),
         }
+    }
+}
+
+/// Looks whether the applications can be reached, until the gate closes.
+async fn look_after_applications(gate: Gate, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = gate.look_after_applications() => {}
     }
 }
 

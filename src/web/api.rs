@@ -283,12 +283,13 @@ pub(super) async fn resources(
 /// The gate's state.
 #[utoipa::path(get, path = "/v1/status", responses((status = 200, body = Status)))]
 pub(super) async fn status(State(app): Shared, Extension(caller): Extension<Caller>) -> Reply {
-    let status = identity(&app, &caller).map(|caller| Status {
+    let status = identity(&app, &caller).map(|identity| Status {
         cluster: app.cluster.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ca_pin: format!("sha256:{}", app.authority.gate_fingerprint()),
         live_sessions: u64::try_from(app.gate.live_count()).unwrap_or(u64::MAX),
-        kube_problems: kube_problems(&app, caller.user()),
+        kube_problems: kube_problems(&app, identity.user()),
+        apps_down: apps::down(&app, identity.user()),
     });
     status.into()
 }

@@ -3,10 +3,11 @@
 use axum::extract::State;
 use axum::{Extension, Json};
 use bytes::Bytes;
-use tapgate_api::{AppEntry, AppOffer, AppOpen, Apps};
+use tapgate_api::{AppDown, AppEntry, AppOffer, AppOpen, Apps};
 use tapgate_authority::{Fault, WebSession};
 use tapgate_http::{Errand, Offer, Party, Place};
-use tapgate_model::Kind;
+use tapgate_model::{Kind, TargetName, TargetRef};
+use tapgate_policy::{ResourceKind, Verb};
 
 use super::api::Shared;
 use super::reply::{Reply, body, identity};
@@ -30,9 +31,27 @@ fn listed(app: &App, user: &tapgate_model::UserName) -> Apps {
             ports: resource.tcp_ports.clone(),
             labels: seen.labels,
             mfa_required: seen.mfa,
+            down: app.gate.health(&seen.target).and_then(|health| health.down),
         })
     };
     Apps { apps: visible.filter_map(entry).collect() }
+}
+
+/// The applications that can't be reached, of those that this user may open, or of all for who may read them.
+pub(super) fn down(app: &App, user: &tapgate_model::UserName) -> Vec<AppDown> {
+    let snapshot = app.gate.snapshot();
+    let all = snapshot.policy().may_administer(user, ResourceKind::App, Verb::Read);
+    let own = if all { Vec::new() } else { app.gate.visible(user) };
+    let seen =
+        |name: &TargetName| all || own.iter().any(|seen| seen.target.kind == Kind::App && seen.target.name == *name);
+    let entry = |resource: &tapgate_session::AppResource| {
+        let target = TargetRef { kind: Kind::App, name: resource.name.clone(), uid: resource.uid };
+        let health = app.gate.health(&target).filter(|_| seen(&resource.name))?;
+        Some(AppDown { name: resource.name.to_string(), why: health.down?, since: health.since.as_secs() })
+    };
+    let mut down: Vec<AppDown> = snapshot.policy().apps().filter_map(entry).collect();
+    down.sort_by(|a, b| a.name.cmp(&b.name));
+    down
 }
 
 /// The keys that verify the identities which applications get. They are no secret.

@@ -7,6 +7,7 @@ mod graph;
 mod help;
 mod house;
 mod kube;
+mod mysql;
 mod python;
 mod setup;
 mod ship;

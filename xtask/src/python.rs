@@ -8,11 +8,19 @@ use anyhow::{Context as _, Result};
 use crate::{cache, cargo};
 
 /// The environment's folder below the cache, with the number of its recipe; the same stands in the lab.
-const FOLDER: &str = "tapgate/python-3";
+const FOLDER: &str = "tapgate/python-4";
 
 /// What is in it, at fixed versions. `cryptography`, with which the audit log is verified a second time, comes along.
 /// A change of these wants another number above.
-const PACKAGES: [&str; 4] = ["ansible-core==2.19.14", "paramiko==5.1.0", "asyncssh==2.24.1", "kubernetes==36.0.3"];
+const PACKAGES: [&str; 7] = [
+    "ansible-core==2.19.14",
+    "paramiko==5.1.0",
+    "asyncssh==2.24.1",
+    "kubernetes==36.0.3",
+    "psycopg==3.3.9",
+    "psycopg-binary==3.3.9",
+    "asyncpg==0.32.0",
+];
 
 /// The file that says that all of it is there.
 const DONE: &str = "complete";

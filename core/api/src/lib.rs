@@ -17,7 +17,7 @@ mod web;
 pub use admin::{
     AdminAction, AdminOutcome, ExplainRole, Explanation, InviteCreated, ResourceText, Status,
 };
-pub use app::{AppEntry, AppOffer, AppOpen, Apps};
+pub use app::{AppDown, AppEntry, AppOffer, AppOpen, Apps};
 pub use audit::{AuditPage, RecordingEntry, RecordingFrame, RecordingPage, Recordings};
 pub use browser::{
     AskApproved, AskCeremony, AskCode, AskOther, BrowserAnswer, BrowserBegin, BrowserCarried, BrowserChange, BrowserOutcome, BrowserRequest,

@@ -60,6 +60,7 @@ pub(crate) fn read(at: Option<At<'_>>) -> Terms {
         port_forwarding: section.flag("port_forwarding", true),
         forward_agent: section.flag("forward_agent", false),
         ssh_file_copy: section.flag("ssh_file_copy", true),
+        app_audit_requests: section.flag("app_audit_requests", false),
         db: db::read(&section),
         kube_fresh_tap: section
             .section("kubernetes_fresh_tap", "kubernetes_fresh_tap")

@@ -74,6 +74,8 @@ pub struct Terms {
     pub forward_agent: bool,
     /// Whether files may be copied with scp and sftp.
     pub ssh_file_copy: bool,
+    /// Whether each request of an application's session is written to the audit log.
+    pub app_audit_requests: bool,
     /// What holds inside a database session.
     pub db: DbTerms,
     /// What needs a fresh tap inside a Kubernetes cluster.
@@ -133,6 +135,7 @@ impl Terms {
             port_forwarding: false,
             forward_agent: false,
             ssh_file_copy: true,
+            app_audit_requests: false,
             db: DbTerms::neutral(),
             kube_fresh_tap: KubeFreshTap::NONE,
             record_session: RecordSession::Off,
@@ -151,6 +154,7 @@ impl Terms {
             reuse_login_key: self.reuse_login_key && other.reuse_login_key,
             port_forwarding: self.port_forwarding || other.port_forwarding,
             forward_agent: self.forward_agent || other.forward_agent,
+            app_audit_requests: self.app_audit_requests || other.app_audit_requests,
             db: self.db.and(other.db),
             kube_fresh_tap: self.kube_fresh_tap.and(other.kube_fresh_tap),
             record_session: self.record_session.max(other.record_session),
@@ -242,6 +246,7 @@ mod tests {
             port_forwarding: true,
             forward_agent: true,
             ssh_file_copy: false,
+            app_audit_requests: true,
             db: DbTerms {
                 deny: ClassSet::of(&[StatementClass::Ddl]),
                 fresh_tap: ClassSet::of(&[StatementClass::Write]),

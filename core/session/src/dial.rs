@@ -15,7 +15,7 @@ use crate::live::{CutWatch, Entry};
 use crate::report;
 use crate::resolve;
 use crate::snapshot::Record;
-use crate::{About, Denial, EndReason, Grant, Live};
+use crate::{About, Denial, EndReason, Gate, Grant, Live};
 
 /// Why a granted session did not reach its target, in words for the user.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +86,7 @@ impl Grant {
         };
         let connected = match live.may_begin().map_err(DialError::Denied).and_then(|()| live.begin_tape()) {
             Err(error) => Err(error),
-            Ok(()) => connect(&entry.record, live.cut(), port, Arc::default()).await,
+            Ok(()) => connect(&gate, &entry.record, live.cut(), port, Arc::default()).await,
         };
         match connected {
             Ok(upstream) => {
@@ -118,12 +118,12 @@ impl Live {
     /// The same, to another port of an application that lists it.
     pub async fn connect_at(&self, port: Option<u16>) -> Result<Upstream, DialError> {
         self.still_allowed().map_err(DialError::Denied)?;
-        connect(self.record(), self.cut(), port, self.counts()).await
+        connect(&self.gate, self.record(), self.cut(), port, self.counts()).await
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one place that connects to a target")]
 async fn connect(
+    gate: &Gate,
     record: &Arc<Record>,
     mut cut: CutWatch,
     port: Option<u16>,
@@ -137,26 +137,29 @@ async fn connect(
         Some(port) => record.about.app().and_then(|app| app.at_port(port)),
     };
     let Some(address) = address else { return Err(unreachable("it has no such port".to_owned())) };
-    let reach = async {
-        match record.about.app() {
-            // The address that was looked at is the one that is connected to: a name can't turn in between.
-            Some(app) if !app.allow_local_addresses => {
-                TcpStream::connect(&*resolve::allowed(&address).await?).await.map_err(|error| in_words(&error))
-            }
-            _ => TcpStream::connect(address).await.map_err(|error| in_words(&error)),
-        }
-    };
     let stream = tokio::select! {
         reason = cut.wanted() => return Err(DialError::Denied(Denial::session(reason.to_string()))),
-        connected = tokio::time::timeout(DIAL_MAX, reach) => connected,
+        connected = tokio::time::timeout(DIAL_MAX, reach(record, &address)) => connected,
     };
-    let stream = match stream {
-        Err(_) => return Err(unreachable(format!("no answer within {} seconds", DIAL_MAX.as_secs()))),
-        Ok(Err(why)) => return Err(unreachable(why)),
-        Ok(Ok(stream)) => stream,
-    };
+    let late = || Err(format!("no answer within {} seconds", DIAL_MAX.as_secs()));
+    let stream = stream.unwrap_or_else(|_| late());
+    if record.about.app().is_some() {
+        gate.known().note(&record.target, gate.clock().now(), stream.as_ref().map(drop).map_err(String::as_str));
+    }
+    let stream = stream.map_err(unreachable)?;
     stream.set_nodelay(true).map_err(|e| unreachable(e.to_string()))?;
     Ok(Upstream { stream, record: Arc::clone(record), counts })
+}
+
+/// A connection to one of a target's addresses; why there is none is told without them.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that connects to a target")]
+pub(crate) async fn reach(record: &Record, address: &str) -> Result<TcpStream, String> {
+    let stream = match record.about.app() {
+        // The address that was looked at is the one that is connected to: a name can't turn in between.
+        Some(app) if !app.allow_local_addresses => TcpStream::connect(&*resolve::allowed(address).await?).await,
+        _ => TcpStream::connect(address).await,
+    };
+    stream.map_err(|error| in_words(&error))
 }
 
 /// The failure without the address, which is not the client's to know.

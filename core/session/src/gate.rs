@@ -12,6 +12,7 @@ use tapgate_proof::{Holder, KnownParty, RelyingParty};
 
 use crate::brought::Brought;
 use crate::evidence::{Cached, Tap};
+use crate::health::Known;
 use crate::limits::HOLD_MAX;
 use crate::live::Registry;
 use crate::waiting::{News, WaitKey, Waiting};
@@ -54,6 +55,7 @@ struct Inner {
     brought: Brought,
     waiting: Waiting,
     live: Registry,
+    known: Known,
     /// How many snapshots were installed.
     epoch: AtomicU64,
     /// Held while a snapshot is installed.
@@ -117,6 +119,7 @@ impl Gate {
             brought: Brought::new(),
             waiting: Waiting::default(),
             live: Registry::default(),
+            known: Known::default(),
             epoch: AtomicU64::new(0),
             installing: Mutex::new(()),
             recorder: OnceLock::new(),
@@ -363,6 +366,10 @@ impl Gate {
 
     pub(crate) fn live(&self) -> &Registry {
         &self.0.live
+    }
+
+    pub(crate) fn known(&self) -> &Known {
+        &self.0.known
     }
 
     pub(crate) fn spender(&self) -> &dyn Spender {

@@ -36,5 +36,17 @@ pub const LIVE_MAX: usize = 30_000;
 /// small files, stays below; more would push other sessions' events out of the log's queue.
 pub const DEEDS_PER_SECOND_MAX: u32 = 500;
 
+/// How long nothing may have been heard of an application before the gate looks whether it can be reached.
+pub(crate) const LOOK_AFTER: Duration = Duration::from_secs(30);
+
+/// How often it is seen which applications are due for a look: one that was just written is looked at so soon.
+pub(crate) const LOOKS_EVERY: Duration = Duration::from_secs(3);
+
+/// How long a look may take; less than a session's own connection, so that one that is slow stands out.
+pub(crate) const LOOK_MAX: Duration = Duration::from_secs(3);
+
+/// How many applications are looked at at once, so that a thousand that hang cost a few sockets.
+pub(crate) const LOOKS_AT_ONCE_MAX: usize = 16;
+
 /// How many addresses of one name are tried: more than any application has, and each may take a while to fail.
 pub(crate) const ADDRESSES_MAX: usize = 8;

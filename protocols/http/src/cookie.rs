@@ -1,4 +1,4 @@
-//! The two cookies of an application's host: the session's, and the one by which a browser proves that it began.
+//! The cookies of an application's host: the session's, its device's, and the one by which a browser proves that it began.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,8 +12,11 @@ pub(crate) const SESSION: &str = "__Host-tapgate-app";
 /// What a browser got when it was sent to the tap page.
 pub(crate) const BEGUN: &str = "__Host-tapgate-begun";
 
+/// What only the device can get that the session is tied to.
+pub(crate) const DEVICE: &str = "__Host-tapgate-device";
+
 /// Without an age it goes with the browser. `Lax`, because the tap page at its own origin leads back here.
-const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
+pub(crate) const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 
 /// A cookie's value: 256 random bits.
 pub(crate) fn fresh() -> Option<String> {
@@ -63,6 +66,11 @@ pub(crate) fn is_ours(pair: &[u8]) -> bool {
 /// The header that sets it.
 pub(crate) fn set(name: &str, value: &str) -> String {
     format!("{name}={value}; {ATTRIBUTES}")
+}
+
+/// The header that sets it for a while.
+pub(crate) fn set_for(name: &str, value: &str, age: std::time::Duration) -> String {
+    format!("{name}={value}; {ATTRIBUTES}; Max-Age={}", age.as_secs())
 }
 
 /// The header that takes it away.

@@ -8,8 +8,10 @@ use tapgate_model::{Digest, Kind, Login, TargetName};
 use tapgate_session::{Ask, ProtocolName, Verdict};
 
 use crate::codes::{Codes, Leave, Place};
-use crate::cookie::{self, BEGUN, SESSION};
+use crate::cookie::{self, BEGUN, DEVICE, SESSION};
+use crate::device::{self, REFRESH, REGISTER};
 use crate::hosts::Hosts;
+use crate::limits::DEVICE_COOKIE_TTL;
 use crate::page::{Answer, Reader};
 use crate::session::{AppSession, Party, SessionKey};
 use crate::sessions::{NotOpened, Sessions, Wanted, facts};
@@ -70,10 +72,16 @@ impl Door {
             None => None,
         };
         match session {
+            Some(session) if path == REGISTER || path == REFRESH => answer(self.device(&session, host, request)),
+            // Its cookie was copied to another device, or the browser has let its own cookie run out.
+            Some(session) if !session.binding.admits(cookie::find(&request.headers, DEVICE)) => {
+                answer(self.ask(host, request))
+            }
             Some(session) if path == LEAVE => {
                 session.leave();
                 let gone = Answer::new(200, "Signed out", "This application's session is over.");
-                answer(gone.with("set-cookie", cookie::clear(SESSION)))
+                let gone = gone.with("set-cookie", cookie::clear(SESSION));
+                answer(gone.with("set-cookie", cookie::clear(DEVICE)))
             }
             Some(session) => Admitted::To(session),
             None => answer(self.ask(host, request)),
@@ -164,15 +172,46 @@ impl Door {
             party: &leave.party,
             peer,
         };
-        if let Err(error) = self.sessions.open(wanted).await {
-            return answer(match error {
-                NotOpened::Refused(message) => Answer::new(403, "Not opened", message),
-                NotOpened::Failed(message) => Answer::new(502, "Not reached", message),
-            });
-        }
+        let session = match self.sessions.open(wanted).await {
+            Ok(session) => session,
+            Err(NotOpened::Refused(message)) => return answer(Answer::new(403, "Not opened", message)),
+            Err(NotOpened::Failed(message)) => return answer(Answer::new(502, "Not reached", message)),
+        };
         self.end_before(request, peer).await;
         let onward = Answer::redirect(leave.place.as_str().to_owned());
-        answer(onward.with("set-cookie", cookie::set(SESSION, &value)).with("set-cookie", cookie::clear(BEGUN)))
+        let onward = onward.with("set-cookie", cookie::set(SESSION, &value)).with("set-cookie", cookie::clear(BEGUN));
+        // A browser that can't do it passes over this. The challenge is given here alone, so that nobody who has
+        // copied the cookie since can tie the session to a device of theirs.
+        let invitation = session.binding.challenge().map(|challenge| device::invitation(&challenge));
+        answer(invitation.into_iter().fold(onward, |onward, text| onward.with("secure-session-registration", text)))
+    }
+
+    /// Ties a session to the browser's device, and renews the device's cookie.
+    fn device(&self, session: &AppSession, host: &str, request: &http::request::Parts) -> Answer {
+        if request.method != Method::POST {
+            return Answer::new(405, "Not so", "A browser proves its key with POST.");
+        }
+        let (number, origin) = (session.live.id().to_string(), self.hosts.origin(host));
+        let proof = request.headers.get("secure-session-response").map(|proof| proof.to_str().unwrap_or_default());
+        let renewed = match (request.uri.path(), proof) {
+            (REGISTER, proof) => session.binding.register(proof.unwrap_or_default(), &origin),
+            (_, Some(proof)) => session.binding.refresh(proof, &origin),
+            (_, None) if !session.binding.is_tied() => Err(device::Unproven::State),
+            (_, None) => {
+                let Some(challenge) = session.binding.challenge() else {
+                    return Answer::new(503, "Not now", "The system gives no random bytes.");
+                };
+                let asked = Answer::new(403, "Prove it", "The device's key must sign this challenge.");
+                return asked.with("secure-session-challenge", format!("\"{challenge}\";id=\"{number}\""));
+            }
+        };
+        match renewed {
+            Ok(value) => {
+                let done = Answer::new(200, "Bound", "").with_json(device::instructions(&number, &origin, host));
+                done.with("set-cookie", cookie::set_for(DEVICE, &value, DEVICE_COOKIE_TTL))
+            }
+            Err(why) => Answer::new(401, "Not proven", format!("The device did not prove its key: {why}.")),
+        }
     }
 
     /// A session that the browser had before makes room for the new one.

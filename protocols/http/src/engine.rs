@@ -241,6 +241,10 @@ impl ProxyHttp for Engine {
         response: &mut ResponseHeader,
         request: &mut Request,
     ) -> pingora::Result<()> {
+        if response.status == http::StatusCode::SWITCHING_PROTOCOLS && !request.upgrade {
+            // Nobody asked to: what follows would be taken for answers, or sent on without being looked at.
+            return Error::e_explain(ErrorType::InvalidHTTPHeader, "the application changed the protocol by itself");
+        }
         request.status = Some(response.status.as_u16());
         let Some(session) = &request.session else { return Ok(()) };
         if request.upgrade
@@ -282,7 +286,7 @@ impl ProxyHttp for Engine {
         let Some(found) = request.session.take() else { return };
         found.touch();
         found.moved(session.body_bytes_read(), session.body_bytes_sent());
-        if found.app.audit_requests {
+        if found.app.audit_requests || found.live.terms().app_audit_requests {
             let head = session.req_header();
             let (method, path) = (head.method.as_str().into(), head.uri.path().into());
             found.live.did(Deed::Request { method, path, status: request.status });

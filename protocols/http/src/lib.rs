@@ -3,6 +3,7 @@
 mod codes;
 mod conn;
 mod cookie;
+mod device;
 mod door;
 mod engine;
 mod hail;

@@ -25,6 +25,15 @@ pub const CODES_MAX: usize = 4_096;
 /// How long the place may be that a browser comes back to: longer than any real address, and a header's line still.
 pub const PLACE_BYTES_MAX: usize = 4_096;
 
+/// How long the cookie is good that only a session's own device can get: a copy of it is worth so long.
+pub const DEVICE_COOKIE_TTL: Duration = Duration::from_mins(10);
+
+/// How long a browser may take to sign a challenge; some keys are slow.
+pub const CHALLENGE_TTL: Duration = Duration::from_mins(2);
+
+/// How long a device's proof may be: a key, a challenge and a signature are far less.
+pub const DEVICE_PROOF_BYTES_MAX: usize = 4_096;
+
 /// How long a request's head may take from its second packet on.
 pub const HEAD_MAX: Duration = Duration::from_secs(15);
 

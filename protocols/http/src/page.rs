@@ -13,6 +13,8 @@ pub(crate) struct Answer {
     pub(crate) message: String,
     /// Where to go on.
     pub(crate) url: Option<String>,
+    /// What a program gets instead of the message.
+    pub(crate) json: Option<serde_json::Value>,
     /// Headers beside those that every answer has.
     pub(crate) headers: Vec<(&'static str, String)>,
 }
@@ -58,7 +60,7 @@ impl Reader {
 
 impl Answer {
     pub(crate) fn new(status: u16, title: &'static str, message: impl Into<String>) -> Self {
-        Self { status, title, message: message.into(), url: None, headers: Vec::new() }
+        Self { status, title, message: message.into(), url: None, json: None, headers: Vec::new() }
     }
 
     /// Leads a browser elsewhere.
@@ -73,6 +75,11 @@ impl Answer {
     }
 
     #[must_use]
+    pub(crate) fn with_json(self, json: serde_json::Value) -> Self {
+        Self { json: Some(json), ..self }
+    }
+
+    #[must_use]
     pub(crate) fn with(mut self, name: &'static str, value: String) -> Self {
         self.headers.push((name, value));
         self
@@ -81,6 +88,9 @@ impl Answer {
     fn body(&self, reader: Reader) -> (&'static str, String) {
         if self.status == 302 {
             return ("text/plain; charset=utf-8", String::new());
+        }
+        if let Some(json) = &self.json {
+            return ("application/json", json.to_string());
         }
         if reader == Reader::Program {
             let mut body = json!({"error": self.title, "message": self.message});

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::conn::Connection;
+use crate::device::Binding;
 use crate::limits::{IDLE_MAX, RECHECK_EVERY};
 use crate::peer::Peers;
 
@@ -59,6 +60,8 @@ pub(crate) struct AppSession {
     first: Mutex<Option<TcpStream>>,
     /// The clients' connections that have used it.
     clients: Mutex<Vec<Weak<Connection>>>,
+    /// What ties it to the browser's device.
+    pub(crate) binding: Binding,
     /// The signed identity, and when it was signed.
     token: Mutex<Option<(Instant, Arc<str>)>>,
 }
@@ -97,6 +100,7 @@ impl AppSession {
             meter,
             first: Mutex::new(Some(socket)),
             clients: Mutex::default(),
+            binding: Binding::default(),
             token: Mutex::default(),
         }
     }

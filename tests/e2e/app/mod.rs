@@ -2,8 +2,14 @@
 
 mod bad_input;
 mod browser;
+mod device;
+mod dns;
 mod door;
+mod ends;
+mod health;
+mod http2;
 mod scene;
 mod tcp;
 mod tunnel;
 mod upstream;
+mod upstream_bad;

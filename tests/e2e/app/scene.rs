@@ -89,6 +89,11 @@ impl Scene {
         Ok(Proxy { socket, process })
     }
 
+    /// curl's answer to a request through jerry's proxy.
+    pub(super) fn through(&self, proxy: &Proxy, words: &[&str]) -> Result<Answer> {
+        proxy.curl(&self.world.jerry, words)
+    }
+
     /// An application's host name.
     pub(super) fn host(&self, name: &str) -> Result<String> {
         let (_, port) = self.world.address.rsplit_once(':').context("an address has a port")?;

@@ -42,9 +42,14 @@ const SETUP: &str = "
 impl Scene {
     /// Everything as an operator would set it up; the role has these options.
     pub(crate) fn new(options: &str) -> Result<Self> {
+        Self::with_server(options, false)
+    }
+
+    /// The same, with a server that is newer than the system's where that is wanted.
+    pub(crate) fn with_server(options: &str, newer: bool) -> Result<Self> {
         let world = World::new()?;
         let gate_ca = world.lab.write("gate-ca.pem", &authority(&world, "--browsers")?)?;
-        let orders = Postgres::start(&world.lab, "orders", &options_of(&world)?)?;
+        let orders = Postgres::start(&world.lab, "orders", &PostgresOptions { newer, ..options_of(&world)? })?;
         let scene = Self { orders, gate_ca, world };
         scene.put_role(options)?;
         scene.put_db("")?;
@@ -178,6 +183,7 @@ fn options_of(world: &World) -> Result<PostgresOptions> {
         ],
         config: Vec::new(),
         setup: SETUP.to_owned(),
+        newer: false,
     })
 }
 

@@ -29,6 +29,13 @@ pub(crate) fn text<'a>(record: &'a Value, field: &str) -> &'a str {
     record[field].as_str().unwrap_or_default()
 }
 
+/// The gate's memory in KiB.
+pub(crate) fn resident(world: &World) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", world.gate().process().id()))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
+
 impl World {
     /// The audit log's file.
     pub(crate) fn audit_log(&self) -> PathBuf {

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, anyhow};
 use tapgate_lab::{Client, Gate, Lab, Process, Ran, Sshd, SshdOptions, own_binary};
 use tapgate_model::Digest;
 
-pub(crate) use log::{event, text, until};
+pub(crate) use log::{event, resident, text, until};
 pub(crate) use people::{copy, files_below, person};
 pub(crate) use picture::picture;
 pub(crate) use store::{authority, open_store, registrations};
@@ -184,6 +184,12 @@ impl World {
     /// Starts it again on what is there.
     pub(crate) fn start(&mut self) -> Result<()> {
         self.gate = Some(Gate::start_again(&self.config)?);
+        Ok(())
+    }
+
+    /// The same with a file of its own in the place of the system's `/etc/hosts`.
+    pub(crate) fn start_with_hosts(&mut self, hosts: &std::path::Path) -> Result<()> {
+        self.gate = Some(Gate::start_with_hosts(&self.config, hosts)?);
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, Result};
 
-use crate::{Lab, Process, own_binary};
+use crate::{Lab, Process, own_binary, program};
 
 /// A running gate. Dropping it ends it.
 #[derive(Debug)]
@@ -26,7 +26,23 @@ impl Gate {
 
     /// The same with a configuration that lies there already: after a stop, or a kill.
     pub fn start_again(config: &Path) -> Result<Self> {
-        let mut command = Command::new(own_binary("tapgate")?);
+        Self::run(Command::new(own_binary("tapgate")?), config)
+    }
+
+    /// The same with a file of its own in the place of the system's `/etc/hosts`, for this process alone: what is
+    /// written there is what names lead to from then on.
+    pub fn start_with_hosts(config: &Path, hosts: &Path) -> Result<Self> {
+        let mut command = Command::new(program("unshare", "util-linux")?);
+        if !nix::unistd::geteuid().is_root() {
+            command.arg("--map-root-user");
+        }
+        command.args(["--mount", "--propagation", "private", "sh", "-c"]);
+        command.arg("mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"").arg("sh").arg(hosts);
+        command.arg(own_binary("tapgate")?);
+        Self::run(command, config)
+    }
+
+    fn run(mut command: Command, config: &Path) -> Result<Self> {
         command.arg("start").arg("--config").arg(config);
         // Where the program looks for further files must not depend on who runs the tests.
         command.env("HOME", config.parent().context("the configuration lies in no directory")?);

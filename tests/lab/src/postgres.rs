@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use nix::unistd::{Gid, Uid, User, chown, geteuid};
 
-use crate::{CertAuthority, Lab, Process, Ran, limits, program};
+use crate::{CertAuthority, Lab, Process, Ran, limits, newer_postgres, program};
 
 /// Where Debian puts the server's own programs, the newest version first.
 const FOLDER: &str = "/usr/lib/postgresql";
@@ -24,6 +24,8 @@ pub struct PostgresOptions {
     pub config: Vec<String>,
     /// SQL that the superuser runs before anybody comes.
     pub setup: String,
+    /// Whether it is to be newer than the system's.
+    pub newer: bool,
 }
 
 /// A running server. Dropping it ends it.
@@ -41,7 +43,7 @@ pub struct Postgres {
 impl Postgres {
     /// Starts the server `name`; back when it takes connections.
     pub fn start(lab: &Lab, name: &str, options: &PostgresOptions) -> Result<Self> {
-        let programs = programs()?;
+        let programs = if options.newer { newer_postgres::copy_into(lab, name)? } else { programs()? };
         let authority = CertAuthority::make(lab, &format!("ca-{name}"))?;
         let folder = lab.dir(&format!("pg-{name}"))?;
         let owner = owner()?;

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::missing::cached;
 
 /// The environment's folder below the cache, with the number of its recipe; the same stands in xtask.
-const FOLDER: &str = "tapgate/python-3";
+const FOLDER: &str = "tapgate/python-4";
 
 /// A program of that environment, such as `python` or `ansible-playbook`.
 pub fn python_program(name: &str) -> Result<PathBuf> {

@@ -44,6 +44,7 @@ fn what_holds_where_nothing_is_said() {
         port_forwarding: true,
         forward_agent: false,
         ssh_file_copy: true,
+        app_audit_requests: false,
         db: DbTerms::DEFAULT,
         kube_fresh_tap: KubeFreshTap::NONE,
         record_session: RecordSession::Off,
@@ -156,6 +157,7 @@ fn what_ssh_may_do() {
     assert!(with(&["forward_agent: yes", ""], "").forward_agent);
     assert!(!with(&[""], "forward_agent: yes").forward_agent);
     assert!(!with(&["", ""], "ssh_file_copy: false").ssh_file_copy, "any role may take it");
+    assert!(with(&["", "app_audit_requests: true"], "").app_audit_requests, "any role may ask for it");
 }
 
 #[test]

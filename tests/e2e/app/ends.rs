@@ -1,0 +1,34 @@
+//! How sessions of applications end by their roles' times, and what a role wants to be written down of them.
+
+use anyhow::Result;
+
+use super::scene::{EXCHANGE, Scene};
+use crate::world::{event, text, until};
+
+#[test]
+fn a_role_ends_sessions_that_rest_or_last_and_may_ask_for_every_request() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.roles("client_idle_timeout: 2s, app_audit_requests: true")?;
+    let (mark, proxy) = (scene.world.mark(), scene.proxy("dash", &[])?);
+    assert_eq!(scene.through(&proxy, &["http://dash/a?token=secret"])?.status, 200);
+    let request = scene.world.await_record(mark, "session.request", |record| text(record, "target") == "dash")?;
+    let told = (text(&request, "method"), text(&request, "path"), request["status"].as_u64());
+    assert_eq!(told, ("GET", "/a", Some(200)), "{request}");
+    let end = scene.world.await_record(mark, "session.end", |record| text(record, "target") == "dash")?;
+    assert_eq!(text(&end, "reason"), "idle for too long", "{end}");
+    // The other role says nothing of requests, and the resource neither.
+    let open = scene.proxy("open", &[])?;
+    assert_eq!(scene.through(&open, &["http://open/b"])?.status, 200);
+    let of_open = |record: &&serde_json::Value| event(record) == "session.request" && text(record, "target") == "open";
+    assert_eq!(scene.world.records().iter().filter(of_open).count(), 0);
+
+    scene.roles("max_session_ttl: 3s")?;
+    let (mark, proxy) = (scene.world.mark(), scene.proxy("dash", &[])?);
+    until("the end of the session that is in use", EXCHANGE, || {
+        scene.through(&proxy, &["http://dash/c"])?;
+        let ended = |record: &serde_json::Value| {
+            event(record) == "session.end" && text(record, "reason").contains("max_session_ttl")
+        };
+        Ok(scene.world.records().iter().skip(mark).any(ended))
+    })
+}
