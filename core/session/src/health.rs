@@ -1,6 +1,6 @@
 //! Whether applications can be reached: what the last connection to each said, and a look now and then.
 //!
-//! A look is a connection that is closed again without a byte, so it needs no grant: see ADR 0012. It goes where a
+//! A look is a connection that is closed again without a byte, so it needs no grant: see ADR 0015. It goes where a
 //! session would go, and a name that may not lead there leads no look there either.
 
 use std::collections::HashMap;
