@@ -188,7 +188,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
 
 impl Book {
     fn page(&self) -> String {
-        let Machine { processor, processors, kernel, load, compiler, taken } = &self.machine;
+        let Machine { processor, processors, kernel, load, compiler, build, taken } = &self.machine;
         let rounds = self.rounds;
         let mut page = format!(
             "# Benchmarks\n\n\
@@ -197,11 +197,12 @@ impl Book {
              is the thread's CPU time; a figure is the quotient of the tenth percentiles, with the 95 % interval of \
              a bootstrap over the rounds. A goal counts as missed when the whole interval lies beyond it. \
              Allocations are counted, not estimated.\n\n\
-             The figures `ssh-…` are of real processes: `tapgate` as it is released, OpenSSH's `ssh` and `sshd`. \
-             There the CPU time of whole processes is counted, with fewer rounds where one takes long; memory is \
-             what the system says of the gate's process.\n\n\
+             The figures `ssh-…`, `postgres-…`, `mysql-…` and `http-…` are of real processes: `tapgate`, OpenSSH's \
+             `ssh` and `sshd`, PostgreSQL and PgBouncer, MariaDB, nginx. There the CPU time of whole processes is \
+             counted, or the wall clock read where a figure says so, with fewer rounds where one takes long; memory \
+             is what the system says of the gate's process.\n\n\
              Machine: {processor}, {processors} logical processors; Linux {kernel}; load {load}; {compiler}; \
-             release profile; taken {taken}.\n\n\
+             {build}; taken {taken}.\n\n\
              | figure | found | goal | what was compared |\n|---|---|---|---|\n"
         );
         for (name, figure) in &self.figures {
