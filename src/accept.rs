@@ -186,7 +186,8 @@ async fn inside(edge: &Arc<Edge>, opened: tls::Opened, peer: SocketAddr) {
             let io = Box::new(opened.stream);
             Arc::clone(protocol).serve(Accepted { io, peer, tls: Some(opened.facts), handshake: None }).await;
         }
-        tls::Inside::Http => edge.web.serve(opened, peer).await,
+        // Boxed, or a connection of any other kind would hold the room for this.
+        tls::Inside::Http => Box::pin(edge.web.serve(opened, peer)).await,
     }
 }
 

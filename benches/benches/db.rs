@@ -105,11 +105,8 @@ fn selects(database: &Database, report: &mut Report, name: &str, pgbench: Pgbenc
     if !report.wants_any(&[name, &cpu]) {
         return Ok(());
     }
-    let rounds = in_turns(
-        PROGRAM_ROUNDS,
-        || database.bench(Way::Gate, pgbench),
-        || database.bench(Way::Bouncer, pgbench),
-    )?;
+    let rounds =
+        in_turns(PROGRAM_ROUNDS, || database.bench(Way::Gate, pgbench), || database.bench(Way::Bouncer, pgbench))?;
     let clients = pgbench.clients;
     let what = format!("wall-clock time of a transaction, `pgbench -S -M prepared -c {clients}`, TLS on both sides");
     let sides = ["the gate", "PgBouncer, session mode"];

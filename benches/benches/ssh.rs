@@ -151,7 +151,13 @@ fn relayed(
 }
 
 /// By the wall clock, over a line of 20 ms.
-fn far(target: &Target, report: &mut Report, name: &str, command: &str, run: fn(&mut Line) -> Result<()>) -> Result<()> {
+fn far(
+    target: &Target,
+    report: &mut Report,
+    name: &str,
+    command: &str,
+    run: fn(&mut Line) -> Result<()>,
+) -> Result<()> {
     if !report.wants(name) {
         return Ok(());
     }

@@ -18,6 +18,9 @@ pub(crate) struct Machine {
     pub(crate) load: String,
     /// The compiler.
     pub(crate) compiler: String,
+    /// How the programs were built: the release profile, or what `TAPGATE_BENCH_BUILD` says of another one.
+    #[serde(default)]
+    pub(crate) build: String,
     /// When.
     pub(crate) taken: String,
 }
@@ -38,6 +41,7 @@ impl Machine {
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             load: read("/proc/loadavg").split(' ').next().unwrap_or_default().to_owned(),
             compiler: compiler(),
+            build: std::env::var("TAPGATE_BENCH_BUILD").unwrap_or_else(|_| "release profile".to_owned()),
             taken: SystemClock.now().to_string(),
         }
     }

@@ -48,6 +48,9 @@ pub struct Figure {
     pub found: Estimate,
     /// What went into it: what was run, and its nanoseconds an operation.
     pub sides: Vec<(String, Estimate)>,
+    /// Of a figure that an earlier run found: on what machine, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<String>,
 }
 
 /// The figures of one run, with the machine they are of.
@@ -71,24 +74,31 @@ impl Figure {
     pub fn ratio(what: &str, goal: Option<f64>, sides: [&str; 2], found: &Compared) -> Self {
         let [a, b] = sides.map(str::to_owned);
         let sides = vec![(a, found.a), (b, found.b)];
-        Self { what: what.to_owned(), unit: Unit::Ratio, goal, found: found.ratio, sides }
+        Self { what: what.to_owned(), unit: Unit::Ratio, goal, found: found.ratio, sides, earlier: None }
     }
 
     /// What one side of a comparison costs.
     pub fn nanoseconds(what: &str, goal: Option<f64>, found: Estimate) -> Self {
-        Self { what: what.to_owned(), unit: Unit::Nanoseconds, goal, found, sides: Vec::new() }
+        Self { what: what.to_owned(), unit: Unit::Nanoseconds, goal, found, sides: Vec::new(), earlier: None }
     }
 
     /// A count of allocations an operation.
     pub fn allocations(what: &str, goal: f64, found: f64) -> Self {
         let found = Estimate { value: found, low: found, high: found };
-        Self { what: what.to_owned(), unit: Unit::Allocations, goal: Some(goal), found, sides: Vec::new() }
+        Self {
+            what: what.to_owned(),
+            unit: Unit::Allocations,
+            goal: Some(goal),
+            found,
+            sides: Vec::new(),
+            earlier: None,
+        }
     }
 
     /// Bytes of memory, measured once.
     pub fn bytes(what: &str, goal: f64, found: f64) -> Self {
         let found = Estimate { value: found, low: found, high: found };
-        Self { what: what.to_owned(), unit: Unit::Bytes, goal: Some(goal), found, sides: Vec::new() }
+        Self { what: what.to_owned(), unit: Unit::Bytes, goal: Some(goal), found, sides: Vec::new(), earlier: None }
     }
 
     /// Whether the goal is missed for certain: a figure whose interval reaches the goal is not held against it.
@@ -171,7 +181,12 @@ impl Report {
             let json = folder.join("benchmarks.json");
             // Each bench is a program of its own: the figures of the others stay.
             if let Some(before) = fs::read_to_string(&json).ok().and_then(|t| serde_json::from_str::<Book>(&t).ok()) {
-                for (name, figure) in before.figures {
+                let Machine { processor, load, build, taken, .. } = before.machine;
+                let same = (&processor, &build) == (&self.book.machine.processor, &self.book.machine.build);
+                for (name, mut figure) in before.figures {
+                    if !same && figure.earlier.is_none() {
+                        figure.earlier = Some(format!("{processor}, load {load}, {taken}"));
+                    }
                     self.book.figures.entry(name).or_insert(figure);
                 }
             }
@@ -188,7 +203,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
 
 impl Book {
     fn page(&self) -> String {
-        let Machine { processor, processors, kernel, load, compiler, taken } = &self.machine;
+        let Machine { processor, processors, kernel, load, compiler, build, taken } = &self.machine;
         let rounds = self.rounds;
         let mut page = format!(
             "# Benchmarks\n\n\
@@ -197,11 +212,12 @@ impl Book {
              is the thread's CPU time; a figure is the quotient of the tenth percentiles, with the 95 % interval of \
              a bootstrap over the rounds. A goal counts as missed when the whole interval lies beyond it. \
              Allocations are counted, not estimated.\n\n\
-             The figures `ssh-…` are of real processes: `tapgate` as it is released, OpenSSH's `ssh` and `sshd`. \
-             There the CPU time of whole processes is counted, with fewer rounds where one takes long; memory is \
-             what the system says of the gate's process.\n\n\
+             The figures `ssh-…`, `postgres-…`, `mysql-…` and `http-…` are of real processes: `tapgate`, OpenSSH's \
+             `ssh` and `sshd`, PostgreSQL and PgBouncer, MariaDB, nginx. There the CPU time of whole processes is \
+             counted, or the wall clock read where a figure says so, with fewer rounds where one takes long; memory \
+             is what the system says of the gate's process.\n\n\
              Machine: {processor}, {processors} logical processors; Linux {kernel}; load {load}; {compiler}; \
-             release profile; taken {taken}.\n\n\
+             {build}; taken {taken}.\n\n\
              | figure | found | goal | what was compared |\n|---|---|---|---|\n"
         );
         for (name, figure) in &self.figures {
@@ -211,10 +227,11 @@ impl Book {
                 .map(|(side, cost)| format!("{side}: {}", Unit::Nanoseconds.text(cost.value)))
                 .collect();
             let sides = if sides.is_empty() { String::new() } else { format!(" ({})", sides.join("; ")) };
+            let earlier = figure.earlier.as_ref().map(|of| format!(" (an earlier run: {of})")).unwrap_or_default();
             let missed = if figure.misses() { " (missed)" } else { "" };
             let (found, goal, what) = (figure.found_text(), figure.goal_text() + missed, &figure.what);
             // Writing to a String does not fail.
-            writeln!(page, "| `{name}` | {found} | {goal} | {what}{sides} |").unwrap_or_default();
+            writeln!(page, "| `{name}` | {found} | {goal} | {what}{sides}{earlier} |").unwrap_or_default();
         }
         page
     }
@@ -226,7 +243,14 @@ mod tests {
 
     fn figure(low: f64, goal: Option<f64>) -> Figure {
         let found = Estimate { value: low + 0.1, low, high: low + 0.2 };
-        Figure { what: "w".to_owned(), unit: Unit::Ratio, goal, found, sides: vec![("s".to_owned(), found)] }
+        Figure {
+            what: "w".to_owned(),
+            unit: Unit::Ratio,
+            goal,
+            found,
+            sides: vec![("s".to_owned(), found)],
+            earlier: None,
+        }
     }
 
     #[test]

@@ -48,7 +48,13 @@ impl Shop {
     /// Nanoseconds of a point select.
     pub(crate) fn selects(&self, through: bool) -> Result<f64> {
         let mut command = Command::new(program("mariadb-slap", "mariadb-client")?);
-        command.args(["--no-defaults", "--host=127.0.0.1", "--protocol=tcp", "--create-schema=shop", "--concurrency=1"]);
+        command.args([
+            "--no-defaults",
+            "--host=127.0.0.1",
+            "--protocol=tcp",
+            "--create-schema=shop",
+            "--concurrency=1",
+        ]);
         command.args(["--iterations=1", "--query=select name from t where id = 2"]);
         command.arg(format!("--number-of-queries={SELECTS}"));
         if through {

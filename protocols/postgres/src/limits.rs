@@ -34,7 +34,7 @@ pub(crate) const WHOLE_MAX: usize = 32 * 1024;
 pub(crate) const JUDGED_MAX: usize = 260 * 1024;
 
 /// The buffer of one direction while little moves: an idle session holds two.
-pub(crate) const BUFFER_MIN: usize = 4 * 1024;
+pub(crate) const BUFFER_MIN: usize = 1024;
 
 /// The same while much moves: four TLS records.
 pub(crate) const BUFFER_MAX: usize = 64 * 1024;

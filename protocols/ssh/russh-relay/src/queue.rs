@@ -3,8 +3,8 @@
 
 use std::task::{Context, Poll};
 
-use tokio::sync::mpsc::error::{SendError, TryRecvError, TrySendError};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::{SendError, TryRecvError, TrySendError};
 
 /// The sending end of a bounded queue.
 #[derive(Debug)]
