@@ -64,7 +64,7 @@ impl Viewer {
         match (self.protocol, aim) {
             (DesktopProtocol::Vnc, Aim::Socket(path)) => drop(command.args(further).arg(path)),
             (DesktopProtocol::Vnc, Aim::Port(at)) => {
-                drop(command.args(further).arg(format!("{}::{}", at.ip(), at.port())))
+                command.args(further).arg(format!("{}::{}", at.ip(), at.port()));
             }
             (DesktopProtocol::Rdp, Aim::Socket(path)) => {
                 command.arg(format!("/v:{}", path.display())).arg(format!("/u:{login}")).args(further);

@@ -1,6 +1,8 @@
 //! Follows the messages of a running session (MS-RDPBCGR 2.2.8.1 and 2.2.9.1) without keeping them: whether somebody
 //! did something, and whether the desktop tries to send its client elsewhere.
 
+use std::cell::Cell;
+
 use crate::relay::{Eye, Passed};
 
 /// How much of a message's beginning is looked at: both heads, who sends it where, and the first head within.
@@ -20,6 +22,9 @@ const INPUT: u8 = 28;
 /// What is broken, in words.
 const NO_RDP: &str = "what was said is no RDP";
 
+/// How much memory is kept for the next message that is looked at whole: most are far shorter.
+const KEPT: usize = 2 * 1024;
+
 /// Cuts a stream into messages, and shows the beginning of each.
 #[derive(Debug, Default)]
 struct Frames {
@@ -28,34 +33,41 @@ struct Frames {
 }
 
 impl Frames {
-    /// Follows these bytes; `each` is shown every message's first bytes, and its length. It is shown them before the
-    /// message has come whole, unless that is shorter.
+    /// Follows these bytes; `each` is shown every message's first bytes before the message has come whole, unless that
+    /// is shorter. A message of which `whole` says so is shown when its last byte is there.
     fn follow(
         &mut self,
         mut said: &[u8],
-        mut each: impl FnMut(&[u8], usize) -> Result<(), &'static str>,
+        whole: impl Fn(&[u8]) -> bool,
+        mut each: impl FnMut(&[u8]) -> Result<(), &'static str>,
     ) -> Result<(), &'static str> {
         while !said.is_empty() {
-            if self.left > 0 {
-                let step = self.left.min(said.len());
-                self.left -= step;
-                said = said.get(step..).unwrap_or_default();
-                continue;
-            }
-            let known = length(&self.head)?;
-            let due = known.map_or(self.head.len() + 1, |length| length.min(HEAD));
+            let skip = self.left.min(said.len());
+            self.left -= skip;
+            said = said.get(skip..).unwrap_or_default();
+            let due = self.due(&whole)?;
             let step = due.saturating_sub(self.head.len()).min(said.len());
             self.head.extend_from_slice(said.get(..step).unwrap_or_default());
             said = said.get(step..).unwrap_or_default();
             if let Some(length) = length(&self.head)?
-                && self.head.len() >= length.min(HEAD)
+                && self.head.len() >= self.due(&whole)?
             {
-                each(&self.head, length)?;
-                self.left = length - self.head.len();
+                each(&self.head)?;
+                self.left = length.saturating_sub(self.head.len());
                 self.head.clear();
+                self.head.shrink_to(KEPT);
             }
         }
         Ok(())
+    }
+
+    /// How much of the present message is to be collected.
+    fn due(&self, whole: impl Fn(&[u8]) -> bool) -> Result<usize, &'static str> {
+        Ok(match length(&self.head)? {
+            None => self.head.len() + 1,
+            Some(length) if self.head.len() >= HEAD && whole(&self.head) => length,
+            Some(length) => length.min(HEAD),
+        })
     }
 }
 
@@ -104,12 +116,16 @@ impl ClientSays {
 impl Eye for ClientSays {
     fn pass<'a>(&'a mut self, said: &'a [u8]) -> Result<Passed<'a>, &'static str> {
         let (mut stirs, main) = (false, self.main);
-        self.frames.follow(said, |head, _| {
-            let is_fast = head.first().is_some_and(|first| *first != 3);
-            let slow = within(head, FROM_CLIENT, main).filter(|head| kind(head) == Some(DATA));
-            stirs |= is_fast || slow.is_some_and(|head| head.get(14) == Some(&INPUT));
-            Ok(())
-        })?;
+        self.frames.follow(
+            said,
+            |_| false,
+            |head| {
+                let is_fast = head.first().is_some_and(|first| *first != 3);
+                let slow = within(head, FROM_CLIENT, main).filter(|head| kind(head) == Some(DATA));
+                stirs |= is_fast || slow.is_some_and(|head| head.get(14) == Some(&INPUT));
+                Ok(())
+            },
+        )?;
         Ok(Passed { bytes: said, stirs })
     }
 }
@@ -120,32 +136,44 @@ pub(crate) struct DesktopSays {
     frames: Frames,
     main: u16,
     /// Whether its picture has begun: before that, some messages have another head.
-    active: bool,
+    active: Cell<bool>,
 }
 
 impl DesktopSays {
     pub(crate) fn new(main: u16) -> Self {
-        Self { frames: Frames::default(), main, active: false }
+        Self { frames: Frames::default(), main, active: Cell::new(false) }
     }
 }
 
 impl Eye for DesktopSays {
     /// The client was told to take no redirection. A desktop that sends one all the same would lead it past the gate.
     fn pass<'a>(&'a mut self, said: &'a [u8]) -> Result<Passed<'a>, &'static str> {
-        let (main, active) = (self.main, &mut self.active);
-        self.frames.follow(said, |head, _| match within(head, FROM_DESKTOP, main).and_then(kind) {
-            Some(REDIRECTION) => Err("the desktop tried to send its client to another server"),
-            Some(DEMAND_ACTIVE) => {
-                *active = true;
-                Ok(())
-            }
-            Some(kind) if *active && kind & 0xf == REDIRECTION & 0xf => {
-                Err("the desktop tried to send its client to another server")
-            }
-            _ => Ok(()),
+        let (main, active) = (self.main, &self.active);
+        let is_main = |head: &[u8]| active.get() && within(head, FROM_DESKTOP, main).is_some();
+        self.frames.follow(said, is_main, |message| {
+            let Some(inner) = within(message, FROM_DESKTOP, main) else { return Ok(()) };
+            active.set(active.get() || kind(inner) == Some(DEMAND_ACTIVE));
+            let redirects = if active.get() { redirects(inner) } else { kind(inner) == Some(REDIRECTION) };
+            if redirects { Err("the desktop tried to send its client to another server") } else { Ok(()) }
         })?;
         Ok(Passed { bytes: said, stirs: false })
     }
+}
+
+/// Whether a redirection is among the messages that came in one, each behind its length.
+fn redirects(mut inner: &[u8]) -> bool {
+    while let [low, high, ..] = inner {
+        if kind(inner).is_some_and(|kind| kind & 0xf == REDIRECTION & 0xf) {
+            return true;
+        }
+        let length = match usize::from(u16::from_le_bytes([*low, *high])) {
+            // A message of flow control says its length so.
+            0x8000 => 8,
+            length => length.max(4),
+        };
+        inner = inner.get(length..).unwrap_or_default();
+    }
+    false
 }
 
 #[cfg(test)]
@@ -185,6 +213,21 @@ mod tests {
                 assert_eq!(eye.pass(bytes).unwrap().bytes, bytes);
             }
             let said: Vec<_> = redirection.chunks(part).map(|bytes| eye.pass(bytes).is_ok()).collect();
+            assert!(said.contains(&false), "{part}");
+        }
+    }
+
+    #[test]
+    fn a_redirection_behind_another_message_ends_the_session_too() {
+        let one = |kind: u16| [&[60, 0][..], &kind.to_le_bytes(), &[0; 56]].concat();
+        let begin = slow(FROM_DESKTOP, 1003, &one(DEMAND_ACTIVE));
+        let several = |last: u16| slow(FROM_DESKTOP, 1003, &[one(DATA), one(DATA), one(last)].concat());
+        for part in [1, 31, 33, 4096] {
+            let mut eye = DesktopSays::new(1003);
+            for bytes in [begin.clone(), several(DATA)].concat().chunks(part) {
+                assert!(eye.pass(bytes).is_ok(), "{part}");
+            }
+            let said: Vec<_> = several(REDIRECTION).chunks(part).map(|bytes| eye.pass(bytes).is_ok()).collect();
             assert!(said.contains(&false), "{part}");
         }
     }
