@@ -45,3 +45,7 @@ pub(crate) const SWEEP_EVERY: Duration = Duration::from_mins(1);
 pub(crate) const KEY_FILE_MAX: u64 = 32 * 1024;
 /// How many names of applications have their certificate at hand; each is a key and a few kilobytes.
 pub(crate) const NAMED_MAX: usize = 1_024;
+
+/// How often a page that is shown events hears something, whether anything has changed or not: proxies close what is
+/// silent for a minute, and the web session is looked at again.
+pub(crate) const EVENTS_EVERY: Duration = Duration::from_secs(25);

@@ -18,8 +18,9 @@ pub use admin::{
 };
 pub use app::{AppEntry, AppOffer, AppOpen, Apps};
 pub use browser::{
-    AskApproved, AskCeremony, AskCode, AskOther, BrowserAnswer, BrowserBegin, BrowserCarried, BrowserChange, BrowserOutcome, BrowserRequest,
-    BrowserShown, BrowserTarget, browser_context,
+    AskApproved, AskCeremony, AskCode, AskDeny, AskOther, BrowserAnswer, BrowserBegin,
+    BrowserCarried, BrowserChange, BrowserOutcome, BrowserRequest, BrowserShown, BrowserTarget,
+    browser_context,
 };
 pub use ceremony::{
     Assertion, AttestedTerms, Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled,

@@ -9,6 +9,8 @@ use serde::Serialize;
 pub(crate) struct Refused {
     pub(crate) code: StatusCode,
     pub(crate) message: String,
+    /// Whether it is told as a text: kubectl reads no `Status` where it asks what a cluster can do.
+    plain: bool,
 }
 
 /// `metav1.Status` as far as a refusal needs it.
@@ -27,7 +29,7 @@ struct Status<'a> {
 
 impl Refused {
     pub(crate) fn new(code: StatusCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), plain: false }
     }
 
     /// The client must show something else, usually a new certificate: clients that have a credential plugin ask it.
@@ -50,6 +52,11 @@ impl Refused {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
     }
 
+    /// The same as a text.
+    pub(crate) fn in_plain_words(self) -> Self {
+        Self { plain: true, ..self }
+    }
+
     /// The machine-readable reason that goes with the code (`metav1.StatusReason`).
     const fn reason(&self) -> &'static str {
         match self.code.as_u16() {
@@ -67,6 +74,12 @@ impl Refused {
 
     /// The response.
     pub(crate) fn response(&self) -> Response<Bytes> {
+        if self.plain {
+            let mut response = Response::new(Bytes::from(self.message.clone()));
+            *response.status_mut() = self.code;
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+            return response;
+        }
         let status = Status {
             kind: "Status",
             api_version: "v1",
