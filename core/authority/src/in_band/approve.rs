@@ -44,7 +44,7 @@ impl Authority {
             others: self.asks.beside(id, &asked, self.now()).iter().map(|(id, other)| other.listed(id)).collect(),
             elsewhere: !same_place(asked.peer, peer),
             address: asked.peer.to_string(),
-            asked: asked.asked.as_secs(),
+            asked: asked.since.as_secs(),
             expires: asked.expires.as_secs(),
         })
     }
@@ -241,7 +241,7 @@ impl Asked {
             target: self.shown(),
             address: self.peer.to_string(),
             client: self.client.clone(),
-            asked: self.asked.as_secs(),
+            asked: self.since.as_secs(),
         }
     }
 

@@ -49,7 +49,7 @@ pub(crate) struct Asked {
     code: String,
     /// How many more wrong codes there may be.
     tries: u8,
-    pub(crate) asked: UnixTime,
+    pub(crate) since: UnixTime,
     pub(crate) expires: UnixTime,
     /// The ceremony on the page, once the code was right.
     pub(crate) ceremony: Option<String>,
@@ -119,7 +119,7 @@ impl Asks {
         let all = self.all();
         let own = all.iter().filter(|(_, asked)| asked.is_open(now) && asked.identity.user() == user);
         let mut own: Vec<_> = own.map(|(id, asked)| (id.clone(), asked.clone())).collect();
-        own.sort_by(|a, b| (a.1.asked, &a.1.target.name).cmp(&(b.1.asked, &b.1.target.name)));
+        own.sort_by(|a, b| (a.1.since, &a.1.target.name).cmp(&(b.1.since, &b.1.target.name)));
         own
     }
 
@@ -183,7 +183,7 @@ impl Asks {
         let all = self.all();
         let others = all.iter().filter(|(other, known)| *other != id && fits(known));
         let mut found: Vec<_> = others.map(|(id, asked)| (id.clone(), asked.clone())).collect();
-        found.sort_by(|a, b| (a.1.asked, &a.1.target.name).cmp(&(b.1.asked, &b.1.target.name)));
+        found.sort_by(|a, b| (a.1.since, &a.1.target.name).cmp(&(b.1.since, &b.1.target.name)));
         found.truncate(if asked.is_over_a_connection() { TARGETS_MAX - 1 } else { 0 });
         found
     }
@@ -255,7 +255,7 @@ impl InBand {
             client: words_of(ask, occasion.client),
             code: new_code(),
             tries: IN_BAND_TRIES,
-            asked: now,
+            since: now,
             expires: now.plus(if occasion.manner == Manner::Hold { HOLD_MAX } else { CEREMONY_TTL }),
             ceremony: None,
             also: Vec::new(),
