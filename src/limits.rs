@@ -61,3 +61,6 @@ pub(crate) const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// How long a PROXY header may be: version 1 has 107 bytes at most, version 2 the addresses and what load balancers add.
 pub(crate) const PROXY_HEADER_MAX: usize = 1024;
+/// How often a page that is shown events hears something, whether anything has changed or not: proxies close what is
+/// silent for a minute, and the web session is looked at again.
+pub(crate) const EVENTS_EVERY: Duration = Duration::from_secs(25);

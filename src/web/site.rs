@@ -17,7 +17,7 @@ use tapgate_proof::Holder;
 use super::api::Shared;
 use super::page::own_page;
 use super::reply::{Reply, blocking, body};
-use super::{App, Caller, api, apps, cookie, device, live};
+use super::{App, Caller, api, apps, ask, cookie, device, live};
 
 /// After these the session may do more than before, or something else, and gets another cookie.
 const ROTATING: [&str; 3] = ["/devices/finish", "/devices/change/finish", "/tap/finish"];
@@ -30,6 +30,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(&of("/sessions"), get(live::list))
         .route(&of("/sessions/end"), post(live::end))
         .route(&of("/apps/open"), post(apps::open))
+        .route(&of("/asks"), get(ask::list))
+        .route(&of("/asks/deny"), post(ask::deny_own))
         .route(&of("/tap"), post(tap_begin))
         .route(&of("/tap/finish"), post(tap_finish))
         .route(&of("/devices"), get(device::list).post(device::begin))

@@ -85,6 +85,24 @@ export interface LiveSession {
   tapped: boolean;
 }
 
+/** A tap that a stock client of the user waits for. */
+export interface Ask {
+  token: string;
+  target: { kind: string; name: string; login: string };
+  client: string;
+  address: string;
+  asked: number;
+}
+
+/** What is awaited, at once and at each change; answers how to stop. */
+export function asks(show: (asks: Ask[]) => void): () => void {
+  const events = new EventSource(`${API}/asks`);
+  events.onmessage = (event) => show(JSON.parse(String(event.data)) as Ask[]);
+  return () => events.close();
+}
+
+export const denyAsk = (token: string) => write<null>("/asks/deny", { token });
+
 type Live = { sessions: LiveSession[] };
 export const sessions = () => read<Live>("/sessions").then((answer) => answer.sessions);
 export const endSession = (id: string) => write<Live>("/sessions/end", { id }).then((answer) => answer.sessions);

@@ -119,13 +119,22 @@ pub struct AskCode {
     pub also: Vec<String>,
 }
 
+/// Denies a tap that a client of the signed-in user waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AskDeny {
+    /// Its token, of [`AskOther`].
+    pub token: String,
+}
+
 /// A tap that another client of the same user waits for at the same address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AskOther {
-    /// What the page ticks it by. It leads to no page.
+    /// What the page ticks it by, or denies it. It leads to no page.
     pub token: String,
     /// Whereto.
     pub target: BrowserTarget,
+    /// From where it is asked.
+    pub address: String,
     /// What the client says of itself.
     pub client: String,
     /// When it was asked for, in seconds since the epoch.

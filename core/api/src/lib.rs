@@ -20,8 +20,9 @@ pub use admin::{
 pub use app::{AppDown, AppEntry, AppOffer, AppOpen, Apps};
 pub use audit::{AuditPage, RecordingEntry, RecordingFrame, RecordingPage, Recordings};
 pub use browser::{
-    AskApproved, AskCeremony, AskCode, AskOther, BrowserAnswer, BrowserBegin, BrowserCarried, BrowserChange, BrowserOutcome, BrowserRequest,
-    BrowserShown, BrowserTarget, browser_context,
+    AskApproved, AskCeremony, AskCode, AskDeny, AskOther, BrowserAnswer, BrowserBegin,
+    BrowserCarried, BrowserChange, BrowserOutcome, BrowserRequest, BrowserShown, BrowserTarget,
+    browser_context,
 };
 pub use ceremony::{
     Assertion, AttestedTerms, Ceremony, EnrolBegin, EnrolChallenge, EnrolFinish, Enrolled,

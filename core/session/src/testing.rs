@@ -20,7 +20,8 @@ use tapgate_proof::{
 
 use crate::evidence::Probe;
 use crate::{
-    Ask, ConnectionFacts, Door, Gate, GateParts, Invitation, Invited, NoTaps, ProtocolName, Snapshot, SpendError, Spender, Taps,
+    Ask, ConnectionFacts, Door, Gate, GateParts, Invitation, Invited, NoTaps, ProtocolName, Snapshot, SpendError,
+    Spender, Taps,
 };
 
 /// The moment at which the world begins.

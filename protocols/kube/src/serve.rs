@@ -152,7 +152,7 @@ fn decent(answered: Result<Response<Body>, Refused>, discovery: bool) -> Respons
         Err(refused) => {
             tracing::debug!(code = refused.code.as_u16(), why = refused.message, "Refused a request");
             // Of this one answer client-go shows nothing but plain text.
-            if discovery { refused.text() } else { refused.response() }.map(whole)
+            if discovery { refused.in_plain_words() } else { refused }.response().map(whole)
         }
     };
     // What a cluster serves is shown by no browser as if it came from the gate.
@@ -175,7 +175,8 @@ impl Kube {
         let info = RequestInfo::parse(request.method().as_str(), &rest, request.uri().query());
         let login = self.login(&caller, &identity, &cluster, &wanted(request.headers())?)?;
         let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-        let session = self.session(&identity, caller.peer, &cluster, &login, agent).boxed().await?;
+        let session = self.session(&identity, caller.peer, &cluster, &login, agent).boxed().await;
+        let session = session.map_err(|refused| if info.is_resource() { refused } else { refused.in_plain_words() })?;
         let using = session.using();
         let upgrade = request.headers().contains_key(header::UPGRADE);
         let told = |status| Self::told(&session, &info, &rest, status);

@@ -14,6 +14,8 @@ pub(crate) struct Refused {
     pub(crate) message: String,
     /// Whether a tap made now would help: said in a header for those who can ask for one.
     pub(crate) fresh_tap: bool,
+    /// Whether it is told as a text: kubectl reads no `Status` where it asks what a cluster can do.
+    plain: bool,
 }
 
 /// `metav1.Status` as far as a refusal needs it.
@@ -32,7 +34,7 @@ struct Status<'a> {
 
 impl Refused {
     pub(crate) fn new(code: StatusCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), fresh_tap: false }
+        Self { code, message: message.into(), fresh_tap: false, plain: false }
     }
 
     /// The client must show something else, usually a new certificate: clients that have a credential plugin ask it.
@@ -60,6 +62,11 @@ impl Refused {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
     }
 
+    /// The same as a text.
+    pub(crate) fn in_plain_words(self) -> Self {
+        Self { plain: true, ..self }
+    }
+
     /// The machine-readable reason that goes with the code (`metav1.StatusReason`).
     const fn reason(&self) -> &'static str {
         match self.code.as_u16() {
@@ -75,16 +82,14 @@ impl Refused {
         }
     }
 
-    /// The response as plain text.
-    pub(crate) fn text(&self) -> Response<Bytes> {
-        let mut response = self.response();
-        *response.body_mut() = Bytes::from(self.message.clone());
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-        response
-    }
-
     /// The response.
     pub(crate) fn response(&self) -> Response<Bytes> {
+        if self.plain {
+            let mut response = Response::new(Bytes::from(self.message.clone()));
+            *response.status_mut() = self.code;
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+            return response;
+        }
         let status = Status {
             kind: "Status",
             api_version: "v1",

@@ -4,6 +4,8 @@
 //! The client then knows the channel by a number of the gate's; what it sends there gets the target's number, once that
 //! is known. The target's packets need nothing of the kind: they name the client's own number.
 
+use std::collections::VecDeque;
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 use russh::server::Handle;
 
@@ -26,7 +28,13 @@ pub(crate) struct Held {
     /// Whether a terminal was asked for: then Ctrl-C is the person's no.
     terminal: bool,
     target: Target,
-    /// What waited for the target's number, and goes there now.
+    /// How much more the client was told that it may send than the target has said by now.
+    advance: u32,
+    /// What the target will still take.
+    credit: u32,
+    /// What the client has sent by that advance, in its order: targets give credit only once a command runs.
+    waiting: VecDeque<Bytes>,
+    /// What can go to the target now.
     ready: Vec<Bytes>,
 }
 
@@ -66,6 +74,9 @@ impl Held {
             said: 0,
             terminal: false,
             target: Target::Unasked,
+            advance: HELD_WINDOW,
+            credit: 0,
+            waiting: VecDeque::new(),
             ready: Vec::new(),
         })
     }
@@ -123,7 +134,10 @@ impl Held {
             return Some(Bytes::copy_from_slice(packet));
         }
         match &mut self.target {
-            Target::Known(number) => Some(addressed(packet, *number)),
+            Target::Known(number) => {
+                let packet = addressed(packet, *number);
+                self.release(packet)
+            }
             Target::Asked(waiting) => {
                 waiting.push(Bytes::copy_from_slice(packet));
                 None
@@ -132,31 +146,78 @@ impl Held {
         }
     }
 
-    /// What the client gets of what the relay sends it. The target's confirmation is for the gate: the client has one,
-    /// and gets the rest of its window.
-    pub(crate) fn outward(&mut self, packet: Bytes) -> Option<Bytes> {
-        if !matches!(self.target, Target::Asked(_)) || recipient_of_answer(&packet) != Some(self.theirs) {
+    /// The packet, where it may go to the target now. Data waits for credit, and what ends the data waits behind it;
+    /// requests and credit for the target do not.
+    fn release(&mut self, packet: Bytes) -> Option<Bytes> {
+        if self.advance == 0 && self.waiting.is_empty() {
             return Some(packet);
         }
-        match confirmed(&packet) {
-            Some((number, window)) => {
-                let Target::Asked(waiting) = std::mem::replace(&mut self.target, Target::Known(number)) else {
-                    return Some(packet);
-                };
-                self.ready = waiting.iter().map(|packet| addressed(packet, number)).collect();
-                let rest = window.saturating_sub(HELD_WINDOW);
-                (rest > 0).then(|| write::window_adjust(self.theirs, rest))
-            }
-            None => {
-                self.target = Target::Refused;
-                Some(write::close(self.theirs))
-            }
+        let kind = packet.first().copied();
+        let in_order = matches!(kind, Some(number::DATA | number::EXTENDED_DATA | number::EOF | number::CLOSE));
+        if in_order && (!self.waiting.is_empty() || !self.afford(&packet)) {
+            self.waiting.push_back(packet);
+            return None;
+        }
+        Some(packet)
+    }
+
+    /// Whether the target will take this now; it is counted then.
+    fn afford(&mut self, packet: &[u8]) -> bool {
+        let length = match Packet::parse(packet) {
+            Ok(Packet::Data { length, .. }) => length,
+            _ => 0,
+        };
+        let affords = length <= self.credit;
+        if affords {
+            self.credit -= length;
+        }
+        affords
+    }
+
+    /// What the client gets of what the relay sends it. The target's confirmation is for the gate: the client has one,
+    /// and gets what its target gives beyond what it was told.
+    pub(crate) fn outward(&mut self, packet: Bytes) -> Option<Bytes> {
+        match &self.target {
+            Target::Asked(_) if recipient_of_answer(&packet) == Some(self.theirs) => self.answered(&packet),
+            Target::Known(_) if self.advance > 0 || !self.waiting.is_empty() => match Packet::parse(&packet) {
+                Ok(Packet::WindowAdjust { recipient, bytes }) if recipient == self.theirs => self.credited(bytes),
+                _ => Some(packet),
+            },
+            _ => Some(packet),
         }
     }
-}
 
-impl Held {
-    /// What waited for the target's number, and can go there now.
+    fn answered(&mut self, packet: &[u8]) -> Option<Bytes> {
+        let Some((number, window)) = confirmed(packet) else {
+            self.target = Target::Refused;
+            return Some(write::close(self.theirs));
+        };
+        if let Target::Asked(waiting) = std::mem::replace(&mut self.target, Target::Known(number)) {
+            for packet in waiting {
+                let packet = self.release(addressed(&packet, number));
+                self.ready.extend(packet);
+            }
+        }
+        self.credited(window)
+    }
+
+    /// The target takes so much more; the client is told what exceeds that which it was told already.
+    fn credited(&mut self, bytes: u32) -> Option<Bytes> {
+        self.credit = self.credit.saturating_add(bytes);
+        let told = bytes.min(self.advance);
+        self.advance -= told;
+        while let Some(packet) = self.waiting.pop_front() {
+            if !self.afford(&packet) {
+                self.waiting.push_front(packet);
+                break;
+            }
+            self.ready.push(packet);
+        }
+        let rest = bytes - told;
+        (rest > 0).then(|| write::window_adjust(self.theirs, rest))
+    }
+
+    /// What waited for the target's number or credit, and can go there now.
     pub(crate) fn ready(&mut self) -> Vec<Bytes> {
         std::mem::take(&mut self.ready)
     }

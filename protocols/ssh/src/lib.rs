@@ -11,9 +11,9 @@ mod credit;
 pub mod demo_target;
 mod entrance;
 mod forward;
-mod held;
 #[doc(hidden)]
 pub mod fuzz;
+mod held;
 mod hop;
 mod host_key;
 mod jump;

@@ -207,7 +207,7 @@ async fn serve(ssh: Arc<Ssh>, conn: Accepted, doorway: Doorway, config: Arc<russ
         Err(_) => return,
     };
     let door = Door::of(&guest.identity);
-    let holder = (door == Door::InBand).then(|| Holder::SshSession(guest.session));
+    let holder = (door == Door::InBand).then_some(Holder::SshSession(guest.session));
     let facts = ConnectionFacts { peer: conn.peer, door, protocol: ProtocolName::Ssh, holder };
     let opened = tokio::select! {
         () = client.gone() => return,

@@ -34,7 +34,7 @@ impl Asked {
         let address = text.split_inclusive(char::is_whitespace).find(|word| word.contains("/web/ask/"))?;
         // A word that is not over yet may be cut.
         let link = address.strip_suffix(char::is_whitespace)?.to_owned();
-        let (_, rest) = text.split_once("type the code ")?;
+        let (_, rest) = text.split_once("ype the code ")?;
         Some(Self { link, code: rest.get(..7)?.to_owned() })
     }
 
@@ -83,6 +83,17 @@ impl Approver {
         self.submit(&code)?;
         self.browser.wait_for("Your terminal goes on")?;
         process.finish(REST)?.success()
+    }
+
+    /// ann signs in on the pages, with the password and the key.
+    pub(super) fn sign_in(&self, world: &World) -> Result<()> {
+        self.browser.go(&format!("https://{}/web/sign-in", world.address))?;
+        self.browser.wait_for_element("#passkey")?;
+        self.browser.script("PublicKeyCredential.isConditionalMediationAvailable = async () => false")?;
+        self.browser.fill("#user", "ann")?;
+        self.browser.fill("#password", "correct horse battery ann")?;
+        self.browser.click("#submit")?;
+        self.browser.wait_for("At a new terminal")
     }
 
     /// Where ann's login is.

@@ -21,7 +21,7 @@ fn a_client_comes_again_once_after_the_tap() -> Result<()> {
     let asked = Asked::read(&refused.stderr).unwrap();
     assert_eq!(Asked::read(&scene.run(&pass, "select 1")?.stderr), Some(asked.clone()));
     approver.open(&asked)?;
-    for shown in ["Database", "shopdb", "app/shop", "mysql: mariadb", "ONE connection with your login key"] {
+    for shown in ["Database", "shopdb", "app/shop", "mysql: mysql", "ONE connection with your login key"] {
         approver.browser.wait_for(shown)?;
     }
     approver.approve_return(&asked)?;

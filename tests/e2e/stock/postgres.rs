@@ -6,7 +6,7 @@ use anyhow::Result;
 use tapgate_lab::Process;
 
 use super::approver::{Approver, Asked, REST};
-use crate::db::scene::{Pass, Scene, SOON};
+use crate::db::scene::{Pass, SOON, Scene};
 use crate::world::text;
 
 fn scene(options: &str) -> Result<(Scene, Approver, Pass)> {
@@ -54,7 +54,7 @@ fn a_psql_that_gives_up_takes_its_page_with_it() -> Result<()> {
 #[test]
 fn a_database_that_turns_away_opens_once_after_the_tap() -> Result<()> {
     let (scene, approver, pass) = scene("")?;
-    scene.put_db("in_band: reject")?;
+    scene.put_db("  in_band: reject\n")?;
     let run = |what: &str| -> Result<_> { scene.start_psql(Some(&pass), "", &["-c", what])?.finish(SOON) };
     let refused = run("select 1")?.failure(2)?;
     assert!(refused.stderr.contains("DETAIL:  Open https://") && refused.stderr.contains("HINT:"), "{refused}");
@@ -79,7 +79,7 @@ fn a_database_that_turns_away_opens_once_after_the_tap() -> Result<()> {
 #[test]
 fn drivers_read_the_address_in_the_error() -> Result<()> {
     let (scene, approver, pass) = scene("")?;
-    scene.put_db("in_band: reject")?;
+    scene.put_db("  in_band: reject\n")?;
     let info = scene.conninfo(Some(&pass), "");
     let script = format!(
         "import psycopg2\nc = psycopg2.connect('''{info}''')\nr = c.cursor()\nr.execute('select 6 * 7')\n\

@@ -151,3 +151,25 @@ fn one_tap_covers_what_is_ticked_beside_it_and_nothing_else() -> Result<()> {
     assert_eq!((taps, world.prod3.connections()), (1, 2));
     Ok(())
 }
+
+#[test]
+fn the_owners_page_shows_what_waits_at_once_and_can_only_deny_it() -> Result<()> {
+    let (world, approver) = asked_for("require_session_mfa: true")?;
+    approver.sign_in(&world)?;
+    approver.browser.go(&format!("https://{}/web/sessions", world.address))?;
+    approver.browser.wait_for("No session of yours is open")?;
+    let ssh = approver.ssh(&world, &["echo here"])?;
+    let asked = Asked::of(&ssh)?;
+    for said in ["Waiting for your tap", "prod3", "echo here", "127.0.0.1"] {
+        approver.browser.wait_for(said)?;
+    }
+    crate::world::picture(&approver.browser, "in-band-waiting")?;
+    let page = approver.browser.script("return document.documentElement.outerHTML")?.to_string();
+    let number = asked.link.rsplit('/').next().unwrap_or_default();
+    assert!(!page.contains(number) && !page.contains(&asked.code), "nothing to approve by");
+    approver.browser.click("button.deny")?;
+    approver.browser.wait_for("was denied")?;
+    let ran = ssh.finish(REST)?.failure(255)?;
+    assert!(ran.stderr.contains("it was denied on the page"), "{ran}");
+    Ok(())
+}

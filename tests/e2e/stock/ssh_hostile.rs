@@ -90,7 +90,7 @@ fn guessed_numbers_and_anothers_key_open_nothing() -> Result<()> {
     approver.browser.remove_authenticator(approver.browser.authenticator())?;
     approver.browser.new_authenticator("usb")?;
     approver.submit(&asked.code)?;
-    approver.browser.wait_for("Waiting for your key")?;
+    approver.browser.wait_for("No key was tapped")?;
     assert!(ssh.is_running() && world.prod3.connections() == 0);
     Ok(())
 }

@@ -59,8 +59,7 @@ impl World {
         let login = Sshd::login()?;
         let world = Self { olga, jerry, dev1, prod3, login, user_ca, pin, address, config, gate: Some(gate), lab };
         // Who brings no tap is told so at once; the suite `stock` has them asked.
-        let (dev, prod) =
-            (world.role("access-dev", "dev", "in_band: off"), "require_session_mfa: true, in_band: off");
+        let (dev, prod) = (world.role("access-dev", "dev", "in_band: off"), "require_session_mfa: true, in_band: off");
         let roles = [dev, world.role("access-prod", "prod", prod)];
         let nodes = [world.dev1.node_yaml(), world.prod3.node_yaml()];
         world.put(&roles.into_iter().chain(nodes).collect::<Vec<_>>().join("---\n"))?;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use tapgate_api::{AskApproved, AskCeremony, AskCode, AskOther, Assertion, BrowserShown, BrowserTarget};
 use tapgate_audit::{BrowserStep, Event};
-use tapgate_model::{Login, TargetRef};
+use tapgate_model::{Login, TargetRef, UserName};
 use tapgate_proof::{Expected, Holder, Purpose, Statement, StatementParts, StatementTarget, Uses};
 use tapgate_session::limits::RETURN_MAX;
 use tapgate_session::{Gate, Manner, Requirement as Needed, Tap, Wish};
+use tokio::sync::watch;
 
 use super::{Asked, Typed};
 use crate::browser::{not_open, same_place, shown_target};
@@ -43,7 +44,7 @@ impl Authority {
             others: self.asks.beside(id, &asked, self.now()).iter().map(|(id, other)| other.listed(id)).collect(),
             elsewhere: !same_place(asked.peer, peer),
             address: asked.peer.to_string(),
-            asked: asked.asked.as_secs(),
+            asked: asked.since.as_secs(),
             expires: asked.expires.as_secs(),
         })
     }
@@ -154,11 +155,29 @@ impl Authority {
         Ok(())
     }
 
+    /// What this user is asked for, for the user's own page: it leads to no page where anything could be approved.
+    pub fn asks_of(&self, user: &UserName) -> Vec<AskOther> {
+        self.asks.of(user, self.now()).iter().map(|(id, asked)| asked.listed(id)).collect()
+    }
+
+    /// News of each change to what anybody is asked for.
+    pub fn asks_news(&self) -> watch::Receiver<u64> {
+        self.asks.news()
+    }
+
+    /// The user says no on the own page.
+    pub fn ask_deny_own(&self, gate: &Gate, user: &UserName, token: &str, peer: IpAddr) -> Result<(), Fault> {
+        let own = self.asks.of(user, self.now());
+        let (id, _) = own.iter().find(|(id, _)| id_for_log(id) == token).ok_or_else(not_open)?;
+        self.ask_deny(gate, id, peer)
+    }
+
     /// The window runs from the code, so a slow tap leaves less of it. Over a connection it is good for that one
     /// connection; by the login key once, or as often as the roles have opted for.
     fn ask_statement(&self, asked: &Asked, all: &[&Asked], needed: &Needed) -> Result<Statement, Fault> {
         let now = self.now();
-        let reuse = asked.is_reusable() && !needed.window.is_zero() && needed.targets.iter().all(|t| t.2.reuse_login_key);
+        let reuse =
+            asked.is_reusable() && !needed.window.is_zero() && needed.targets.iter().all(|t| t.2.reuse_login_key);
         let span = match asked.holder {
             Holder::LoginKey { .. } if !reuse => RETURN_MAX,
             _ if needed.window.is_zero() => ONCE_TTL,
@@ -217,7 +236,13 @@ impl Asked {
 
     /// As the page of another one lists it.
     fn listed(&self, id: &str) -> AskOther {
-        AskOther { token: id_for_log(id), target: self.shown(), client: self.client.clone(), asked: self.asked.as_secs() }
+        AskOther {
+            token: id_for_log(id),
+            target: self.shown(),
+            address: self.peer.to_string(),
+            client: self.client.clone(),
+            asked: self.since.as_secs(),
+        }
     }
 
     /// What the tap is good for, in words.

@@ -13,10 +13,11 @@ use futures::future::{BoxFuture, FutureExt as _, ready};
 use tapgate_api::path;
 use tapgate_audit::{BrowserStep, Event};
 use tapgate_identity::Identity;
-use tapgate_model::{Login, TargetRef, UnixTime};
+use tapgate_model::{Login, TargetRef, UnixTime, UserName};
 use tapgate_proof::Holder;
 use tapgate_session::limits::HOLD_MAX;
 use tapgate_session::{Ask, Challenge, Invitation, Invited, Manner, Occasion, PromptError, Taps, WaitKey};
+use tokio::sync::watch;
 
 use crate::Authority;
 use crate::browser::new_code;
@@ -48,7 +49,7 @@ pub(crate) struct Asked {
     code: String,
     /// How many more wrong codes there may be.
     tries: u8,
-    pub(crate) asked: UnixTime,
+    pub(crate) since: UnixTime,
     pub(crate) expires: UnixTime,
     /// The ceremony on the page, once the code was right.
     pub(crate) ceremony: Option<String>,
@@ -59,8 +60,17 @@ pub(crate) struct Asked {
 }
 
 /// All taps that are asked for, by the numbers of their pages.
-#[derive(Default)]
-pub(crate) struct Asks(Mutex<HashMap<String, Asked>>);
+pub(crate) struct Asks {
+    all: Mutex<HashMap<String, Asked>>,
+    /// Counts changes, for pages that show what is awaited.
+    changes: watch::Sender<u64>,
+}
+
+impl Default for Asks {
+    fn default() -> Self {
+        Self { all: Mutex::default(), changes: watch::channel(0).0 }
+    }
+}
 
 /// What came of a typed code.
 pub(crate) enum Typed {
@@ -92,7 +102,25 @@ impl Asked {
 
 impl Asks {
     fn all(&self) -> MutexGuard<'_, HashMap<String, Asked>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// News of each change.
+    pub(crate) fn news(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// What this user is asked for, by the numbers of the pages, the oldest first.
+    pub(crate) fn of(&self, user: &UserName, now: UnixTime) -> Vec<(String, Asked)> {
+        let all = self.all();
+        let own = all.iter().filter(|(_, asked)| asked.is_open(now) && asked.identity.user() == user);
+        let mut own: Vec<_> = own.map(|(id, asked)| (id.clone(), asked.clone())).collect();
+        own.sort_by(|a, b| (a.1.since, &a.1.target.name).cmp(&(b.1.since, &b.1.target.name)));
+        own
     }
 
     /// Adds one. A client that comes again finds its own, with the same page and code; `open` says whether there is
@@ -110,6 +138,8 @@ impl Asks {
         }
         let (id, code) = (new_id(), asked.code.clone());
         all.insert(id.clone(), asked);
+        drop(all);
+        self.changed();
         Ok((id, code, true))
     }
 
@@ -129,6 +159,7 @@ impl Asks {
         let (asked, left) = (asked.clone(), asked.tries);
         if left == 0 {
             close(&mut all, id, "a wrong code was typed too often", now);
+            self.changed();
         }
         Some(Typed::Wrong(Box::new(asked), left))
     }
@@ -152,7 +183,7 @@ impl Asks {
         let all = self.all();
         let others = all.iter().filter(|(other, known)| *other != id && fits(known));
         let mut found: Vec<_> = others.map(|(id, asked)| (id.clone(), asked.clone())).collect();
-        found.sort_by(|a, b| (a.1.asked, &a.1.target.name).cmp(&(b.1.asked, &b.1.target.name)));
+        found.sort_by(|a, b| (a.1.since, &a.1.target.name).cmp(&(b.1.since, &b.1.target.name)));
         found.truncate(if asked.is_over_a_connection() { TARGETS_MAX - 1 } else { 0 });
         found
     }
@@ -161,6 +192,7 @@ impl Asks {
     pub(crate) fn take(&self, id: &str, now: UnixTime) -> Option<Asked> {
         let mut all = self.all();
         all.get(id).filter(|asked| asked.is_open(now))?;
+        self.changed();
         all.remove(id)
     }
 
@@ -169,6 +201,7 @@ impl Asks {
         let mut all = self.all();
         let asked = all.get(id).filter(|asked| asked.is_open(now)).cloned()?;
         close(&mut all, id, why, now);
+        self.changed();
         Some(asked)
     }
 }
@@ -191,7 +224,10 @@ struct Waits {
 
 impl Drop for Waits {
     fn drop(&mut self) {
-        self.asks.all().remove(&self.id);
+        let left = self.asks.all().remove(&self.id);
+        if left.is_some() {
+            self.asks.changed();
+        }
     }
 }
 
@@ -219,7 +255,7 @@ impl InBand {
             client: words_of(ask, occasion.client),
             code: new_code(),
             tries: IN_BAND_TRIES,
-            asked: now,
+            since: now,
             expires: now.plus(if occasion.manner == Manner::Hold { HOLD_MAX } else { CEREMONY_TTL }),
             ceremony: None,
             also: Vec::new(),
@@ -233,8 +269,8 @@ impl InBand {
         }
         let url = format!("{}{}/{id}", self.origin.trim_end_matches('/'), path::ASK_PAGE);
         let code = format!("{}-{}", code.get(..3).unwrap_or_default(), code.get(3..).unwrap_or_default());
-        let keep = Waits { asks: Arc::clone(&authority.asks), id };
-        let keep = (manner == Manner::Hold).then(|| -> tapgate_session::Keep { Box::new(keep) });
+        let asks = Arc::clone(&authority.asks);
+        let keep = (manner == Manner::Hold).then(|| -> tapgate_session::Keep { Box::new(Waits { asks, id }) });
         Ok(Invited { invitation: Invitation { url, code }, keep })
     }
 }

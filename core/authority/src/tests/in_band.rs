@@ -99,7 +99,11 @@ fn a_tap_lets_a_client_come_again_once_from_where_it_asked_and_soon() {
     assert!(world.ask(peer()).is_ok());
     let (next, _) = world.asked(peer());
     assert_ne!(next, id);
-    assert_eq!(world.lab.authority.ask_code(&world.gate, &id, &typed(&code), peer()).unwrap_err().status, 404, "used up");
+    assert_eq!(
+        world.lab.authority.ask_code(&world.gate, &id, &typed(&code), peer()).unwrap_err().status,
+        404,
+        "used up"
+    );
 
     world.lab.clock.advance(Duration::from_secs(1));
     let (id, code) = world.asked(peer());
@@ -136,7 +140,11 @@ fn three_wrong_codes_or_a_no_end_it_and_the_client_is_told() {
     for status in [403, 403, 404] {
         assert_eq!(authority.ask_code(&world.gate, &id, &typed(wrong), peer()).unwrap_err().status, status);
     }
-    assert_eq!(authority.ask_code(&world.gate, &id, &typed(&code), peer()).unwrap_err().status, 404, "the right one is late");
+    assert_eq!(
+        authority.ask_code(&world.gate, &id, &typed(&code), peer()).unwrap_err().status,
+        404,
+        "the right one is late"
+    );
     let Err(told) = world.ask(peer()) else { panic!("opened") };
     assert!(told.message().contains("a wrong code was typed too often"), "{}", told.message());
     world.lab.clock.advance(Duration::from_secs(61));

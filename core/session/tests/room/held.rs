@@ -1,5 +1,6 @@
 //! Those who are held for a tap over their own connection.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use tapgate_model::{Clock as _, Digest, Kind};
 use tapgate_proof::{Expected, Holder, Purpose, Uses};
 use tapgate_session::limits::HELD_PER_USER_AND_ADDRESS_MAX;
 use tapgate_session::testing::{CountingTaps, GATE, World, facts, target, unix, user};
-use tapgate_session::{Ask, Challenge, ConnectionFacts, Door, Invitation, Prompt, PromptError, Tap};
+use tapgate_session::{Ask, Challenge, ConnectionFacts, Door, Invitation, Prompt, PromptError, Tap, WaitKey};
 
 use super::world::policy;
 
@@ -46,7 +47,12 @@ fn tap(world: &World, number: u8) -> Arc<Tap> {
 }
 
 async fn open(world: &World, number: u8) -> Result<(), String> {
-    let (jerry, name, login, facts) = (world.login("jerry"), target("prod3"), unix("jerry"), connection(number));
+    open_from(world, number, facts().peer).await
+}
+
+async fn open_from(world: &World, number: u8, peer: SocketAddr) -> Result<(), String> {
+    let (jerry, name, login) = (world.login("jerry"), target("prod3"), unix("jerry"));
+    let facts = ConnectionFacts { peer, ..connection(number) };
     let ask = Ask { identity: &jerry, kind: Kind::Node, target: &name, login: &login, connection: &facts };
     let opened = world.gate.open(&ask, &mut Shown).await;
     opened.map(drop).map_err(|refusal| refusal.message().to_owned())
@@ -106,4 +112,56 @@ async fn a_user_holds_so_many_connections_and_no_more() {
     settle().await;
     let Err(refused) = open(&world, 99).await else { unreachable!("no limit") };
     assert!(refused.contains("too many of your connections wait"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_hold_elsewhere_leaves_the_owners_room_alone() {
+    let world = Arc::new(World::with_taps(&policy("", "127.0.0.1:9"), Arc::new(CountingTaps::default())));
+    let most = u8::try_from(HELD_PER_USER_AND_ADDRESS_MAX).unwrap();
+    for number in 0..most {
+        let world = Arc::clone(&world);
+        let thief = SocketAddr::from(([198, 51, 100, 9], 50_000));
+        tokio::spawn(async move { open_from(&world, number, thief).await });
+    }
+    settle().await;
+    let owner = {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move { open(&world, 99).await })
+    };
+    settle().await;
+    assert_eq!(world.gate.deposit(&tap(&world, 99)), 1);
+    assert_eq!(owner.await.unwrap(), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_no_is_told_to_its_own_client_and_a_client_that_leaves_is_waited_for_no_more() {
+    let world = Arc::new(World::with_taps(&policy("", "127.0.0.1:9"), Arc::new(CountingTaps::default())));
+    let spawn = |number| {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move { open(&world, number).await })
+    };
+    let (denied, gone) = (spawn(1), spawn(2));
+    settle().await;
+    let key = |number| {
+        let entry = world.entry("prod3", "jerry", Holder::SshSession(Digest::from_bytes([number; 32])));
+        WaitKey { user: user("jerry"), holder: entry.holder, target: entry.target.uid, login: entry.login }
+    };
+    assert!(world.gate.turn_down(&key(1), "it was denied on the page"));
+    let refused = denied.await.unwrap().unwrap_err();
+    assert!(refused.contains("it was denied on the page"), "{refused}");
+    gone.abort();
+    settle().await;
+    assert!(!world.gate.turn_down(&key(2), "late"));
+    assert_eq!(world.gate.deposit(&tap(&world, 2)), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn roles_that_show_no_address_refuse_at_once() {
+    for options in ["in_band: off", "in_band: sk"] {
+        let taps = Arc::new(CountingTaps::default());
+        let world = World::with_taps(&policy(options, "127.0.0.1:9"), taps.clone());
+        let refused = open(&world, 1).await.unwrap_err();
+        assert!(refused.contains("use `tap ssh`"), "{options}: {refused}");
+        assert_eq!(taps.0.load(Ordering::SeqCst), 0);
+    }
 }
