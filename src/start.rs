@@ -95,11 +95,8 @@ pub(crate) fn open(config: &Config) -> Result<Opened> {
     let store = SqliteStore::open(&file).with_context(|| format!("can't open the store {}", file.display()))?;
     let store: Arc<dyn Store> = Arc::new(store);
     let key = tapgate_authority::log_key(&*store, clock.now()).context("can't read the audit log's key")?;
-    let place = AuditPlace {
-        log: config.audit_log.clone(),
-        checkpoints: checkpoints_of(&config.audit_log),
-        key: key.public(),
-    };
+    let place =
+        AuditPlace { log: config.audit_log.clone(), checkpoints: checkpoints_of(&config.audit_log), key: key.public() };
     let checkpoints = Checkpoints { key, path: place.checkpoints.clone(), witness: config.audit.witness.clone() };
     let when_full = if config.audit.refuse_when_full { WhenFull::Refuse } else { WhenFull::GoOn };
     let options = FileOptions { checkpoints: Some(checkpoints), when_full, ..FileOptions::default() };

@@ -104,7 +104,8 @@ fn read(files: &[PathBuf], at: Option<u64>, last: Option<u64>) -> io::Result<Aud
     let next = start + u64::try_from(end).unwrap_or(0);
     bytes.truncate(end);
     // What was counted from the end begins within a line, most likely.
-    let torn = if at.is_none() && start > 0 { bytes.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1) } else { 0 };
+    let torn =
+        if at.is_none() && start > 0 { bytes.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1) } else { 0 };
     let text = String::from_utf8_lossy(bytes.get(torn..).unwrap_or_default()).into_owned();
     Ok(AuditPage { text, next, end: next == total || end == 0 })
 }

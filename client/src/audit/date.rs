@@ -41,7 +41,9 @@ mod tests {
             let full = if text.contains('T') { text.to_owned() } else { format!("{text}T00:00:00Z") };
             assert_eq!(parse(text).unwrap().to_string(), full);
         }
-        for text in ["", "2026", "2026-13-01", "2026-02-30", "2026-1-1", "2026-11-01T10:00", "2026-11-01T24:00:00Z", "-1-1-1"] {
+        for text in
+            ["", "2026", "2026-13-01", "2026-02-30", "2026-1-1", "2026-11-01T10:00", "2026-11-01T24:00:00Z", "-1-1-1"]
+        {
             assert!(parse(text).is_err(), "{text}");
         }
     }

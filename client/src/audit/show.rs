@@ -23,9 +23,10 @@ impl Filter {
     pub fn admits(&self, record: &Value) -> bool {
         let is = |field: &str, wanted: &Option<String>| wanted.as_deref().is_none_or(|wanted| record[field] == wanted);
         let name = record["event"].as_str().unwrap_or_default();
-        let named = self.event.as_deref().is_none_or(|wanted| {
-            name == wanted || name.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'))
-        });
+        let named = self
+            .event
+            .as_deref()
+            .is_none_or(|wanted| name == wanted || name.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.')));
         let time = record["time"].as_u64().map(UnixTime::from_secs);
         named
             && is("user", &self.user)
@@ -79,7 +80,7 @@ pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

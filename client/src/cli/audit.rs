@@ -170,9 +170,8 @@ fn expectations(text: &str, keys: &tapgate_audit::AuditKeys) -> Result<Vec<Expec
     if let Ok(expected) = text.parse() {
         return Ok(vec![expected]);
     }
-    let witness = std::fs::read_to_string(text).act(|| {
-        format!("{text:?} is neither a hash nor the file of a witness that can be read")
-    })?;
+    let witness = std::fs::read_to_string(text)
+        .act(|| format!("{text:?} is neither a hash nor the file of a witness that can be read"))?;
     let mut expected = Vec::new();
     for (number, line) in (1..).zip(witness.lines()) {
         let checkpoint: Checkpoint =
@@ -275,7 +274,10 @@ async fn tail(global: &Global, follow: bool, lines: usize) -> Result<()> {
     found.drain(..found.len().saturating_sub(lines));
     say(global.format, &found)?;
     let mut at = first.next;
-    while follow {
+    if !follow {
+        return Ok(());
+    }
+    loop {
         let page = page(&http, path::AUDIT_LOG, at).await?;
         say(global.format, &page.text.lines().filter_map(record).collect::<Vec<_>>())?;
         at = page.next;
@@ -283,7 +285,6 @@ async fn tail(global: &Global, follow: bool, lines: usize) -> Result<()> {
             tokio::time::sleep(LOOK).await;
         }
     }
-    Ok(())
 }
 
 /// Records as they come: a line each.

@@ -235,7 +235,13 @@ mod tests {
         ] {
             assert!(Tapctl::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
-        for line in ["tapctl audit verify --from x", "tapctl lock", "tapctl lock --user a --role b", "tapctl get thing", "tapctl users add a,b"] {
+        for line in [
+            "tapctl audit verify --from x",
+            "tapctl lock",
+            "tapctl lock --user a --role b",
+            "tapctl get thing",
+            "tapctl users add a,b",
+        ] {
             assert!(Tapctl::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

@@ -259,8 +259,8 @@ impl<'a> Walk<'a> {
             return;
         }
         let known = self.checkpoints.get(&first.seq).into_iter().flatten();
-        let known = known.filter(|(_, checkpoint)| checkpoint.head == first.previous);
-        let known = known.filter_map(|(_, checkpoint)| Some((checkpoint.tree()?, checkpoint.head))).next();
+        let mut known = known.filter(|(_, checkpoint)| checkpoint.head == first.previous);
+        let known = known.find_map(|(_, checkpoint)| Some((checkpoint.tree()?, checkpoint.head)));
         if let Some((tree, head)) = known {
             (self.audit.first, self.due, self.head) = (first.seq, first.seq, head);
             self.signed = first.seq;
@@ -398,7 +398,8 @@ impl<'a> Walk<'a> {
             self.found(Fault::Checkpoint, None, what);
         }
         if let Some(expected) = self.heads.first().copied() {
-            let what = format!("no record has the hash that was witnessed ({}): the log was cut or rewritten", expected.head);
+            let what =
+                format!("no record has the hash that was witnessed ({}): the log was cut or rewritten", expected.head);
             self.found(Fault::Truncated, None, what);
         }
         self.audit.log_records = size;

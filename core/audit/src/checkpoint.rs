@@ -44,9 +44,9 @@ impl Checkpoint {
     /// Whether one of these keys has signed it.
     pub fn is_signed_by(&self, keys: &[LogPublicKey]) -> bool {
         let Ok(signature) = URL_SAFE_NO_PAD.decode(&self.signature) else { return false };
-        keys.iter().filter(|key| key.id() == self.key).any(|key| {
-            UnparsedPublicKey::new(&ED25519, &key.0).verify(&self.message(), &signature).is_ok()
-        })
+        keys.iter()
+            .filter(|key| key.id() == self.key)
+            .any(|key| UnparsedPublicKey::new(&ED25519, &key.0).verify(&self.message(), &signature).is_ok())
     }
 
     fn message(&self) -> Vec<u8> {

@@ -66,11 +66,8 @@ impl Scene {
     /// A session's record, with its tap.
     fn session(&mut self, change: impl FnOnce(&mut StatementParts)) -> SessionFacts {
         self.sessions += 1;
-        let target = TargetRef {
-            kind: Kind::Node,
-            name: "prod3".parse().unwrap(),
-            uid: TargetUid::from_bytes([3; 16]),
-        };
+        let target =
+            TargetRef { kind: Kind::Node, name: "prod3".parse().unwrap(), uid: TargetUid::from_bytes([3; 16]) };
         let login: Login = Login::Unix("root".parse().unwrap());
         let holder = Holder::SessionKey(Digest::from_bytes([self.sessions; 32]));
         let now = self.clock.now();

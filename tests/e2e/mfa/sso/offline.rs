@@ -68,14 +68,7 @@ fn the_proof_of_a_session_by_the_provider_verifies_offline() -> Result<()> {
     assert_eq!(Some(parts.targets[0].target.uid), facts.uid);
     assert_eq!(account.issuer, issuer);
 
-    // The commands come to the same.
-    let keys = scene.world.lab.path().join("keys.json");
-    let log = scene.world.audit_log();
-    let words = ["audit", "verify", "--format", "json", "--log", &text(&log), "--keys", &text(&keys)];
-    let audit = scene.world.olga.tapctl(words)?.success()?.json()?;
-    assert_eq!((audit["sso"].as_u64(), audit["required"].as_u64(), audit["faults"].as_u64()), (Some(1), Some(1), Some(0)));
-    let again = independent(&scene.world, &keys)?;
-    assert_eq!((&again["sso"], &again["other_taps"], &again["faults"]), (&audit["sso"], &audit["other_taps"], &audit["faults"]));
+    proven_by_the_commands(&scene)?;
 
     // Without the provider's key, or for somebody else's account, it proves nothing.
     let keyless = verify_sso(&proof, &ExpectedSso { keys: &[], ..expected });
@@ -83,5 +76,23 @@ fn the_proof_of_a_session_by_the_provider_verifies_offline() -> Result<()> {
     let other = SsoRegistration { subject: "bob".to_owned(), ..account };
     let other = verify_sso(&proof, &ExpectedSso { account: Some(other.account()), ..expected });
     assert_eq!(other.map(drop), Err(ProofError::Account));
+    Ok(())
+}
+
+/// The commands come to the same.
+fn proven_by_the_commands(scene: &Scene) -> Result<()> {
+    let keys = scene.world.lab.path().join("keys.json");
+    let log = scene.world.audit_log();
+    let words = ["audit", "verify", "--format", "json", "--log", &text(&log), "--keys", &text(&keys)];
+    let audit = scene.world.olga.tapctl(words)?.success()?.json()?;
+    assert_eq!(
+        (audit["sso"].as_u64(), audit["required"].as_u64(), audit["faults"].as_u64()),
+        (Some(1), Some(1), Some(0))
+    );
+    let again = independent(&scene.world, &keys)?;
+    assert_eq!(
+        (&again["sso"], &again["other_taps"], &again["faults"]),
+        (&audit["sso"], &audit["other_taps"], &audit["faults"])
+    );
     Ok(())
 }
