@@ -153,12 +153,17 @@ def login_text(tag, value):
     if choice in (0, 4):
         return value.decode()
     if choice == 3:
-        return None
-    parts = members(value)
+        return "-"
+    parts = [value for _, value in members(value)]
+    user = parts[0].decode()
     if choice == 1:
-        user = parts[0][1].decode()
-        return f"{user}@{parts[1][1].decode()}" if len(parts) > 1 else user
-    return None
+        return f"{user}/{parts[1].decode()}" if len(parts) > 1 else user
+    return f"{user}[{','.join(group.decode() for _, group in members(parts[1]))}]"
+
+
+def same_login(recorded, login):
+    """Records cut what is longer than a kibibyte."""
+    return recorded == login or (recorded.endswith("…") and login.startswith(recorded[:-1]))
 
 
 def parse_proof(der):
@@ -394,9 +399,8 @@ class Prover:
         for target in parts["targets"]:
             if target["uid"].hex() != record["uid"] or target["kind"] != record["kind"]:
                 continue
-            if target["login"] is not None and target["login"] != record["login"]:
-                continue
-            break
+            if same_login(record["login"], target["login"]):
+                break
         else:
             raise Wrong("the tap was made for another target or login")
         if target["name"] != record["target"]:

@@ -274,7 +274,10 @@ async fn tail(global: &Global, follow: bool, lines: usize) -> Result<()> {
     found.drain(..found.len().saturating_sub(lines));
     say(global.format, &found)?;
     let mut at = first.next;
-    while follow {
+    if !follow {
+        return Ok(());
+    }
+    loop {
         let page = page(&http, path::AUDIT_LOG, at).await?;
         say(global.format, &page.text.lines().filter_map(record).collect::<Vec<_>>())?;
         at = page.next;
@@ -282,7 +285,6 @@ async fn tail(global: &Global, follow: bool, lines: usize) -> Result<()> {
             tokio::time::sleep(LOOK).await;
         }
     }
-    Ok(())
 }
 
 /// Records as they come: a line each.

@@ -98,8 +98,8 @@ impl Player<'_> {
                 output::write(&format!("{}\n", json!([frame.at, frame.channel, frame.kind, text])))
             }
             Way::Asciicast => {
-                let text: String = self.cast.lines(frame, &data).iter().map(|line| format!("{line}\n")).collect();
-                output::write(&text)
+                let lines = self.cast.lines(frame, &data);
+                output::write(&output::lines(&lines.iter().map(Value::to_string).collect::<Vec<_>>()))
             }
             Way::Terminal => {
                 self.wait(frame.at).await;

@@ -86,7 +86,9 @@ enum Command {
         passwordless: bool,
     },
     /// Show a recorded session again, as it went
-    #[command(after_help = "Examples:\n  tap play 6f1c… --safe --speed 4\n  tap play 6f1c… --as asciicast > session.cast")]
+    #[command(
+        after_help = "Examples:\n  tap play 6f1c… --safe --speed 4\n  tap play 6f1c… --as asciicast > session.cast"
+    )]
     Play(Play),
     /// Show who is logged in, and until when
     #[command(after_help = "Example:\n  tap status")]

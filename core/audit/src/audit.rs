@@ -259,8 +259,8 @@ impl<'a> Walk<'a> {
             return;
         }
         let known = self.checkpoints.get(&first.seq).into_iter().flatten();
-        let known = known.filter(|(_, checkpoint)| checkpoint.head == first.previous);
-        let known = known.filter_map(|(_, checkpoint)| Some((checkpoint.tree()?, checkpoint.head))).next();
+        let mut known = known.filter(|(_, checkpoint)| checkpoint.head == first.previous);
+        let known = known.find_map(|(_, checkpoint)| Some((checkpoint.tree()?, checkpoint.head)));
         if let Some((tree, head)) = known {
             (self.audit.first, self.due, self.head) = (first.seq, first.seq, head);
             self.signed = first.seq;

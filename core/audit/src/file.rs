@@ -83,7 +83,7 @@ impl FileSink {
     pub fn open_with(path: impl AsRef<Path>, clock: Arc<dyn Clock>, options: FileOptions) -> Result<Self, AuditError> {
         let path = path.as_ref();
         let Resumed { file, len, summary, first, torn } = resume(path)?;
-        let keeper = options.checkpoints.map(|parts| Keeper::open(parts, path, &summary)).transpose();
+        let keeper = options.checkpoints.map(|parts| Keeper::open(parts, path, first, &summary)).transpose();
         let (keeper, warning) = keeper.map_or_else(|warning| (None, Some(warning)), |keeper| (keeper, None));
         let len_max = options.file_len_max.unwrap_or(limits::FILE_LEN_MAX);
         let disk = LogFile { file, path: path.into(), len, len_max, first, clean: true };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tapgate_model::{Digest, UnixTime};
 
-use crate::parts::log_files;
+use crate::parts::older_files;
 use crate::record::place;
 use crate::resume::last_line;
 use crate::verify::next_line;
@@ -38,7 +38,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Takes up the tree where the last checkpoint left it. The error is for the log itself: a log that does not
     /// continue its checkpoints goes on without new ones, and says so.
-    pub(crate) fn open(parts: Checkpoints, log: &Path, summary: &Summary) -> Result<Self, String> {
+    pub(crate) fn open(parts: Checkpoints, log: &Path, first: u64, summary: &Summary) -> Result<Self, String> {
         let unreadable = |error: io::Error| format!("the checkpoints cannot be read: {error}");
         let file = open(&parts.path).map_err(unreadable)?;
         let last = take_last(&file).map_err(unreadable)?;
@@ -56,7 +56,8 @@ impl Keeper {
                 summary.records
             ));
         }
-        let end = grow(&mut tree, head, log).map_err(|error| format!("the audit log cannot be read again: {error}"))?;
+        let end = grow(&mut tree, head, log, first)
+            .map_err(|error| format!("the audit log cannot be read again: {error}"))?;
         if (tree.size(), end) != (summary.records, summary.head) {
             return Err("the audit log does not continue its last checkpoint: it was altered".to_owned());
         }
@@ -121,9 +122,14 @@ fn take_last(file: &File) -> io::Result<Option<Vec<u8>>> {
     Ok(line)
 }
 
-/// Adds the records that the tree does not have yet; answers the hash of the last one.
-fn grow(tree: &mut Tree, mut head: Digest, log: &Path) -> Result<Digest, Break> {
-    for file in log_files(log)? {
+/// Adds the records that the tree does not have yet; answers the hash of the last one. `first` is the number of the
+/// first record in the file that is written to.
+fn grow(tree: &mut Tree, mut head: Digest, log: &Path, first: u64) -> Result<Digest, Break> {
+    let mut files = older_files(log)?;
+    files.push((first, log.to_owned()));
+    // A file whose next one begins within the tree has nothing new.
+    let known = files.windows(2).take_while(|pair| pair.get(1).is_some_and(|(next, _)| *next <= tree.size())).count();
+    for (_, file) in files.split_off(known) {
         let mut reader = BufReader::new(File::open(file)?);
         let mut line = Vec::new();
         while next_line(&mut reader, &mut line)? {

@@ -56,7 +56,9 @@ fn node(left: &Digest, right: &Digest) -> Digest {
 /// The SHA-256 of these parts, one after another.
 pub(crate) fn sha256(parts: &[&[u8]]) -> Digest {
     let mut context = digest::Context::new(&digest::SHA256);
-    parts.iter().for_each(|part| context.update(part));
+    for part in parts {
+        context.update(part);
+    }
     let mut bytes = [0; 32];
     bytes.copy_from_slice(context.finish().as_ref());
     Digest::from_bytes(bytes)

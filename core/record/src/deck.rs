@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use tapgate_audit::{Event, Recorder, Tape, TapeFacts, Taped};
 
+use crate::frame::split;
 use crate::limits::{CHUNK_LEN, WAITING_MAX, WRITE_EVERY};
 use crate::seal::{ChunkKey, MAGIC};
 use crate::shelf::Writing;
-use crate::frame::split;
 use crate::{Frame, Kind, Shelf};
 
 /// Makes recordings on a shelf. Dropping it writes what is waiting.
@@ -126,7 +126,10 @@ impl LiveTape {
             let first = waiting.lost == 0;
             waiting.lost += u64::try_from(data.len()).unwrap_or(u64::MAX);
             drop(waiting);
-            return if first { (self.fault)("it comes faster than it can be written") };
+            if first {
+                (self.fault)("it comes faster than it can be written");
+            }
+            return;
         }
         let before = waiting.frames.len();
         Frame { at, channel, kind, data }.write(&mut waiting.frames);

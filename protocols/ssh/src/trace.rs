@@ -123,7 +123,12 @@ mod tests {
             trace.told("exit-status", &numbers(&[3]), &mut tell);
             trace.asked("window-change", b"?", &mut tell);
         });
-        let due = ["Terminal { cols: 100, rows: 30, name: \"xterm\" }", "Runs([])", "Resize { cols: 80, rows: 24 }", "Exit(3)"];
+        let due = [
+            "Terminal { cols: 100, rows: 30, name: \"xterm\" }",
+            "Runs([])",
+            "Resize { cols: 80, rows: 24 }",
+            "Exit(3)",
+        ];
         assert_eq!(all, due.map(|what| format!("7 {what}")));
     }
 

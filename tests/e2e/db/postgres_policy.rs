@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::scene::{SOON, Scene};
+use crate::mfa::audit::independent;
 use crate::world::text;
 
 #[test]
@@ -93,5 +94,12 @@ fn statements_are_recorded_and_shown_again() -> Result<()> {
     let played = scene.world.olga.tap(["play", text(&end, "session"), "--safe"])?.success()?;
     assert!(played.stdout.contains("jerry as app/shop at db orders"), "{played}");
     assert!(played.stdout.contains("select 40 + 2 as answer") && played.stdout.contains("-> done"), "{played}");
+    // Its tap is proven like any other's.
+    let audit = scene.world.olga.tapctl(["audit", "verify", "--format", "json"])?.success()?.json()?;
+    let keys = scene.world.lab.path().join("keys.json");
+    scene.world.olga.tapctl(["audit", "export-keys", "--out", &keys.display().to_string()])?.success()?;
+    let again = independent(&scene.world, &keys)?;
+    assert_eq!((&audit["webauthn"], &audit["faults"]), (&1.into(), &0.into()), "{audit}");
+    assert_eq!((&again["webauthn"], &again["faults"]), (&1.into(), &0.into()), "{again}");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Taps: when one is asked for, what it is worth, and what is worth nothing.
 
 mod admin;
-mod audit;
+pub(crate) mod audit;
 mod cluster;
 mod devices;
 mod enrol;

@@ -35,7 +35,8 @@ fn a_command_and_a_terminal_are_shown_again_to_those_who_may() -> Result<()> {
     world.ssh("dev1", &["echo not recorded"])?.success()?;
     let mark = world.mark();
     world.ssh("prod3", &["printf '\\033[31mred\\033]0;title\\007'; echo oops >&2; exit 3"])?.failure(3)?;
-    let first = world.await_record(mark, "session.end", |_| true)?;
+    let of_prod3 = |record: &Value| text(record, "target") == "prod3";
+    let first = world.await_record(mark, "session.end", of_prod3)?;
     let mark = world.mark();
     let at = world.at("prod3");
     let mut shell = world.jerry.start_on_terminal(&own_binary("tap")?, ["ssh", &at])?;
@@ -43,7 +44,7 @@ fn a_command_and_a_terminal_are_shown_again_to_those_who_may() -> Result<()> {
     shell.wait_for("42-")?;
     shell.write(b"exit\n")?;
     shell.finish(SOON)?.success()?;
-    let second = world.await_record(mark, "session.end", |_| true)?;
+    let second = world.await_record(mark, "session.end", of_prod3)?;
 
     let (first, second) = (text(&first, "session"), text(&second, "session"));
     let all = listed(&world)?;

@@ -68,7 +68,19 @@ fn the_proof_of_a_session_by_the_provider_verifies_offline() -> Result<()> {
     assert_eq!(Some(parts.targets[0].target.uid), facts.uid);
     assert_eq!(account.issuer, issuer);
 
-    // The commands come to the same.
+    proven_by_the_commands(&scene)?;
+
+    // Without the provider's key, or for somebody else's account, it proves nothing.
+    let keyless = verify_sso(&proof, &ExpectedSso { keys: &[], ..expected });
+    assert_eq!(keyless.map(drop), Err(ProofError::ProviderSignature));
+    let other = SsoRegistration { subject: "bob".to_owned(), ..account };
+    let other = verify_sso(&proof, &ExpectedSso { account: Some(other.account()), ..expected });
+    assert_eq!(other.map(drop), Err(ProofError::Account));
+    Ok(())
+}
+
+/// The commands come to the same.
+fn proven_by_the_commands(scene: &Scene) -> Result<()> {
     let keys = scene.world.lab.path().join("keys.json");
     let log = scene.world.audit_log();
     let words = ["audit", "verify", "--format", "json", "--log", &text(&log), "--keys", &text(&keys)];
@@ -82,12 +94,5 @@ fn the_proof_of_a_session_by_the_provider_verifies_offline() -> Result<()> {
         (&again["sso"], &again["other_taps"], &again["faults"]),
         (&audit["sso"], &audit["other_taps"], &audit["faults"])
     );
-
-    // Without the provider's key, or for somebody else's account, it proves nothing.
-    let keyless = verify_sso(&proof, &ExpectedSso { keys: &[], ..expected });
-    assert_eq!(keyless.map(drop), Err(ProofError::ProviderSignature));
-    let other = SsoRegistration { subject: "bob".to_owned(), ..account };
-    let other = verify_sso(&proof, &ExpectedSso { account: Some(other.account()), ..expected });
-    assert_eq!(other.map(drop), Err(ProofError::Account));
     Ok(())
 }
