@@ -11,9 +11,9 @@ use anyhow::{Context as _, Result, ensure};
 use super::scene::Scene;
 
 /// A server that says its name to every request, on a connection of its own; and how many connections it has had.
-fn answerer(at: SocketAddr, name: &'static str) -> Result<(u16, Arc<AtomicUsize>)> {
+fn answerer(at: SocketAddr, name: &'static str) -> Result<Arc<AtomicUsize>> {
     let listener = TcpListener::bind(at).with_context(|| format!("can't listen on {at}"))?;
-    let (port, count) = (listener.local_addr()?.port(), Arc::new(AtomicUsize::new(0)));
+    let count = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&count);
     std::thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
@@ -26,7 +26,7 @@ fn answerer(at: SocketAddr, name: &'static str) -> Result<(u16, Arc<AtomicUsize>
             }
         }
     });
-    Ok((port, count))
+    Ok(count)
 }
 
 /// An address of this machine that is not loopback: the one from which it would reach others. Nothing is sent.
@@ -49,8 +49,9 @@ fn a_name_that_flips_is_not_followed() -> Result<()> {
     let mut scene = Scene::new()?;
     let ip = own_address()?;
     let own = ip.to_string();
-    let (port, _) = answerer(SocketAddr::new(ip, 0), "the application")?;
-    let (_, inner) = answerer(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port), "the secret")?;
+    let port = scene.world.lab.port()?;
+    answerer(SocketAddr::new(ip, port), "the application")?;
+    let inner = answerer(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port), "the secret")?;
     let hosts = scene.world.lab.write("hosts", "")?;
     lead(&hosts, &[&own])?;
     scene.world.stop()?;
