@@ -62,7 +62,9 @@ impl Viewer {
     pub(super) fn command(&self, aim: Aim<'_>, login: &LoginName, further: &[String]) -> Command {
         let mut command = Command::new(&self.path);
         match (self.protocol, aim) {
-            (DesktopProtocol::Vnc, Aim::Socket(path)) => drop(command.args(further).arg(path)),
+            (DesktopProtocol::Vnc, Aim::Socket(path)) => {
+                command.args(further).arg(path);
+            }
             (DesktopProtocol::Vnc, Aim::Port(at)) => {
                 command.args(further).arg(format!("{}::{}", at.ip(), at.port()));
             }
