@@ -19,7 +19,7 @@ use tapgate_identity::{ClientAuth, Identity};
 use tapgate_model::{Clock, Kind, Login, TargetName};
 use tapgate_proof::Statement;
 use tapgate_relay::{Accepted, DoorName, Protocol, Sniff, TlsDoor};
-use tapgate_session::{Ask, ConnectionFacts, Door, Gate, NoPrompt, ProtocolName};
+use tapgate_session::{Ask, ConnectionFacts, DialError, Door, Gate, NoPrompt, ProtocolName};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
@@ -307,8 +307,14 @@ impl Kube {
             // A credential plugin that reads 401 taps anew; nothing would help after 403.
             if refusal.needs_tap() { Refused::unauthorized(message) } else { Refused::forbidden(message) }
         })?;
-        let (first, live) = grant.dial().await.map_err(|error| Refused::unavailable(error.to_string()))?;
+        let (first, live) = grant.dial().await.map_err(|error| {
+            if matches!(error, DialError::Unreachable { .. }) {
+                self.parts.health.note(cluster, "it can't be reached".to_owned());
+            }
+            Refused::unavailable(error.to_string())
+        })?;
         let down = |error: cluster::ClusterError| {
+            self.parts.health.note(cluster, error.to_string());
             tracing::error!(%cluster, %error, "A cluster can't be used");
             Refused::unavailable(format!("the cluster \"{cluster}\" can't be used now (ask your administrator)"))
         };
