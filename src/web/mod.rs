@@ -2,8 +2,8 @@
 
 mod api;
 mod apps;
-pub(crate) mod audit;
 mod ask;
+pub(crate) mod audit;
 mod cookie;
 mod device;
 mod live;

@@ -25,7 +25,8 @@ pub struct Health(Arc<Mutex<HashMap<TargetName, Known>>>);
 
 #[derive(Debug)]
 struct Known {
-    asked: Instant,
+    /// When it was asked; what was merely noticed is asked anew by the next session.
+    asked: Option<Instant>,
     /// What is wrong, in words for the operator.
     wrong: Option<String>,
 }
@@ -44,16 +45,21 @@ impl Health {
         wrong
     }
 
+    /// Notes what went wrong with a cluster before it could be asked.
+    pub(crate) fn note(&self, cluster: &TargetName, wrong: String) {
+        self.all().insert(cluster.clone(), Known { asked: None, wrong: Some(wrong) });
+    }
+
     /// Asks a cluster by a session that has just begun, unless it was asked not long ago.
     pub(crate) async fn ask(self, cluster: TargetName, sender: Sender, base: Uri) {
         {
             let mut all = self.all();
-            if all.get(&cluster).is_some_and(|known| known.asked.elapsed() < HEALTH_AGE_MAX) {
+            if all.get(&cluster).and_then(|known| known.asked).is_some_and(|asked| asked.elapsed() < HEALTH_AGE_MAX) {
                 return;
             }
             // Whoever comes meanwhile does not ask as well; what was wrong is wrong until the answer is there.
             let wrong = all.remove(&cluster).and_then(|known| known.wrong);
-            all.insert(cluster.clone(), Known { asked: Instant::now(), wrong });
+            all.insert(cluster.clone(), Known { asked: Some(Instant::now()), wrong });
         }
         let asked = join_all(["users", "groups"].map(|resource| may(sender.clone(), &base, resource))).await;
         let wrong = match asked.as_slice() {
@@ -74,7 +80,7 @@ impl Health {
         if let Some(wrong) = &wrong {
             tracing::warn!(%cluster, wrong, "Something is wrong with a cluster");
         }
-        self.all().insert(cluster, Known { asked: Instant::now(), wrong });
+        self.all().insert(cluster, Known { asked: Some(Instant::now()), wrong });
     }
 }
 

@@ -49,10 +49,10 @@ pub(crate) struct Elements {
 pub(crate) fn elements(text: &[u8], names: &[&str]) -> Option<Elements> {
     let mut at = Place { text, at: 0 };
     let mut found = None;
-    at.expect(b'{')?;
+    at.demand(b'{')?;
     while at.next()? != b'}' {
         let key = at.value()?;
-        at.expect(b':')?;
+        at.demand(b':')?;
         let begins = at.next()?;
         let value = at.value()?;
         let key = std::str::from_utf8(text.get(key)?).ok()?.trim_matches('"');
@@ -98,7 +98,7 @@ impl Place<'_> {
         rest.get(skipped).copied()
     }
 
-    fn expect(&mut self, byte: u8) -> Option<()> {
+    fn demand(&mut self, byte: u8) -> Option<()> {
         let found = self.next()? == byte;
         self.at += 1;
         found.then_some(())

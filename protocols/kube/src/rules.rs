@@ -78,7 +78,8 @@ pub(crate) fn judge(
         namespace => Some(namespace),
     };
     // A field selector is the API server's to read: what it lets through is looked at.
-    let name = Some(info.name.as_str()).filter(|name| !name.is_empty() && !collection);
+    let name = if verb == KubeVerb::Proxy { without_port(&info.name) } else { &info.name };
+    let name = Some(name).filter(|name| !name.is_empty() && !collection);
     let objects = KubeObjects { group: &info.group, resource: &info.resource, namespace, name };
     let filter = |access| Filter {
         access,
@@ -102,6 +103,16 @@ pub(crate) fn judge(
     }
 }
 
+/// The name in `name:port` or `scheme:name:port`, by which the API server proxies.
+fn without_port(name: &str) -> &str {
+    let mut parts = name.split(':');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(_), Some(name), Some(_)) => name,
+        (Some(name), ..) => name,
+        (None, ..) => "",
+    }
+}
+
 /// `pods "web-0" in the namespace "dev" of "prod" is forbidden`.
 fn about(info: &RequestInfo, path: &str, cluster: &TargetName) -> String {
     let what = if info.is_resource() { info.to_string() } else { format!("the path {path}") };
@@ -122,5 +133,31 @@ impl Filter {
     /// Whether an object of this name may be created.
     pub(crate) fn may_create(&self, name: &str) -> bool {
         self.passes(&self.namespace, name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("GET", "/api/v1/namespaces/dev/pods/a/exec", Some(KubeVerb::Exec))]
+    #[case("POST", "/api/v1/namespaces/dev/pods/a/attach", Some(KubeVerb::Exec))]
+    #[case("GET", "/api/v1/namespaces/dev/pods/a/portforward", Some(KubeVerb::PortForward))]
+    #[case("DELETE", "/api/v1/namespaces/dev/services/a/proxy/x", Some(KubeVerb::Proxy))]
+    #[case("GET", "/api/v1/proxy/nodes/n1", Some(KubeVerb::Proxy))]
+    #[case("GET", "/api/v1/namespaces/dev/pods/a/log", Some(KubeVerb::Get))]
+    #[case("POST", "/api/v1/namespaces/dev/pods/a/eviction", Some(KubeVerb::Delete))]
+    #[case("DELETE", "/api/v1/namespaces/dev/pods", Some(KubeVerb::DeleteCollection))]
+    #[case("HEAD", "/api/v1/pods", Some(KubeVerb::List))]
+    #[case("OPTIONS", "/api/v1/pods", None)]
+    fn what_a_request_does(#[case] method: &str, #[case] path: &str, #[case] want: Option<KubeVerb>) {
+        assert_eq!(verb(&RequestInfo::parse(method, path, None)), want);
+    }
+
+    #[test]
+    fn the_name_of_what_is_proxied() {
+        assert_eq!(["a", "a:80", "https:a:443"].map(without_port), ["a"; 3]);
     }
 }

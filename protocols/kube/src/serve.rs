@@ -19,7 +19,7 @@ use tapgate_identity::{ClientAuth, Identity};
 use tapgate_model::{Clock, Kind, Login, TargetName};
 use tapgate_proof::Statement;
 use tapgate_relay::{Accepted, DoorName, Protocol, Sniff, TlsDoor};
-use tapgate_session::{Ask, ConnectionFacts, Door, Gate, ProtocolName};
+use tapgate_session::{Ask, ConnectionFacts, DialError, Door, Gate, ProtocolName};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
@@ -310,8 +310,14 @@ impl Kube {
         let mut prompt = TurnAway { agent };
         let opened = self.parts.gate.open(&ask, &mut prompt).await;
         let grant = opened.map_err(|refusal| prompt::refused(&refusal))?;
-        let (first, live) = grant.dial().await.map_err(|error| Refused::unavailable(error.to_string()))?;
+        let (first, live) = grant.dial().await.map_err(|error| {
+            if matches!(error, DialError::Unreachable { .. }) {
+                self.parts.health.note(cluster, "it can't be reached".to_owned());
+            }
+            Refused::unavailable(error.to_string())
+        })?;
         let down = |error: cluster::ClusterError| {
+            self.parts.health.note(cluster, error.to_string());
             tracing::error!(%cluster, %error, "A cluster can't be used");
             Refused::unavailable(format!("the cluster \"{cluster}\" can't be used now (ask your administrator)"))
         };

@@ -27,9 +27,16 @@ fn a_watch_outlives_the_window_and_the_certificate() {
 fn an_api_server_that_is_down() {
     let scene = Scene::new("").unwrap();
     scene.kubectl(&["get", "pods", "-n", "dev"]).unwrap().success().unwrap();
+    scene.add_cluster("late", "gate").unwrap();
     scene.cluster.processes()[0].signal(Signal::SIGKILL);
     let ran = scene.kubectl(&["get", "pods", "-n", "dev"]).unwrap();
     assert!(!ran.status.success() && ran.stderr.contains("the cluster \"prod\" can't be reached now"), "{ran}");
+    let path = scene.kubeconfig.display().to_string();
+    scene.world.jerry.tap(["kube", "login", "late", "--kubeconfig", &path]).unwrap().success().unwrap();
+    let ran = scene.kubectl(&["get", "--raw", "/version"]).unwrap();
+    assert!(!ran.status.success() && ran.stderr.contains("\"late\" cannot be reached"), "{ran}");
+    let status = scene.world.olga.tapctl(["status"]).unwrap().success().unwrap();
+    assert!(status.stdout.contains("late: it can't be reached"), "{status}");
 }
 
 #[test]

@@ -90,13 +90,15 @@ fn the_secret_and_the_name_of_the_port_are_demanded() {
     let curl = |path: &str, headers: &[&str]| {
         let url = format!("{server}{path}");
         let headers = headers.iter().flat_map(|header| ["-H", header]);
-        let words: Vec<&str> = ["-sk", "-i", &url].into_iter().chain(headers).collect();
+        let words: Vec<&str> = ["-sk", "-i", "--path-as-is", &url].into_iter().chain(headers).collect();
         run(&scene, &program("curl", "curl").unwrap(), &words).success().unwrap().stdout
     };
     assert!(curl("/version", &[]).starts_with("HTTP/1.1 401"));
     assert!(curl("/version", &["Authorization: Bearer x"]).starts_with("HTTP/1.1 401"));
     assert!(curl("/version", &[&token, "Host: evil.example"]).starts_with("HTTP/1.1 421"));
-    assert!(curl("/../third/version", &[&token]).starts_with("HTTP/1.1 404"));
+    let other = server.replace("/prod", "/third");
+    let other = run(&scene, &program("curl", "curl").unwrap(), &["-sk", "-i", "-H", &token, &other]).success().unwrap();
+    assert!(other.stdout.starts_with("HTTP/1.1 404"), "{other}");
     assert!(curl("/version", &[&token]).contains("gitVersion"));
     let listed = curl("/api/v1/pods", &[&token, "Accept: application/vnd.kubernetes.protobuf"]);
     assert!(
@@ -105,6 +107,12 @@ fn the_secret_and_the_name_of_the_port_are_demanded() {
     );
     let gzip = curl("/api/v1/pods", &[&token, "Accept-Encoding: gzip"]);
     assert!(gzip.contains("\"web-0\"") && !gzip.contains("db-0"), "{gzip}");
+    let long = format!("X-Long: {}", "x".repeat(80 << 10));
+    assert!(curl("/version", &[&token, &long]).starts_with("HTTP/1.1 431"));
+    for path in ["//version", "/api/v1/../v1/pods", "/api/%2e%2e/version", "/api/v1%2fpods"] {
+        let ambiguous = curl(path, &[&token]);
+        assert!(ambiguous.starts_with("HTTP/1.1 400") && ambiguous.contains("read in two ways"), "{path}: {ambiguous}");
+    }
     let forged = curl("/api/v1/namespaces/dev/pods", &[&token, "Impersonate-User: root"]);
     assert!(forged.starts_with("HTTP/1.1 403"), "{forged}");
 }

@@ -125,6 +125,11 @@ fn ways_in_are_verbs_of_their_own() {
         .unwrap();
     let ran = scene.kubectl(&exec).unwrap().success().unwrap();
     assert_eq!(ran.stdout, "in\n");
+    let all = "kind: '*', api_group: '*', namespace: '*', name: '*', verbs: ['*']";
+    let but = "kind: pods, api_group: '', namespace: dev, name: web-0, verbs: [proxy]";
+    scene.put_resources("", &[all], &[but]).unwrap();
+    let refused = scene.kubectl(&proxy).unwrap();
+    assert!(refused.stderr.contains("do not let you proxy it"), "{refused}");
 }
 
 #[test]
