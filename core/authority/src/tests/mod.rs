@@ -6,7 +6,6 @@ mod browser;
 mod chain;
 mod device;
 mod enrol;
-mod in_band;
 mod lab;
 mod lockout;
 mod login;
