@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::scene::{SOON, Scene};
 use crate::mfa::audit::independent;
-use crate::world::text;
+use crate::world::{text, until};
 
 #[test]
 fn a_denied_statement_fails_and_the_session_goes_on() -> Result<()> {
@@ -91,7 +91,10 @@ fn statements_are_recorded_and_shown_again() -> Result<()> {
     let mark = scene.world.mark();
     scene.psql(Some(&pass), "", "select 40 + 2 as answer")?.success()?;
     let end = scene.world.await_record(mark, "session.end", |_| true)?;
-    let played = scene.world.olga.tap(["play", text(&end, "session"), "--safe"])?.success()?;
+    let play = || -> Result<_> { scene.world.olga.tap(["play", text(&end, "session"), "--safe"])?.success() };
+    // It is written twice a second.
+    until("the recording", SOON, || Ok(play()?.stdout.contains("-- closed by")))?;
+    let played = play()?;
     assert!(played.stdout.contains("jerry as app/shop at db orders"), "{played}");
     assert!(played.stdout.contains("select 40 + 2 as answer") && played.stdout.contains("-> done"), "{played}");
     // Its tap is proven like any other's.
