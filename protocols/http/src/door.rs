@@ -11,7 +11,7 @@ use crate::codes::{Codes, Leave, Place};
 use crate::cookie::{self, BEGUN, DEVICE, SESSION};
 use crate::device::{self, REFRESH, REGISTER};
 use crate::hosts::Hosts;
-use crate::limits::DEVICE_COOKIE_TTL;
+use crate::limits::{DEVICE_COOKIE_TTL, LEAVE_AFTER};
 use crate::page::{Answer, Reader};
 use crate::session::{AppSession, Party, SessionKey};
 use crate::sessions::{NotOpened, Sessions, Wanted, facts};
@@ -78,7 +78,11 @@ impl Door {
                 answer(self.ask(host, request))
             }
             Some(session) if path == LEAVE => {
-                session.leave();
+                // Its end severs this very connection: the answer goes first.
+                tokio::spawn(async move {
+                    tokio::time::sleep(LEAVE_AFTER).await;
+                    session.leave();
+                });
                 let gone = Answer::new(200, "Signed out", "This application's session is over.");
                 let gone = gone.with("set-cookie", cookie::clear(SESSION));
                 answer(gone.with("set-cookie", cookie::clear(DEVICE)))

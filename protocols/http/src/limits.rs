@@ -25,6 +25,9 @@ pub const CODES_MAX: usize = 4_096;
 /// How long the place may be that a browser comes back to: longer than any real address, and a header's line still.
 pub const PLACE_BYTES_MAX: usize = 4_096;
 
+/// How long the answer to whoever leaves may take to be on its way before the session's connections end.
+pub const LEAVE_AFTER: Duration = Duration::from_millis(500);
+
 /// How long the cookie is good that only a session's own device can get: a copy of it is worth so long.
 pub const DEVICE_COOKIE_TTL: Duration = Duration::from_mins(10);
 

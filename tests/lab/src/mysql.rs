@@ -54,8 +54,8 @@ impl MySql {
         // One statement a line, as the server reads it.
         let lines: Vec<String> =
             setup.split(';').map(|one| one.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-        let lines: String = lines.iter().filter(|line| !line.is_empty()).map(|line| format!("{line};\n")).collect();
-        std::fs::write(at("setup.sql"), lines)?;
+        let lines: Vec<String> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+        std::fs::write(at("setup.sql"), lines.join(";\n") + ";\n")?;
         Process::start("mysqld", server(&folder)?.arg("--initialize-insecure"))?.finish(limits::COMMAND)?.success()?;
         let mut command = server(&folder)?;
         command.args([
