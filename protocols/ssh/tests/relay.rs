@@ -100,7 +100,8 @@ async fn what_a_login_certificate_opens() -> Result {
     let refused = lab.turned_away("jerry@prod3", Via::Login).await?;
     assert_eq!(
         refused,
-        "ERROR: MFA is required to access Node \"prod3\" (this connection brought no tap; use `tap ssh`)"
+        "ERROR: MFA is required to access Node \"prod3\" (this connection opens no session first, in which the gate could \
+         ask; use `tap ssh`, or leave out -N)"
     );
     Ok(())
 }
