@@ -6,6 +6,7 @@ mod browser;
 mod chain;
 mod device;
 mod enrol;
+mod in_band;
 mod lab;
 mod lockout;
 mod login;
