@@ -23,6 +23,8 @@ use crate::tunnel::SessionIdentity;
 pub enum Alpn {
     /// The `/v1` interface.
     Http,
+    /// Kubernetes' own requests, at the gate's name for clusters.
+    Cluster,
     /// A raw tunnel to the SSH door.
     Ssh,
     /// Another tunnel, by its name in [`tunnel`].
@@ -33,6 +35,7 @@ impl Alpn {
     const fn as_bytes(self) -> &'static [u8] {
         match self {
             Self::Http => tunnel::API,
+            Self::Cluster => b"http/1.1",
             Self::Ssh => tunnel::SSH,
             Self::Tunnel(name) => name,
         }

@@ -268,7 +268,10 @@ mod tests {
         let first = lines(1500, 1, "output", b"h\xc3");
         let (head, event) = first.split_once('|').unwrap();
         let head: Value = serde_json::from_str(head).unwrap();
-        assert_eq!((&head["version"], &head["command"], &head["title"]), (&json!(3), &json!("ls"), &json!("ann as root@prod3")));
+        assert_eq!(
+            (&head["version"], &head["command"], &head["title"]),
+            (&json!(3), &json!("ls"), &json!("ann as root@prod3"))
+        );
         assert_eq!(event, "[1.5,\"o\",\"h\"]");
         assert_eq!(lines(1600, 2, "output", b"another"), "");
         assert_eq!(lines(1750, 1, "output", b"\xa9"), "[0.25,\"o\",\"\u{e9}\"]");

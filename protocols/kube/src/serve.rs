@@ -175,8 +175,7 @@ impl Kube {
         let info = RequestInfo::parse(request.method().as_str(), &rest, request.uri().query());
         let login = self.login(&caller, &identity, &cluster, &wanted(request.headers())?)?;
         let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-        let session = self.session(&identity, caller.peer, &cluster, &login, agent).boxed().await;
-        let session = session.map_err(|refused| if info.is_resource() { refused } else { refused.in_plain_words() })?;
+        let session = self.session(&identity, caller.peer, &cluster, &login, agent).boxed().await?;
         let using = session.using();
         let upgrade = request.headers().contains_key(header::UPGRADE);
         let told = |status| Self::told(&session, &info, &rest, status);

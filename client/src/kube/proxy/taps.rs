@@ -86,7 +86,7 @@ impl Taps {
             let opened = open.1.as_ref().ok_or_else(|| Failure::new("nothing is open"))?;
             (opened.tls(&self.context)?, open.0, matches!(opened, Opened::Login))
         };
-        let stream = tls.connect_to(Alpn::Http, self.host.clone()).await?;
+        let stream = tls.connect_to(Alpn::Cluster, self.host.clone()).await?;
         Ok(Reached { stream, tap, by_login })
     }
 
