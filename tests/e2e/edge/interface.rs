@@ -6,7 +6,7 @@ use tapgate_api::path;
 use super::bare::Bare;
 
 /// Every path of the interface, with its method.
-const PATHS: [(&str, &str); 34] = [
+const PATHS: [(&str, &str); 39] = [
     (path::APPS, "get"),
     (path::FIND, "get"),
     (path::LOGIN_BEGIN, "post"),
@@ -41,6 +41,11 @@ const PATHS: [(&str, &str); 34] = [
     (path::DEVICE_BROWSER, "post"),
     (path::SESSIONS_LIVE, "get"),
     (path::SESSIONS_END, "post"),
+    ("/v1/audit/log", "get"),
+    ("/v1/audit/checkpoints", "get"),
+    ("/v1/audit/keys", "get"),
+    ("/v1/recordings", "get"),
+    ("/v1/recordings/{session}", "get"),
 ];
 
 #[test]
