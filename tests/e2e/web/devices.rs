@@ -36,6 +36,7 @@ fn a_device_is_added_renamed_and_removed() -> Result<()> {
     scene.browser.click(".inline button[type=submit]")?;
     scene.browser.wait_for("is called \"blue\" now")?;
     scene.picture("renamed")?;
+    scene.browser.wait_for_element("button[aria-label='Remove blue']")?;
     scene.browser.click("button[aria-label='Remove blue']")?;
     scene.browser.wait_for("What it opened ends at once")?;
     scene.picture("remove")?;
