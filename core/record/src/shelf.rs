@@ -72,10 +72,12 @@ impl Shelf for Folder {
             let session = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)?.parse().ok());
             if let Some(session) = session {
                 let about = entry.metadata()?;
-                found.push((about.modified()?, session, about.len()));
+                // A long recording may be written to after a later one has ended: its beginning orders it.
+                let begun = about.created().or_else(|_| about.modified())?;
+                found.push((begun, session, about.len()));
             }
         }
-        found.sort_by_key(|(modified, session, _)| (std::cmp::Reverse(*modified), *session));
+        found.sort_by_key(|(begun, session, _)| std::cmp::Reverse((*begun, *session)));
         Ok(found.into_iter().take(at_most).map(|(_, session, size)| (session, size)).collect())
     }
 }

@@ -92,7 +92,7 @@ impl Screen {
         let shot = self.run("import", "imagemagick", &["-silent", "-window", window, "-depth", "8", "ppm:-"])?;
         ensure!(shot.status.success(), "no picture: {}", String::from_utf8_lossy(&shot.stderr));
         // `P6 width height 255`, each behind white space, then the pixels.
-        let mut parts = shot.stdout.splitn(4, |byte| byte.is_ascii_whitespace());
+        let mut parts = shot.stdout.splitn(4, u8::is_ascii_whitespace);
         let mut number = || {
             let part = parts.next().and_then(|part| std::str::from_utf8(part).ok()).unwrap_or_default();
             part.trim_start_matches('P').parse::<usize>().context("no picture")
