@@ -4,10 +4,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow};
+use tapgate_api::{InviteCreated, web_path};
+use tapgate_authority::Authority;
 use tapgate_config::Config;
 use tracing_subscriber::EnvFilter;
 
-use crate::{Command, certificate, demo, keys, start};
+use crate::{Command, care, certificate, demo, keys, start};
 
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
@@ -23,6 +25,10 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
             runtime()?.block_on(start::serve(config))?;
         }
         Command::Keys(command) => keys::run(&command)?,
+        Command::Care(command) => {
+            log();
+            care::run(&command)?;
+        }
         Command::Ca { config, browsers, databases } => ca(&config, browsers, databases)?,
         Command::Demo(options) => return runtime()?.block_on(demo::run(options)),
     }
@@ -81,25 +87,22 @@ fn init(path: &Path, admin: &tapgate_model::UserName) -> Result<()> {
         config.data_dir.display(),
         invite.user
     );
-    println!();
-    println!(
-        "  tap enrol --gate {} --ca-pin sha256:{} --token {}",
-        config.public_addr,
-        parts.authority.gate_fingerprint(),
-        invite.token
-    );
-    println!();
-    if let Some(origin) = config.origins.first() {
-        println!("Or open this link in a browser there:");
-        println!();
-        println!("  {origin}{}#{}", tapgate_api::web_path::ENROL_PAGE, invite.token);
-        println!();
-    }
+    show_invite(&config, &parts.authority, &invite);
     println!(
         "Either shows a line for first_admins in {}; the key counts from the next start with that line.",
         path.display()
     );
     Ok(())
+}
+
+/// Prints the two ways to enrol with an invite.
+pub(crate) fn show_invite(config: &Config, authority: &Authority, invite: &InviteCreated) {
+    let pin = authority.gate_fingerprint();
+    println!("\n  tap enrol --gate {} --ca-pin sha256:{pin} --token {}\n", config.public_addr, invite.token);
+    if let Some(origin) = config.origins.first() {
+        println!("Or open this link in a browser there:\n");
+        println!("  {origin}{}#{}\n", web_path::ENROL_PAGE, invite.token);
+    }
 }
 
 /// Prints the authority that the gate logs in to targets with, and the pin that clients know it by.

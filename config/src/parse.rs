@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde_norway::{Mapping, Value};
-use tapgate_model::Digest;
+use tapgate_model::{Digest, Version};
 
 use crate::lines::line_of;
-use crate::{AuditConfig, CertificateFiles, Config, HostPort, Problem};
+use crate::{AuditConfig, CertificateFiles, Config, HostPort, Problem, SecretsKeyPlace};
 
-const KEYS: [&str; 15] = [
+const KEYS: &[&str] = &[
     "cluster_name",
     "data_dir",
     "listen",
@@ -26,7 +26,12 @@ const KEYS: [&str; 15] = [
     "tls",
     "audit",
     "recordings",
+    "secrets_key",
+    "min_client_version",
 ];
+
+/// The oldest client whose words the gate still understands.
+const OLDEST_CLIENT: Version = Version::new(0, 1, 0);
 
 /// Parses the text of a configuration; `file` is only named in problems.
 pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Problem>> {
@@ -64,7 +69,7 @@ impl Reader<'_> {
     }
 
     fn config(&mut self, root: &Mapping) -> Option<Config> {
-        self.unknown(root, &[], &KEYS);
+        self.unknown(root, &[], KEYS);
         let public_addr = self.required(root, "public_addr", host_port);
         let host = public_addr.as_ref().map(|addr| addr.host.clone());
         let cluster_name = self.optional(root, &["cluster_name"], host_name).or_else(|| host.clone());
@@ -85,6 +90,8 @@ impl Reader<'_> {
         let certificate = self.certificate(root);
         let audit = self.audit(root);
         let recordings = self.optional(root, &["recordings"], path).unwrap_or_else(|| data_dir.join("recordings"));
+        let own_key = || SecretsKeyPlace::File(data_dir.join("secrets.key"));
+        let secrets_key = self.optional(root, &["secrets_key"], str::parse).unwrap_or_else(own_key);
         Some(Config {
             cluster_name: cluster_name?,
             data_dir,
@@ -102,6 +109,8 @@ impl Reader<'_> {
             certificate,
             audit,
             recordings,
+            secrets_key,
+            min_client_version: self.optional(root, &["min_client_version"], version).unwrap_or(OLDEST_CLIENT),
         })
     }
 
@@ -252,6 +261,10 @@ fn origin_of(public: &HostPort) -> String {
     }
 }
 
+fn version(text: &str) -> Result<Version, String> {
+    text.parse()
+}
+
 fn pin(text: &str) -> Option<Digest> {
     text.strip_prefix("sha256:")?.parse().ok()
 }
@@ -326,6 +339,22 @@ mod tests {
         assert_eq!(config.recordings, PathBuf::from("/r"));
         let wrong = text.replace("go_on", "perhaps");
         assert_eq!(problems(&wrong), "t.yaml:5: `when_full` must be refuse or go_on, not perhaps");
+    }
+
+    #[test]
+    fn the_secrets_key_has_three_places() {
+        let place = |text: &str| {
+            parse("t", &format!("public_addr: a.b:1\n{text}\n")).map(|config| config.secrets_key.to_string()).unwrap()
+        };
+        assert_eq!(place(""), "/var/lib/tapgate/secrets.key");
+        assert_eq!(place("data_dir: /d"), "/d/secrets.key");
+        for good in ["/etc/tapgate/secrets.key", "env:TAPGATE_KEY", "credential:tapgate.key"] {
+            assert_eq!(place(&format!("secrets_key: {good}")), good);
+        }
+        for bad in ["'env:'", "'env:A B'", "'credential:../x'", "''"] {
+            let text = format!("public_addr: a.b:1\nsecrets_key: {bad}\n");
+            assert!(problems(&text).starts_with("t.yaml:2: `secrets_key` "), "{bad}");
+        }
     }
 
     #[test]

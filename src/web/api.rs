@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use axum::extract::{Query, State};
+use axum::middleware;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use bytes::Bytes;
@@ -14,12 +15,9 @@ use tapgate_policy::{ResourceKind, SecondFactor, Verb};
 use tapgate_session::{About, DesktopMode};
 
 use super::reply::{Reply, blocking, body, identity};
-use super::{App, Caller, apps, audit, device, live, openapi, recordings, sso};
+use super::{App, Caller, apps, audit, device, live, openapi, recordings, sso, version};
 
 pub(super) type Shared = State<Arc<App>>;
-
-/// The oldest client whose words the gate still understands.
-const MIN_CLIENT_VERSION: &str = "0.1.0";
 
 pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
@@ -41,6 +39,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(path::DEVICE_BROWSER, post(device_browser))
         .route(path::SESSIONS_LIVE, get(live::list))
         .route(path::SESSIONS_END, post(live::end))
+        .route(path::SESSIONS_ALL, get(live::all))
+        .route(path::SESSIONS_KILL, post(live::kill))
         .route(path::ENROL_BROWSER, post(enrol_browser))
         .route(path::APPS, get(apps::list))
         .route(path::JWKS, get(apps::jwks))
@@ -58,7 +58,9 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(path::ADMIN_BROWSER, post(admin_browser))
         .route(path::RESOURCES, get(resources))
         .route(path::STATUS, get(status))
+        .route(path::AUTHORITIES, get(authorities))
         .route(path::EXPLAIN, get(explain))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), version::old_clients))
         .with_state(app)
 }
 
@@ -78,9 +80,10 @@ pub(super) async fn find(State(app): Shared) -> axum::Json<Find> {
         },
         proxy: FindProxy { ssh: FindSsh { public_addr: app.public_addr.clone() } },
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
-        min_client_version: MIN_CLIENT_VERSION.to_owned(),
+        min_client_version: app.min_client_version.to_string(),
         cluster_name: app.cluster.clone(),
         fips: false,
+        time: Some(app.clock.now().as_secs()),
     })
 }
 
@@ -292,6 +295,12 @@ pub(super) async fn status(State(app): Shared, Extension(caller): Extension<Call
         apps_down: apps::down(&app, identity.user()),
     });
     status.into()
+}
+
+/// Every authority's public half.
+#[utoipa::path(get, path = "/v1/authorities", responses((status = 200, body = tapgate_api::Authorities)))]
+pub(super) async fn authorities(State(app): Shared, Extension(caller): Extension<Caller>) -> Reply {
+    identity(&app, &caller).and_then(|_| app.authority.authorities()).into()
 }
 
 /// What is wrong with clusters, for those who may read their resources.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tapgate_identity::{IssueError, TargetTlsError, X509Ca, target_config};
+use tapgate_identity::{IssueError, TargetTlsError, X509CaSource, target_config};
 use tapgate_model::Clock;
 use tapgate_session::{DbProtocol, DbResource, DialError, Live, Upstream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -50,7 +50,7 @@ struct Way {
 
 /// What the gate logs in to targets with.
 pub(crate) struct Passport {
-    pub(crate) ca: Arc<X509Ca>,
+    pub(crate) ca: X509CaSource,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -132,7 +132,7 @@ async fn enter(
     };
     let client = match password {
         Some(_) => None,
-        None => Some(passport.ca.issue_target(user, passport.clock.now())?),
+        None => Some((passport.ca)().issue_target(user, passport.clock.now())?),
     };
     let name = ServerName::try_from(db.certificate_name().to_owned()).map_err(|_| EnterError::Name)?;
     let way = Way { config: Arc::new(target_config(db.ca_cert.as_deref(), client)?), name };
