@@ -156,12 +156,12 @@ impl LoginKeys {
     pub fn save(&self, files: &LoginFiles, certificates: &tapgate_api::LoginCertificates) -> Result<()> {
         let ssh = self.ssh.to_openssh(ssh_key::LineEnding::LF).act(|| "the SSH key cannot be written".to_owned())?;
         // While the authority of hosts is rotated there are two.
-        let known: String = certificates.host_ssh_ca.lines().map(|ca| format!("@cert-authority * {ca}\n")).collect();
+        let known: Vec<_> = certificates.host_ssh_ca.lines().map(|ca| format!("@cert-authority * {ca}\n")).collect();
         files::write_private(&files.tls_key, Zeroizing::new(self.tls.serialize_pem()).as_bytes())?;
         files::write_private(&files.tls_certificate, certificates.tls_certificate.as_bytes())?;
         files::write_private(&files.ssh_key, ssh.as_bytes())?;
         files::write_private(&files.ssh_certificate, line(&certificates.ssh_certificate).as_bytes())?;
-        files::write_private(&files.known_hosts, known.as_bytes())
+        files::write_private(&files.known_hosts, known.concat().as_bytes())
     }
 
     /// Whether the certificates are for these keys and no others.

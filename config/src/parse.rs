@@ -411,4 +411,49 @@ mod tests {
         assert_eq!(parse("t", &good).unwrap().first_admins.len(), 1);
         assert!(problems("public_addr: a.b:1\nfirst_admins: [x]\n").contains("t.yaml:2: `first_admins`"));
     }
+
+    /// Every key of an object of the schema.
+    fn properties(schema: &Value) -> Vec<String> {
+        let properties = schema["properties"].as_mapping().unwrap();
+        let mut names: Vec<String> = properties.keys().map(|key| key.as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_schema_has_every_key_and_no_other() {
+        // JSON is YAML.
+        let schema: Value = serde_norway::from_str(include_str!("../schema.json")).unwrap();
+        let sorted = |keys: &[&str]| {
+            let mut keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
+            keys.sort();
+            keys
+        };
+        assert_eq!(properties(&schema), sorted(KEYS));
+        assert_eq!(properties(&schema["properties"]["webauthn"]), sorted(&["rp_id", "origins"]));
+        assert_eq!(properties(&schema["properties"]["tls"]), sorted(&["certificate", "key"]));
+        assert_eq!(properties(&schema["properties"]["audit"]), sorted(&["witness", "when_full"]));
+    }
+
+    #[test]
+    fn everything_in_the_example_is_good_once_its_comments_are_taken_away() {
+        let example = include_str!("../example.yaml");
+        let told: Vec<String> = KEYS.iter().filter(|key| !example.contains(&format!("{key}:"))).map(|&k| k.to_owned()).collect();
+        assert!(told.is_empty(), "the example does not show {told:?}");
+        // Of a key that is shown in several ways the first one stands.
+        let mut seen = std::collections::HashSet::new();
+        let mut text = String::new();
+        for line in example.lines() {
+            let bare = line.strip_prefix("# ").unwrap_or(line);
+            let key = bare.split(':').next().unwrap_or_default();
+            let is_key = KEYS.contains(&key) && (bare == format!("{key}:") || bare.contains(&format!("{key}: ")));
+            let belongs = bare.starts_with("  ") && !bare.trim().is_empty();
+            if (is_key && seen.insert(key.to_owned())) || belongs {
+                text.push_str(bare);
+                text.push('\n');
+            }
+        }
+        assert_eq!(problems(&text), "no problem", "{text}");
+        assert_eq!(seen.len(), KEYS.len());
+    }
 }

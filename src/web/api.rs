@@ -8,9 +8,11 @@ use axum::middleware;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use bytes::Bytes;
-use tapgate_api::{ExplainRole, Explanation, Find, FindAuth, FindProxy, FindSsh, Status, TargetEntry, Targets, path};
+use tapgate_api::{
+    ExplainRole, Explanation, Find, FindAuth, FindProxy, FindSsh, Reach, ReachAsk, Status, TargetEntry, Targets, path,
+};
 use tapgate_authority::{Asker, AuthorityError, Fault};
-use tapgate_model::{Kind, Login, TargetName, UserName};
+use tapgate_model::{Kind, Login, NameError, TargetName, UserName};
 use tapgate_policy::{ResourceKind, SecondFactor, Verb};
 use tapgate_session::{About, DesktopMode};
 
@@ -60,6 +62,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(path::STATUS, get(status))
         .route(path::AUTHORITIES, get(authorities))
         .route(path::EXPLAIN, get(explain))
+        .route(path::REACH, post(reach))
         .layer(middleware::from_fn_with_state(Arc::clone(&app), version::old_clients))
         .with_state(app)
 }
@@ -308,6 +311,30 @@ fn kube_problems(app: &App, user: &UserName) -> Vec<String> {
     let may = app.gate.snapshot().policy().may_administer(user, ResourceKind::KubeCluster, Verb::Read);
     let wrong = if may { app.kube.wrong() } else { Vec::new() };
     wrong.into_iter().map(|(name, wrong)| format!("{name}: {wrong}")).collect()
+}
+
+/// Whether the gate can connect to a target, for whoever may add one.
+#[utoipa::path(post, path = "/v1/reach", request_body = ReachAsk, responses((status = 200, body = Reach)))]
+pub(super) async fn reach(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    let asked = identity(&app, &caller).and_then(|caller| {
+        let ReachAsk { kind, name } = body(&bytes)?;
+        let bad = |e: String| Fault::invalid(e, "name a target as `tapctl get` lists it");
+        let resource: ResourceKind = kind.parse().map_err(bad)?;
+        if !app.gate.snapshot().policy().may_administer(caller.user(), resource, Verb::Create) {
+            return Err(Fault::denied("you may not try targets (your roles have no rule to create them)"));
+        }
+        let found = Kind::ALL.into_iter().find(|known| known.as_str() == kind);
+        let kind = found.ok_or_else(|| bad(format!("{kind} is no kind of target")))?;
+        let name: TargetName = name.parse().map_err(|e: NameError| bad(e.to_string()))?;
+        Ok((kind, name))
+    });
+    let (kind, name) = match asked {
+        Ok(asked) => asked,
+        Err(fault) => return Err::<(), _>(fault).into(),
+    };
+    let looked = app.gate.look_at(kind, &name).await;
+    let gone = || Fault::not_found(format!("there is no {kind} \"{name}\""));
+    looked.map(|answer| Reach { down: answer.err() }).ok_or_else(gone).into()
 }
 
 /// Why a user may or may not open a target; for administrators.

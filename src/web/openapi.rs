@@ -40,6 +40,7 @@ use super::{api, apps, audit, device, live, recordings, sso};
         recordings::one,
         api::targets,
         api::authorities,
+        api::reach,
         apps::list,
         api::session_begin,
         api::session_finish,

@@ -1,5 +1,6 @@
 //! The command lines of `tap` and `tapctl`, and what every command needs.
 
+pub mod add;
 pub mod admin;
 pub mod audit;
 pub mod auth;

@@ -9,7 +9,7 @@ use tapgate_model::{Clock as _, SystemClock, TargetName, UserName};
 
 use super::lock::LockArgs;
 use super::resources::Selector;
-use super::{Context, Global, admin, audit, auth, edit, invite, lock, output, play, resources, sessions};
+use super::{Context, Global, add, admin, audit, auth, edit, invite, lock, output, play, resources, sessions};
 use crate::error::{Act as _, Failure, Result};
 
 /// Administer a Tapgate: resources, users, locks. Each change asks for a tap over what it changes.
@@ -70,6 +70,15 @@ enum Command {
     /// Look at the audit log, and prove it
     #[command(subcommand, after_help = "Example:\n  tapctl audit verify --from 2026-11-01")]
     Audit(audit::Command),
+    /// Add SSH servers
+    #[command(subcommand, after_help = "Example:\n  tapctl node add web1 --addr 10.0.0.7:22 --labels env=prod --scan")]
+    Node(add::Node),
+    /// Add databases
+    #[command(subcommand, after_help = "Example:\n  tapctl db add orders --protocol postgres --uri db1.internal:5432")]
+    Db(add::Db),
+    /// Add applications
+    #[command(subcommand, after_help = "Example:\n  tapctl app add grafana --uri http://10.0.0.7:3000")]
+    App(add::App),
     /// See the gate's authorities, hand them out, and rotate them
     #[command(subcommand, after_help = "Example:\n  tapctl auth rotate --type user --phase prepare")]
     Auth(auth::Auth),
@@ -159,6 +168,9 @@ pub async fn run(args: Tapctl) -> Result<u8> {
             let yaml = lock::document(&args, &lock::fresh_name()?, SystemClock.now())?;
             put(&context, yaml, false).await
         }
+        Command::Node(command) => add::node(&context, command).await,
+        Command::Db(command) => add::db(&context, command).await,
+        Command::App(command) => add::app(&context, command).await,
         Command::Auth(command) => auth::run(&context, command).await,
         Command::Explain { user, target } => explain(&context, &user, &target).await,
         Command::Audit(_) | Command::Completions { .. } => Ok(()),
@@ -250,6 +262,9 @@ mod tests {
             "tapctl audit tail -f",
             "tapctl auth rotate --type user --phase switch --now",
             "tapctl auth export --type target",
+            "tapctl node add web1 --addr 10.0.0.7:22 --labels env=prod,team=web --scan",
+            "tapctl db add orders --protocol postgres --uri db:5432 --ca-cert ca.pem",
+            "tapctl app add grafana --uri http://10.0.0.7:3000 --force",
         ] {
             assert!(Tapctl::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -259,6 +274,8 @@ mod tests {
             "tapctl lock --user a --role b",
             "tapctl get thing",
             "tapctl users add a,b",
+            "tapctl node add web1 --addr 10.0.0.7:22",
+            "tapctl auth rotate --type user",
         ] {
             assert!(Tapctl::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -61,6 +61,23 @@ pub struct AuthorityEntry {
     pub public: String,
 }
 
+/// Asks whether the gate can connect to a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ReachAsk {
+    /// Its kind, such as `node`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Whether the gate can connect to a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Reach {
+    /// Why it can't; nothing where it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down: Option<String>,
+}
+
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AdminOutcome {

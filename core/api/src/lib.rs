@@ -15,7 +15,8 @@ mod sso;
 mod web;
 
 pub use admin::{
-    AdminAction, AdminOutcome, Authorities, AuthorityEntry, ExplainRole, Explanation, InviteCreated, ResourceText, Status,
+    AdminAction, AdminOutcome, Authorities, AuthorityEntry, ExplainRole, Explanation, InviteCreated, Reach,
+    ReachAsk, ResourceText, Status,
 };
 pub use app::{AppDown, AppEntry, AppOffer, AppOpen, Apps};
 pub use audit::{AuditPage, RecordingEntry, RecordingFrame, RecordingPage, Recordings};
@@ -156,6 +157,8 @@ pub mod path {
     pub const AUTHORITIES: &str = "/v1/authorities";
     /// `GET`, login certificate: [`crate::Status`].
     pub const STATUS: &str = "/v1/status";
+    /// `POST`, login certificate of somebody who may create targets: [`crate::ReachAsk`] → [`crate::Reach`].
+    pub const REACH: &str = "/v1/reach";
     /// `GET ?user=…&target=…`, login certificate, an administrator's: [`crate::Explanation`].
     pub const EXPLAIN: &str = "/v1/explain";
     /// The page where a browser approves, and below it what the page asks for: `GET …/request` is a

@@ -137,7 +137,7 @@ impl Client {
         {
             return Ok(Arc::clone(known));
         }
-        let fresh = self.ca.issue_target(self.user.as_str(), now);
+        let fresh = (self.ca)().issue_target(self.user.as_str(), now);
         let (certificate, key) = fresh.map_err(|_| "no client certificate can be issued for it".to_owned())?;
         let fresh = Arc::new(CertKey::new(vec![certificate.to_vec()], key.secret_pkcs8_der().to_vec()));
         *issued = Some((now, Arc::clone(&fresh)));

@@ -2,6 +2,8 @@
 
 mod bare;
 mod care;
+mod deploy;
+mod enrolling;
 mod interface;
 mod limits;
 mod operator;
