@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Subcommand;
-use nix::unistd::{Uid, User};
+use nix::unistd::{Gid, Uid, User, setgid, setgroups, setuid};
 use tapgate_audit::{Event, Sink as _};
 use tapgate_authority::{CARRIED, SecretsKey, fits, reseal};
 use tapgate_config::{Config, SecretsKeyPlace};
@@ -79,6 +79,7 @@ fn backup(config: &Config, file: &Path) -> Result<()> {
 fn restore(config: &Config, file: &Path) -> Result<()> {
     ensure!(file.is_file(), "there is no copy {}", file.display());
     start::make_dir(&config.data_dir)?;
+    let by = owner_for(&config.data_dir)?;
     let alone = start::alone_in(&config.data_dir)?;
     let key = vault::read(&config.secrets_key).context("the copy opens with the key that sealed it alone")?;
     let suffix = format!(".before-restore-{}", SystemClock.now().as_secs());
@@ -87,7 +88,7 @@ fn restore(config: &Config, file: &Path) -> Result<()> {
     drop(alone);
     // Opened whole before anybody relies on it; the deed goes into the log.
     let opened = start::open(config)?;
-    warn(&opened, &format!("the store was replaced by the copy {} by {}", file.display(), who()));
+    warn(&opened, &format!("the store was replaced by the copy {} by {by}", file.display()));
     println!("The store is the one of {}.", file.display());
     if let Some(before) = restored.before {
         println!("The one before is {}: remove it when all is well.", before.display());
@@ -100,10 +101,11 @@ fn restore(config: &Config, file: &Path) -> Result<()> {
 }
 
 fn rekey(config: &Config, to: Option<&SecretsKeyPlace>) -> Result<()> {
+    let by = owner_for(&config.data_dir)?;
     // The log of this deed is written by an open authority, which has the old key; the store changes after that.
     let opened = start::open(config)?;
     let to = to.unwrap_or(&config.secrets_key);
-    warn(&opened, &format!("the secrets' key is replaced by the one at {to}, by {}", who()));
+    warn(&opened, &format!("the secrets' key is replaced by the one at {to}, by {by}"));
     drop(opened);
     let _alone = start::alone_in(&config.data_dir)?;
     let vault = Vault::open(config)?;
@@ -130,10 +132,10 @@ fn rekey(config: &Config, to: Option<&SecretsKeyPlace>) -> Result<()> {
 
 fn recover(path: &Path, admin: &UserName) -> Result<()> {
     let config = run::load(path)?;
-    must_own(&config.data_dir)?;
+    let by = owner_for(&config.data_dir)?;
     let opened = start::open(&config)?;
     let invite = opened.authority.recover(admin).context("can't let the administrator enrol anew")?;
-    let what = format!("break-glass: {admin} may enrol anew without anybody's tap, by {} on the gate's machine", who());
+    let what = format!("break-glass: {admin} may enrol anew without anybody's tap, by {by} on the gate's machine");
     warn(&opened, &what);
     eprintln!("WARNING: {what}. It is in the audit log.");
     run::show_invite(&config, &opened.authority, &invite);
@@ -146,15 +148,21 @@ fn recover(path: &Path, admin: &UserName) -> Result<()> {
 }
 
 /// Only root and the data directory's owner: whoever may write there by some other way gets no administrator out of it.
-fn must_own(directory: &Path) -> Result<()> {
-    let owner = std::fs::metadata(directory).with_context(|| format!("can't read {}", directory.display()))?.uid();
-    let own = Uid::effective();
+/// Root becomes the owner, so that the gate can read what is written. Says who it was before.
+fn owner_for(directory: &Path) -> Result<String> {
+    let about = std::fs::metadata(directory).with_context(|| format!("can't read {}", directory.display()))?;
+    let (own, by) = (Uid::effective(), who());
     ensure!(
-        own.is_root() || own.as_raw() == owner,
+        own.is_root() || own.as_raw() == about.uid(),
         "only root or the owner of {} may do this (use sudo)",
         directory.display()
     );
-    Ok(())
+    if own.as_raw() != about.uid() {
+        let (user, group) = (Uid::from_raw(about.uid()), Gid::from_raw(about.gid()));
+        let become_owner = || setgroups(&[group]).and_then(|()| setgid(group)).and_then(|()| setuid(user));
+        become_owner().with_context(|| format!("can't become the owner of {}", directory.display()))?;
+    }
+    Ok(by)
 }
 
 /// Who sits at the machine, as far as the system says; behind sudo, who called it.

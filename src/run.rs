@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow};
 use tapgate_api::{InviteCreated, web_path};
 use tapgate_authority::Authority;
-use tapgate_config::Config;
+use tapgate_config::{Config, SecretsKeyPlace};
 use tracing_subscriber::EnvFilter;
 
-use crate::{Command, care, certificate, demo, keys, start};
+use crate::{Command, care, certificate, demo, keys, start, vault};
 
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
@@ -66,6 +66,10 @@ fn check(path: &Path) -> Result<()> {
     }
     if let Some(files) = &config.certificate {
         certificate::read(files).context("the certificate for browsers can't be used")?;
+    }
+    // A file is made at the first start; what comes from elsewhere must be there.
+    if !matches!(config.secrets_key, SecretsKeyPlace::File(_)) {
+        vault::read(&config.secrets_key)?;
     }
     if problems.is_empty() {
         problems = tapgate_policy::Policy::build(&documents).err().unwrap_or_default();

@@ -6,6 +6,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tapgate_identity::{IssueError, TargetTlsError, X509CaSource, target_config};
 use tapgate_model::Clock;
+use tapgate_relay::PasswordError;
 use tapgate_session::{DbProtocol, DbResource, DialError, Live, Upstream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
@@ -16,7 +17,7 @@ use crate::binding;
 use crate::limits::{CANCEL_MAX, GREETING_MAX, TARGET_HANDSHAKE_MAX};
 use crate::login::{Credentials, LoginError, log_in, message, refusal};
 use crate::name::Destination;
-use crate::password::{Password, PasswordError};
+use crate::password::Password;
 use crate::startup::{CancelKey, Startup, packet, tls_request};
 use crate::wire;
 

@@ -120,3 +120,49 @@ fn the_documents_lead_to_files_that_are_there() -> Result<()> {
     }
     Ok(())
 }
+
+/// The longest piece of an error text that is always the same.
+fn fixed(text: &str) -> &str {
+    let pieces = text.split(['…', '"']).flat_map(|piece| piece.split("0.1.0")).flat_map(|piece| piece.split("0.2.0"));
+    let pieces = pieces.flat_map(|piece| piece.split(" 3,")).flat_map(|piece| piece.split(" 2"));
+    let names = ["jerry", "olga", "prod3", "WARNING: ", "Node "];
+    let mut pieces: Vec<&str> = pieces.collect();
+    for name in names {
+        pieces = pieces.into_iter().flat_map(|piece| piece.split(name)).collect();
+    }
+    pieces.into_iter().map(str::trim).max_by_key(|piece| piece.len()).unwrap_or_default()
+}
+
+/// All source text of the programs, with line breaks inside texts taken out.
+fn sources(folder: &Path, all: &mut String) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() && !path.ends_with("tests") {
+            sources(&path, all)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path)?;
+            let joined: Vec<&str> = text.split("\\\n").map(str::trim_start).collect();
+            *all += &joined.concat();
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_errors_in_the_documents_are_those_that_the_programs_say() -> Result<()> {
+    let mut all = String::new();
+    for folder in ["core", "client", "src", "protocols", "config"] {
+        sources(&root()?.join(folder), &mut all)?;
+    }
+    let text = std::fs::read_to_string(root()?.join("docs/troubleshooting.md"))?;
+    let mut looked = 0;
+    for line in text.lines().filter(|line| line.starts_with("| `")) {
+        let first = line.trim_start_matches("| ").split(" | ").next().unwrap_or_default();
+        let said = first.split('`').nth(1).unwrap_or_default();
+        let piece = fixed(said);
+        assert!(piece.len() > 8 && all.contains(piece), "nobody says `{said}` (looked for {piece:?})");
+        looked += 1;
+    }
+    ensure!(looked > 25, "only {looked} lines");
+    Ok(())
+}
