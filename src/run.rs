@@ -53,10 +53,10 @@ pub(crate) fn load(path: &Path) -> Result<Config> {
     })
 }
 
+/// Everything that is wrong, at once, each with where it is.
 fn check(path: &Path) -> Result<()> {
     let config = load(path)?;
-    let mut problems = Vec::new();
-    let mut documents = Vec::new();
+    let (mut problems, mut documents) = (Vec::new(), Vec::new());
     for file in tapgate_authority::resource_files(config.resources.as_deref())? {
         let text = std::fs::read_to_string(&file).with_context(|| format!("can't read {}", file.display()))?;
         match tapgate_policy::parse(&file.display().to_string(), &text) {
@@ -64,19 +64,21 @@ fn check(path: &Path) -> Result<()> {
             Err(found) => problems.extend(found),
         }
     }
-    if let Some(files) = &config.certificate {
-        certificate::read(files).context("the certificate for browsers can't be used")?;
-    }
-    // A file is made at the first start; what comes from elsewhere must be there.
-    if !matches!(config.secrets_key, SecretsKeyPlace::File(_)) {
-        vault::read(&config.secrets_key)?;
-    }
     if problems.is_empty() {
         problems = tapgate_policy::Policy::build(&documents).err().unwrap_or_default();
     }
-    if !problems.is_empty() {
-        let lines: Vec<String> = problems.iter().map(|p| format!("  {p}")).collect();
-        return Err(anyhow!("the resource files can't be used (mend these and try again):\n{}", lines.join("\n")));
+    let mut lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
+    let at = |key: &str| format!("{}:{}", path.display(), tapgate_config::line_of(path, key));
+    if let Some(Err(error)) = config.certificate.as_ref().map(certificate::read) {
+        lines.push(format!("  {}: the certificate for browsers can't be used: {error:#}", at("tls")));
+    }
+    // A file is made at the first start; what comes from elsewhere must be there.
+    let key = config.data_dir.exists() || !matches!(config.secrets_key, SecretsKeyPlace::File(_));
+    if let Err(error) = key.then(|| vault::look_at_key(&config)).transpose() {
+        lines.push(format!("  {}: {error:#}", at("secrets_key")));
+    }
+    if !lines.is_empty() {
+        return Err(anyhow!("the gate would not start with this (mend these and try again):\n{}", lines.join("\n")));
     }
     println!("{}: good, with {} resources in files", path.display(), documents.len());
     Ok(())

@@ -92,6 +92,20 @@ pub(crate) fn read(place: &SecretsKeyPlace) -> Result<SecretsKey> {
     }
 }
 
+/// Whether the key is there and fit, as far as that can be seen without the store.
+pub(crate) fn look_at_key(config: &Config) -> Result<()> {
+    match &config.secrets_key {
+        SecretsKeyPlace::File(path) if !path.exists() => {
+            // A store of schema 1 has yet to be sealed, and its key to be made.
+            let store = self::path(config);
+            let sealed = store.exists() && schema_of(&store).is_ok_and(|schema| schema > 1);
+            ensure!(!sealed, "the secrets' key {} is gone, and there is a store (bring it back)", path.display());
+            Ok(())
+        }
+        place => read(place).map(drop),
+    }
+}
+
 /// Where the next key lies until it has sealed the store.
 pub(crate) fn next_key(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);

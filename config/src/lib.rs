@@ -137,6 +137,11 @@ pub struct Problem {
     pub what: String,
 }
 
+/// The line, counted from 1, at which a key of a configuration file stands; 1 where it does not.
+pub fn line_of(path: &Path, key: &str) -> usize {
+    std::fs::read_to_string(path).map_or(1, |text| lines::line_of(&text, &[key]))
+}
+
 /// Reads and parses a file.
 pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
     let file = path.display().to_string();

@@ -166,3 +166,41 @@ fn the_errors_in_the_documents_are_those_that_the_programs_say() -> Result<()> {
     ensure!(looked > 25, "only {looked} lines");
     Ok(())
 }
+
+/// helm, which `cargo xtask setup` builds for the tests of Kubernetes.
+fn helm() -> Result<PathBuf> {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    let folder = std::env::var_os("TAPGATE_HELM").map(PathBuf::from).or(cache.map(|at| at.join("tapgate/helm-1")));
+    let program = folder.map(|folder| folder.join("helm")).filter(|path| path.is_file());
+    program.context("helm is not there for the tests (run `cargo xtask setup`)")
+}
+
+#[test]
+fn the_chart_renders_one_gate_with_a_configuration_that_is_good() -> Result<()> {
+    let lab = Lab::new()?;
+    let values = "publicAddr: gate.example.com:443\nfirstAdmin: olga\nproxyProtocolFrom: [10.1.0.0/24]\n\
+                  webauthn: { rpId: tap.gate.example.com, origins: [\"https://tap.gate.example.com\"] }\n\
+                  resources: { roles.yaml: \"kind: role\" }\nconfig: { apps_domain: apps.example.com }\n";
+    let values = lab.write("values.yaml", values)?;
+    let chart = root()?.join("deploy/helm/tapgate");
+    run(Command::new(helm()?).arg("lint").arg("--strict").arg(&chart).arg("-f").arg(&values))?.success()?;
+    let ran = run(Command::new(helm()?).arg("template").arg("gate").arg(&chart).arg("-f").arg(&values))?.success()?;
+    for part in ["replicas: 1\n", "runAsNonRoot: true", "readOnlyRootFilesystem: true", "\"roles.yaml\": |\n"] {
+        assert!(ran.stdout.contains(part), "{part}: {ran}");
+    }
+    let inner = ran.stdout.split_once("tapgate.yaml: |\n").and_then(|(_, rest)| rest.split_once("---"));
+    let (inner, _) = inner.context("there is no configuration")?;
+    let lines = inner.lines().map(|line| line.strip_prefix("    ").unwrap_or(line));
+    let text: Vec<&str> = lines.filter(|line| !line.starts_with("resources:")).collect();
+    let config = lab.write("tapgate.yaml", &text.join("\n"))?;
+    let mut check = Command::new(own_binary("tapgate")?);
+    check.arg("check").arg("--config").arg(&config);
+    let without = run(&mut check)?.failure(1)?;
+    assert!(without.stderr.contains("TAPGATE_SECRETS_KEY is not set"), "{without}");
+    run(check.env("TAPGATE_SECRETS_KEY", "0f".repeat(32)))?.success()?;
+    // Without the one value that nobody can guess, it says which one that is.
+    let refused = run(Command::new(helm()?).arg("template").arg("gate").arg(&chart))?.failure(1)?;
+    assert!(refused.stderr.contains("publicAddr is missing"), "{refused}");
+    Ok(())
+}
