@@ -12,9 +12,9 @@ use tapgate_authority::{CARRIED, SecretsKey, fits, reseal};
 use tapgate_config::{Config, SecretsKeyPlace};
 use tapgate_model::{Clock as _, SystemClock, UserName};
 
+use crate::run;
 use crate::start::{self, Opened};
 use crate::vault::{self, Vault};
-use crate::run;
 
 /// What is to be done.
 #[derive(Debug, Subcommand)]
@@ -38,7 +38,9 @@ pub(crate) enum Care {
         file: PathBuf,
     },
     /// Seal the secrets in the store with another key. The gate must be stopped.
-    #[command(after_help = "Examples:\n  tapgate rekey --config tapgate.yaml\n  tapgate rekey --to env:TAPGATE_SECRETS_KEY")]
+    #[command(
+        after_help = "Examples:\n  tapgate rekey --config tapgate.yaml\n  tapgate rekey --to env:TAPGATE_SECRETS_KEY"
+    )]
     Rekey {
         /// The configuration file.
         #[arg(long, value_name = "FILE", default_value = "/etc/tapgate/tapgate.yaml")]
@@ -94,7 +96,9 @@ fn restore(config: &Config, file: &Path) -> Result<()> {
         println!("The one before is {}: remove it when all is well.", before.display());
     }
     if !restored.carried {
-        println!("It could not be read, so a tap of the last five minutes may count twice: wait as long before you start.");
+        println!(
+            "It could not be read, so a tap of the last five minutes may count twice: wait as long before you start."
+        );
     }
     println!("What was removed since that copy counts again: look through users, keys and locks before others come.");
     Ok(())

@@ -136,12 +136,7 @@ pub(crate) fn authority_at_rest(config: &Config) -> Result<Authority> {
     authority(config, &vault, &clock, Arc::new(MemorySink::new()))
 }
 
-fn authority(
-    config: &Config,
-    vault: &Vault,
-    clock: &Arc<dyn Clock>,
-    sink: Arc<dyn Sink>,
-) -> Result<Authority> {
+fn authority(config: &Config, vault: &Vault, clock: &Arc<dyn Clock>, sink: Arc<dyn Sink>) -> Result<Authority> {
     Authority::open(AuthorityParts {
         store: Arc::clone(&vault.store),
         clock: Arc::clone(clock),

@@ -74,19 +74,24 @@ fn present(place: &SecretsKeyPlace, sealed: bool) -> Result<SecretsKey> {
 
 /// The key at this place, which must be there.
 pub(crate) fn read(place: &SecretsKeyPlace) -> Result<SecretsKey> {
-    let unfit = || format!("the secrets' key {place} is none (it has 64 hexadecimal digits, as of `openssl rand -hex 32`)");
+    let unfit =
+        || format!("the secrets' key {place} is none (it has 64 hexadecimal digits, as of `openssl rand -hex 32`)");
     match place {
         SecretsKeyPlace::File(path) => SecretsKey::in_file(path).context("can't read the secrets' key"),
         SecretsKeyPlace::Environment(variable) => {
             let text = std::env::var(variable).map(Zeroizing::new).ok();
-            let text = text.with_context(|| format!("the environment variable {variable} is not set (it holds the secrets' key)"))?;
+            let text = text.with_context(|| {
+                format!("the environment variable {variable} is not set (it holds the secrets' key)")
+            })?;
             SecretsKey::parse(text.as_bytes()).with_context(unfit)
         }
         SecretsKeyPlace::Credential(name) => {
-            let unset = "there are no credentials (start the gate by systemd with LoadCredential= or LoadCredentialEncrypted=)";
+            let unset =
+                "there are no credentials (start the gate by systemd with LoadCredential= or LoadCredentialEncrypted=)";
             let directory = std::env::var_os("CREDENTIALS_DIRECTORY").context(unset)?;
             let path = Path::new(&directory).join(name);
-            let bytes = std::fs::read(&path).with_context(|| format!("can't read the credential {}", path.display()))?;
+            let bytes =
+                std::fs::read(&path).with_context(|| format!("can't read the credential {}", path.display()))?;
             SecretsKey::parse(&Zeroizing::new(bytes)).with_context(unfit)
         }
     }

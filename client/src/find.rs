@@ -34,8 +34,7 @@ fn new_enough(least: &str, own: &str) -> Result<()> {
 
 /// What is said where the clocks differ by more than certificates allow for.
 pub fn skew(gate: UnixTime, own: UnixTime) -> Option<String> {
-    let (by, which) =
-        if own > gate { (own.since(gate), "ahead of") } else { (gate.since(own), "behind") };
+    let (by, which) = if own > gate { (own.since(gate), "ahead of") } else { (gate.since(own), "behind") };
     (by > CLOCK_TELL).then(|| {
         format!(
             "this machine's clock is {} {which} the gate's, so that taps and certificates may count as over, or as of \

@@ -438,7 +438,8 @@ mod tests {
     #[test]
     fn everything_in_the_example_is_good_once_its_comments_are_taken_away() {
         let example = include_str!("../example.yaml");
-        let told: Vec<String> = KEYS.iter().filter(|key| !example.contains(&format!("{key}:"))).map(|&k| k.to_owned()).collect();
+        let told: Vec<String> =
+            KEYS.iter().filter(|key| !example.contains(&format!("{key}:"))).map(|&k| k.to_owned()).collect();
         assert!(told.is_empty(), "the example does not show {told:?}");
         // Of a key that is shown in several ways the first one stands.
         let mut seen = std::collections::HashSet::new();

@@ -159,8 +159,7 @@ fn glibc_of(program: &[u8]) -> (u32, u32) {
             continue;
         }
         let rest = program.iter().skip(at + mark.len()).take(8);
-        let text: String =
-            rest.map(|byte| char::from(*byte)).take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+        let text: String = rest.map(|byte| char::from(*byte)).take_while(|c| c.is_ascii_digit() || *c == '.').collect();
         let mut numbers = text.split('.').map_while(|number| number.parse().ok());
         if let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) {
             newest = newest.max((major, minor));

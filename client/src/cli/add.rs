@@ -199,7 +199,10 @@ async fn added(
         let mut text = format!("{}\n{}", output::lines(&added.lines), added.snippet);
         let said = match &added.down {
             None => writeln!(text, "\nThe gate can connect to it."),
-            Some(why) => writeln!(text, "\nThe gate can't connect to it yet: {why} (is it up, and its firewall open to the gate?)"),
+            Some(why) => writeln!(
+                text,
+                "\nThe gate can't connect to it yet: {why} (is it up, and its firewall open to the gate?)"
+            ),
         };
         said.map_or_else(|_| String::new(), |()| text)
     })

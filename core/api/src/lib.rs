@@ -15,8 +15,8 @@ mod sso;
 mod web;
 
 pub use admin::{
-    AdminAction, AdminOutcome, Authorities, AuthorityEntry, ExplainRole, Explanation, InviteCreated, Reach,
-    ReachAsk, ResourceText, Status,
+    AdminAction, AdminOutcome, Authorities, AuthorityEntry, ExplainRole, Explanation,
+    InviteCreated, Reach, ReachAsk, ResourceText, Status,
 };
 pub use app::{AppDown, AppEntry, AppOffer, AppOpen, Apps};
 pub use audit::{AuditPage, RecordingEntry, RecordingFrame, RecordingPage, Recordings};

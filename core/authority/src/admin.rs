@@ -129,7 +129,14 @@ impl Authority {
         if let Some(Rotation { group, step, .. }) = deed.rotation {
             let name = format!("{}/{}", group.as_str(), step.as_str());
             let record = given.record();
-            self.sink.record(Event::resource_changed(by.clone(), "cert_authority", name, What::Updated, action, record));
+            self.sink.record(Event::resource_changed(
+                by.clone(),
+                "cert_authority",
+                name,
+                What::Updated,
+                action,
+                record,
+            ));
         }
         if let Some(user) = &deed.invited {
             self.sink.record(Event::invite_created(by.clone(), user.clone(), Some(given.record())));
@@ -202,7 +209,9 @@ fn may_rotate(policy: &Policy, by: &UserName) -> Result<(), Fault> {
     let kinds = [ResourceKind::ClusterAuthPreference, ResourceKind::Role, ResourceKind::User];
     let all = kinds.iter().all(|kind| policy.may_administer(by, *kind, Verb::Update));
     all.then_some(()).ok_or_else(|| {
-        Fault::denied("you may not rotate authorities (it takes rules to update the cluster_auth_preference, roles and users)")
+        Fault::denied(
+            "you may not rotate authorities (it takes rules to update the cluster_auth_preference, roles and users)",
+        )
     })
 }
 

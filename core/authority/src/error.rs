@@ -44,7 +44,9 @@ pub enum AuthorityError {
     #[error("the user {0} is there already and has not the role `admin` (name another user, or give it the role)")]
     NotAdmin(UserName),
     /// The store's secrets were sealed with another key.
-    #[error("the secrets' key is not the one that sealed this store (bring that one back, from where it is kept apart)")]
+    #[error(
+        "the secrets' key is not the one that sealed this store (bring that one back, from where it is kept apart)"
+    )]
     WrongKey,
     /// Whoever has lost all keys is nobody who could use the way back in.
     #[error("{0} is no administrator (an administrator lets others enrol anew with `tapctl users reset {0}`)")]

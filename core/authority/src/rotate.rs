@@ -95,7 +95,9 @@ impl FromStr for Group {
     type Err = Fault;
     fn from_str(text: &str) -> Result<Self, Fault> {
         let known = Self::ALL.into_iter().find(|group| group.as_str() == text);
-        known.ok_or_else(|| Fault::invalid(format!("there are no authorities \"{text}\""), "use user, session, target or host"))
+        known.ok_or_else(|| {
+            Fault::invalid(format!("there are no authorities \"{text}\""), "use user, session, target or host")
+        })
     }
 }
 
@@ -272,7 +274,9 @@ impl Authority {
             (Group::Target, Step::Prepare) => {
                 "Have every target trust both: `tapctl auth export --type target` prints them. Then: --phase switch"
             }
-            (Group::Target, Step::Switch) => "When all is well: --phase finish, and then the old lines may go from targets",
+            (Group::Target, Step::Switch) => {
+                "When all is well: --phase finish, and then the old lines may go from targets"
+            }
             (Group::Host, Step::Prepare) => "Whoever logs in from now on knows both. In twelve hours: --phase switch",
             (Group::Host, Step::Switch) => {
                 "The gate shows the new one from its next start on. After that, when all is well: --phase finish"

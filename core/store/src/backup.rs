@@ -177,6 +177,9 @@ mod tests {
         drop(newer);
         let newer = dir.path().join("newer.db");
         Connection::open(&newer).unwrap().execute("UPDATE meta SET value = 9 WHERE name = 'schema'", []).unwrap();
-        assert!(matches!(restore(&newer, &path, &[], ".again", |_| Ok(())), Err(StoreError::NewerSchema { found: 9, .. })));
+        assert!(matches!(
+            restore(&newer, &path, &[], ".again", |_| Ok(())),
+            Err(StoreError::NewerSchema { found: 9, .. })
+        ));
     }
 }

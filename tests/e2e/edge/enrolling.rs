@@ -47,7 +47,9 @@ fn databases_and_applications_are_added_with_what_their_side_needs() -> Result<(
     let down = format!("127.0.0.1:{}", world.lab.port()?);
     let add = ["db", "add", "orders", "--protocol", "postgres", "--uri", &down, "--labels", "env=prod"];
     let ran = world.olga.tapctl(add)?.success()?;
-    for part in ["db \"orders\" has been created", "hostssl  all  all  GATE/32  cert", "connect to it yet: connection refused"] {
+    for part in
+        ["db \"orders\" has been created", "hostssl  all  all  GATE/32  cert", "connect to it yet: connection refused"]
+    {
         assert!(ran.stdout.contains(part), "{part}: {ran}");
     }
     let config = world.config.display().to_string();

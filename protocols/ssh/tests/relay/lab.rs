@@ -10,7 +10,8 @@ use russh::keys::ssh_key::{Algorithm, Certificate, PrivateKey};
 use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{Channel, ChannelMsg, Preferred};
 use tapgate_identity::{
-    CaKind, Identity, SshCa, SshCaSource, SshLoginSubject, SshSessionSubject, Trust, TrustParts, spki_digest, ssh_key_spki,
+    CaKind, Identity, SshCa, SshCaSource, SshLoginSubject, SshSessionSubject, Trust, TrustParts, spki_digest,
+    ssh_key_spki,
 };
 use tapgate_model::Clock;
 use tapgate_proof::{Holder, Uses};
