@@ -175,7 +175,8 @@ fn an_administrator_who_has_lost_every_key_comes_back_by_the_machine_alone() -> 
     let enrolled = enrol(&anew, &world.address, &world.pin, &token)?.success()?;
     let pin = pin_in(&enrolled.stdout).context("no pin")?;
     // The file's pin is what makes the key count.
-    let login = ["login", "--gate", &world.address, "--user", "olga"];
+    let address = world.address.clone();
+    let login = ["login", "--gate", &address, "--user", "olga"];
     anew.tap(login)?.failure(1)?;
     world.stop()?;
     let config = std::fs::read_to_string(&world.config)?;

@@ -22,7 +22,7 @@ fn a_node_is_added_by_what_it_shows_and_lets_the_gate_in_by_what_is_printed() ->
     for part in ["node \"web1\" has been created", "TrustedUserCAKeys", "The gate can connect to it."] {
         assert!(ran.stdout.contains(part), "{part}: {ran}");
     }
-    let line = between(&ran.stdout, "<<'END'\n", "END").context("no key is printed")?.trim().to_owned();
+    let line = between(&ran.stdout, "<<'END'\n", "\nEND\n").context("no key is printed")?.to_owned();
     assert_eq!(line, world.user_ca);
     world.ssh("web1", &["true"])?.failure(255)?;
     drop(stranger);
@@ -54,7 +54,7 @@ fn databases_and_applications_are_added_with_what_their_side_needs() -> Result<(
     }
     let config = world.config.display().to_string();
     let pem = crate::world::tapgate(&["ca", "--config", &config, "--databases"])?.success()?.stdout;
-    assert_eq!(between(&ran.stdout, "<<'END'\n", "END").context("no certificate is printed")?, pem);
+    assert_eq!(between(&ran.stdout, "<<'END'\n", "\nEND\n").context("no certificate is printed")?, pem.trim_end());
     let add = ["db", "add", "stock", "--protocol", "mysql", "--uri", &down];
     let ran = world.olga.tapctl(add)?.success()?;
     assert!(ran.stdout.contains("REQUIRE SUBJECT '/CN=app'"), "{ran}");

@@ -22,7 +22,7 @@ fn logins_of_both_authorities_are_good_until_the_old_one_is_gone() -> Result<()>
     world.ssh("dev1", &["true"])?.success()?;
     let mark = world.mark();
     rotate(&world, "user", "switch", &[])?.success()?;
-    let told = world.await_record(mark, "resource.changed", |record| text(record, "kind") == "cert_authority")?;
+    let told = world.await_record(mark, "admin.changed", |record| text(record, "kind") == "cert_authority")?;
     assert_eq!(text(&told, "name"), "user/switch");
 
     let token = world.invite("ann", "access-dev,access-prod")?;
