@@ -32,9 +32,9 @@ const PACKAGES: [Package; 2] = [
     Package {
         name: "tapgate",
         summary: "protocol-aware access proxy, opened by a fresh tap",
-        description: " Tapgate terminates SSH, database, Kubernetes, web and desktop connections at the\n edge of a \
-                      network, and opens a session only for somebody who has just proven,\n with a tap bound to that \
-                      session, that they are there.",
+        description: " Tapgate terminates SSH, database, Kubernetes, web and desktop\n connections at the edge of a \
+                      network, and opens a session only for\n somebody who has just proven, with a tap bound to that \
+                      session, that\n they are there.",
         depends: "ca-certificates",
         binaries: &["tapgate"],
         papers: &[
@@ -94,6 +94,10 @@ fn build(package: &Package, root: &Path, binaries: &Path, out: &Path, fast: bool
             glibc = glibc.max(glibc_of(&bytes));
         }
     }
+    if !fast {
+        strip(package, &stage)?;
+    }
+    changelog(package, &stage)?;
     let copyright = stage.join("usr/share/doc").join(package.name).join("copyright");
     write(&copyright, COPYRIGHT, 0o644)?;
     write(&stage.join("DEBIAN/control"), &control(package, glibc, size_of(&stage)?)?, 0o644)?;
@@ -104,6 +108,32 @@ fn build(package: &Package, root: &Path, binaries: &Path, out: &Path, fast: bool
     cargo::run(&format!("package {}", package.name), &mut dpkg)?;
     fs::remove_dir_all(&stage).with_context(|| format!("cannot remove {}", stage.display()))?;
     Ok(file)
+}
+
+/// Takes what only a debugger reads out of the programs, where the tool for it is there.
+fn strip(package: &Package, stage: &Path) -> Result<()> {
+    if Command::new("strip").arg("--version").output().is_err() {
+        println!("note: there is no strip here, so the programs keep what only a debugger reads");
+        return Ok(());
+    }
+    for name in package.binaries {
+        cargo::run("strip", Command::new("strip").arg("--strip-unneeded").arg(stage.join("usr/bin").join(name)))?;
+    }
+    Ok(())
+}
+
+/// The changelog of the package, which has one entry: the project's own tells the rest.
+fn changelog(package: &Package, stage: &Path) -> Result<()> {
+    let date = Command::new("date").arg("-R").output().context("there is no date here")?;
+    let text = format!(
+        "{} ({}) unstable; urgency=medium\n\n  * See CHANGELOG.md of the project.\n\n -- {MAINTAINER}  {}",
+        package.name,
+        env!("CARGO_PKG_VERSION"),
+        String::from_utf8_lossy(&date.stdout),
+    );
+    let path = stage.join("usr/share/doc").join(package.name).join("changelog");
+    write(&path, &text, 0o644)?;
+    cargo::run("changelog", Command::new("gzip").arg("-9n").arg(&path))
 }
 
 fn parts(package: &Package, root: &Path, binaries: &Path) -> Vec<Part> {
@@ -134,7 +164,7 @@ fn parts(package: &Package, root: &Path, binaries: &Path) -> Vec<Part> {
 fn control(package: &Package, (major, minor): (u32, u32), size: u64) -> Result<String> {
     Ok(format!(
         "Package: {}\nVersion: {}\nArchitecture: {}\nSection: net\nPriority: optional\n\
-         Maintainer: The Tapgate contributors <tapgate@localhost>\nInstalled-Size: {}\n\
+         Maintainer: {MAINTAINER}\nInstalled-Size: {}\n\
          Depends: libc6 (>= {major}.{minor}), libgcc-s1, {}\nDescription: {}\n{}\n",
         package.name,
         env!("CARGO_PKG_VERSION"),
@@ -146,8 +176,10 @@ fn control(package: &Package, (major, minor): (u32, u32), size: u64) -> Result<S
     ))
 }
 
+const MAINTAINER: &str = "The Tapgate contributors <tapgate@localhost>";
+
 const COPYRIGHT: &str = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n\
-                         Files: *\nCopyright: The Tapgate contributors\nLicense: Apache-2.0\n On Debian systems, the \
+                         Files: *\nCopyright: 2026 The Tapgate contributors\nLicense: Apache-2.0\n On Debian systems, the \
                          full text is in /usr/share/common-licenses/Apache-2.0.\n";
 
 /// The newest version of glibc whose symbols a program asks for.
