@@ -2,6 +2,7 @@
 
 mod accept;
 mod admin;
+mod care;
 mod certificate;
 mod demo;
 mod doors;
@@ -13,6 +14,7 @@ mod run;
 mod sniff;
 mod start;
 mod tls;
+mod vault;
 mod web;
 
 use std::path::PathBuf;
@@ -70,6 +72,8 @@ enum Command {
     /// Keep private keys for nodes that do not trust the gate's authority (`spec.ssh.key`).
     #[command(subcommand, after_help = "Example:\n  tapgate keys make --config tapgate.yaml legacy-switches")]
     Keys(keys::Keys),
+    #[command(flatten)]
+    Care(care::Care),
     /// Run a gate with demo users and targets on this machine.
     #[command(after_help = "Examples:\n  tapgate demo\n  tapgate demo --script")]
     Demo(demo::Options),

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow};
-use tapgate_config::Config;
+use tapgate_api::{InviteCreated, web_path};
+use tapgate_authority::Authority;
+use tapgate_config::{Config, SecretsKeyPlace};
 use tracing_subscriber::EnvFilter;
 
-use crate::{Command, certificate, demo, keys, start};
+use crate::{Command, care, certificate, demo, keys, start, vault};
 
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
@@ -23,6 +25,10 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
             runtime()?.block_on(start::serve(config))?;
         }
         Command::Keys(command) => keys::run(&command)?,
+        Command::Care(command) => {
+            log();
+            care::run(&command)?;
+        }
         Command::Ca { config, browsers, databases } => ca(&config, browsers, databases)?,
         Command::Demo(options) => return runtime()?.block_on(demo::run(options)),
     }
@@ -47,10 +53,10 @@ pub(crate) fn load(path: &Path) -> Result<Config> {
     })
 }
 
+/// Everything that is wrong, at once, each with where it is.
 fn check(path: &Path) -> Result<()> {
     let config = load(path)?;
-    let mut problems = Vec::new();
-    let mut documents = Vec::new();
+    let (mut problems, mut documents) = (Vec::new(), Vec::new());
     for file in tapgate_authority::resource_files(config.resources.as_deref())? {
         let text = std::fs::read_to_string(&file).with_context(|| format!("can't read {}", file.display()))?;
         match tapgate_policy::parse(&file.display().to_string(), &text) {
@@ -58,15 +64,21 @@ fn check(path: &Path) -> Result<()> {
             Err(found) => problems.extend(found),
         }
     }
-    if let Some(files) = &config.certificate {
-        certificate::read(files).context("the certificate for browsers can't be used")?;
-    }
     if problems.is_empty() {
         problems = tapgate_policy::Policy::build(&documents).err().unwrap_or_default();
     }
-    if !problems.is_empty() {
-        let lines: Vec<String> = problems.iter().map(|p| format!("  {p}")).collect();
-        return Err(anyhow!("the resource files can't be used (mend these and try again):\n{}", lines.join("\n")));
+    let mut lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
+    let at = |key: &str| format!("{}:{}", path.display(), tapgate_config::line_of(path, key));
+    if let Some(Err(error)) = config.certificate.as_ref().map(certificate::read) {
+        lines.push(format!("  {}: the certificate for browsers can't be used: {error:#}", at("tls")));
+    }
+    // A file is made at the first start; what comes from elsewhere must be there.
+    let key = config.data_dir.exists() || !matches!(config.secrets_key, SecretsKeyPlace::File(_));
+    if let Err(error) = key.then(|| vault::look_at_key(&config)).transpose() {
+        lines.push(format!("  {}: {error:#}", at("secrets_key")));
+    }
+    if !lines.is_empty() {
+        return Err(anyhow!("the gate would not start with this (mend these and try again):\n{}", lines.join("\n")));
     }
     println!("{}: good, with {} resources in files", path.display(), documents.len());
     Ok(())
@@ -81,25 +93,22 @@ fn init(path: &Path, admin: &tapgate_model::UserName) -> Result<()> {
         config.data_dir.display(),
         invite.user
     );
-    println!();
-    println!(
-        "  tap enrol --gate {} --ca-pin sha256:{} --token {}",
-        config.public_addr,
-        parts.authority.gate_fingerprint(),
-        invite.token
-    );
-    println!();
-    if let Some(origin) = config.origins.first() {
-        println!("Or open this link in a browser there:");
-        println!();
-        println!("  {origin}{}#{}", tapgate_api::web_path::ENROL_PAGE, invite.token);
-        println!();
-    }
+    show_invite(&config, &parts.authority, &invite);
     println!(
         "Either shows a line for first_admins in {}; the key counts from the next start with that line.",
         path.display()
     );
     Ok(())
+}
+
+/// Prints the two ways to enrol with an invite.
+pub(crate) fn show_invite(config: &Config, authority: &Authority, invite: &InviteCreated) {
+    let pin = authority.gate_fingerprint();
+    println!("\n  tap enrol --gate {} --ca-pin sha256:{pin} --token {}\n", config.public_addr, invite.token);
+    if let Some(origin) = config.origins.first() {
+        println!("Or open this link in a browser there:\n");
+        println!("  {origin}{}#{}\n", web_path::ENROL_PAGE, invite.token);
+    }
 }
 
 /// Prints the authority that the gate logs in to targets with, and the pin that clients know it by.

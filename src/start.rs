@@ -5,9 +5,9 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use tapgate_audit::{Checkpoints, Event, FileOptions, FileSink, MemorySink, Sink, WhenFull, checkpoints_of};
-use tapgate_authority::{Authority, AuthorityParts, InBand, SecretsKey};
+use tapgate_authority::{Authority, AuthorityParts, InBand};
 use tapgate_config::Config;
 use tapgate_http::Tcp;
 use tapgate_identity::TrustSource;
@@ -17,7 +17,6 @@ use tapgate_record::{Deck, Folder};
 use tapgate_relay::Protocol;
 use tapgate_session::{Gate, GateParts, ProtocolName};
 use tapgate_sql::Classifier;
-use tapgate_store::{SqliteStore, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
@@ -28,6 +27,7 @@ use crate::certificate::OperatorCertificate;
 use crate::limits::{CONNECTIONS_MAX, DRAIN_MAX, SWEEP_EVERY};
 use crate::reload::Watched;
 use crate::tls::{Tls, TlsParts};
+use crate::vault::Vault;
 use crate::web::audit::AuditPlace;
 use crate::web::recordings::Library;
 use crate::web::{App, Web};
@@ -85,17 +85,12 @@ fn pages_host(config: &Config) -> Option<String> {
 /// Opens the store and the audit log, and loads or makes the certificate authorities.
 pub(crate) fn open(config: &Config) -> Result<Opened> {
     let dir = &config.data_dir;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .with_context(|| format!("can't make the data directory {}", dir.display()))?;
+    make_dir(dir)?;
     let alone = alone_in(dir)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let file = dir.join("tapgate.db");
-    let store = SqliteStore::open(&file).with_context(|| format!("can't open the store {}", file.display()))?;
-    let store: Arc<dyn Store> = Arc::new(store);
-    let key = tapgate_authority::log_key(&*store, clock.now()).context("can't read the audit log's key")?;
+    let vault = Vault::open(config)?;
+    let store = &vault.store;
+    let key = tapgate_authority::log_key(&**store, clock.now()).context("can't read the audit log's key")?;
     let place =
         AuditPlace { log: config.audit_log.clone(), checkpoints: checkpoints_of(&config.audit_log), key: key.public() };
     let checkpoints = Checkpoints { key, path: place.checkpoints.clone(), witness: config.audit.witness.clone() };
@@ -106,14 +101,20 @@ pub(crate) fn open(config: &Config) -> Result<Opened> {
     let sink = Arc::new(sink);
     let shelf = Folder::new(&config.recordings)
         .with_context(|| format!("can't make the directory of recordings {}", config.recordings.display()))?;
-    let key = tapgate_authority::recordings_key(&*store, clock.now()).context("can't read the recordings' key")?;
+    let key = tapgate_authority::recordings_key(&**store, clock.now()).context("can't read the recordings' key")?;
     let library = Library { shelf: Arc::new(shelf), key, sink: sink.clone() };
-    let authority = authority(config, &store, &clock, sink.clone())?;
+    let authority = authority(config, &vault, &clock, sink.clone())?;
     Ok(Opened { authority: Arc::new(authority), sink, clock, audit: place, library, _alone: alone })
 }
 
+/// Makes the data directory where there is none, for the gate's user alone.
+pub(crate) fn make_dir(dir: &Path) -> Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.with_context(|| format!("can't make the data directory {}", dir.display()))
+}
+
 /// A gate keeps what is true in memory and would not see what another one writes: one gate a directory.
-fn alone_in(dir: &Path) -> Result<File> {
+pub(crate) fn alone_in(dir: &Path) -> Result<File> {
     let path = dir.join("tapgate.lock");
     let mut options = File::options();
     let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
@@ -130,21 +131,14 @@ fn alone_in(dir: &Path) -> Result<File> {
 /// The authority of a data directory that is there already, to be read: the audit log, which belongs to the gate
 /// that may be running, is left alone.
 pub(crate) fn authority_at_rest(config: &Config) -> Result<Authority> {
-    let file = config.data_dir.join("tapgate.db");
-    ensure!(file.is_file(), "there is no store {} (run `tapgate init` first)", file.display());
-    let store = SqliteStore::open(&file).with_context(|| format!("can't open the store {}", file.display()))?;
-    let (store, clock): (Arc<dyn Store>, Arc<dyn Clock>) = (Arc::new(store), Arc::new(SystemClock));
-    authority(config, &store, &clock, Arc::new(MemorySink::new()))
+    let vault = Vault::open_at_rest(config)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    authority(config, &vault, &clock, Arc::new(MemorySink::new()))
 }
 
-fn authority(
-    config: &Config,
-    store: &Arc<dyn Store>,
-    clock: &Arc<dyn Clock>,
-    sink: Arc<dyn Sink>,
-) -> Result<Authority> {
+fn authority(config: &Config, vault: &Vault, clock: &Arc<dyn Clock>, sink: Arc<dyn Sink>) -> Result<Authority> {
     Authority::open(AuthorityParts {
-        store: Arc::clone(store),
+        store: Arc::clone(&vault.store),
         clock: Arc::clone(clock),
         sink,
         cluster: config.cluster_name.clone(),
@@ -152,7 +146,7 @@ fn authority(
         pins: config.first_admins.clone(),
         host_names: [names(config), doors::kube::hosts(&names(config))].concat(),
         resource_dir: config.resources.clone(),
-        secrets: SecretsKey::of_file(&config.data_dir.join("secrets.key")).context("can't read the secrets' key")?,
+        secrets: Arc::clone(&vault.secrets),
     })
     .context("can't load the certificate authorities")
 }
@@ -275,6 +269,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         signer,
         audit: opened.audit.clone(),
         library: opened.library.clone(),
+        min_client_version: config.min_client_version,
         installing: std::sync::Mutex::new(()),
     };
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));

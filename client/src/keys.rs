@@ -155,12 +155,13 @@ impl LoginKeys {
     /// Writes the keys and their certificates.
     pub fn save(&self, files: &LoginFiles, certificates: &tapgate_api::LoginCertificates) -> Result<()> {
         let ssh = self.ssh.to_openssh(ssh_key::LineEnding::LF).act(|| "the SSH key cannot be written".to_owned())?;
-        let host = certificates.host_ssh_ca.trim();
+        // While the authority of hosts is rotated there are two.
+        let known: Vec<_> = certificates.host_ssh_ca.lines().map(|ca| format!("@cert-authority * {ca}\n")).collect();
         files::write_private(&files.tls_key, Zeroizing::new(self.tls.serialize_pem()).as_bytes())?;
         files::write_private(&files.tls_certificate, certificates.tls_certificate.as_bytes())?;
         files::write_private(&files.ssh_key, ssh.as_bytes())?;
         files::write_private(&files.ssh_certificate, line(&certificates.ssh_certificate).as_bytes())?;
-        files::write_private(&files.known_hosts, format!("@cert-authority * {host}\n").as_bytes())
+        files::write_private(&files.known_hosts, known.concat().as_bytes())
     }
 
     /// Whether the certificates are for these keys and no others.
@@ -170,11 +171,12 @@ impl LoginKeys {
         let tls = pem.parse_x509().act(|| "the login certificate cannot be read".to_owned())?;
         let ssh = ssh_key::Certificate::from_openssh(certificates.ssh_certificate.trim())
             .act(|| "the SSH login certificate cannot be read".to_owned())?;
-        let host = ssh_key::PublicKey::from_openssh(certificates.host_ssh_ca.trim())
-            .act(|| "the gate's SSH host CA cannot be read".to_owned())?;
+        let lines = certificates.host_ssh_ca.lines().map(ssh_key::PublicKey::from_openssh);
+        let hosts: Vec<_> =
+            lines.collect::<std::result::Result<_, _>>().act(|| "the gate's SSH host CA cannot be read".to_owned())?;
         let fits = tls.public_key().raw == self.tls_spki()
             && ssh.public_key() == self.ssh.public_key().key_data()
-            && !host.comment().as_str_lossy().contains('\n');
+            && !hosts.is_empty();
         if fits { Ok(()) } else { Err(Failure::new("the gate's certificates are for other keys than ours")) }
     }
 }

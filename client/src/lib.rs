@@ -10,6 +10,7 @@ pub mod db;
 pub mod desktop;
 pub mod error;
 pub mod files;
+pub mod find;
 pub mod gate_addr;
 pub mod http;
 pub mod keys;

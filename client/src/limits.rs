@@ -32,6 +32,9 @@ pub const WINDOW_MARGIN: Duration = Duration::from_secs(5);
 /// No window is longer than this, whatever a gate says.
 pub const WINDOW_MAX: Duration = Duration::from_mins(5);
 
+/// From which difference of the clocks on the person is told: certificates begin half a minute before they are made.
+pub const CLOCK_TELL: Duration = Duration::from_secs(30);
+
 /// How far the clocks of gate and client may differ when a statement's times are compared.
 pub const CLOCK_SKEW: Duration = Duration::from_mins(2);
 

@@ -12,6 +12,7 @@ use crate::browser::Handover;
 use crate::ceremony::{self, Checked, Deed, Wish};
 use crate::error::{Act as _, Failure, Result};
 use crate::files;
+use crate::find::find;
 use crate::gate_addr::{CaPin, GateAddr};
 use crate::http::Http;
 use crate::keys::{LoginFiles, LoginKeys, to_base64};
@@ -37,7 +38,7 @@ pub fn first_trust(home: &Home, gate: Option<&GateAddr>, pin: Option<CaPin>) -> 
 
 /// Whether this cluster takes one-time codes at login.
 pub async fn takes_codes(profile: &Profile) -> Result<bool> {
-    let find: Find = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin)).get(path::FIND, &[]).await?;
+    let find = find(&Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin))).await?;
     Ok(find.auth.second_factors.iter().any(|factor| factor == "otp"))
 }
 
@@ -50,7 +51,7 @@ pub async fn login(
     means: &mut Means,
 ) -> Result<Profile> {
     let http = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin));
-    let find: Find = http.get(path::FIND, &[]).await?;
+    let find = find(&http).await?;
     let keys = LoginKeys::generate()?;
     let mut begin = LoginBegin {
         user: user.to_string(),
@@ -77,7 +78,7 @@ pub async fn login(
 /// Logs in by a key alone, which says whose it is and asks for its PIN or finger.
 pub async fn login_passwordless(home: &Home, profile: Profile, means: &mut Means) -> Result<Profile> {
     let http = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin));
-    let find: Find = http.get(path::FIND, &[]).await?;
+    let find = find(&http).await?;
     let keys = LoginKeys::generate()?;
     let begin = PasswordlessBegin { tls_public_key: to_base64(&keys.tls_spki()), ssh_public_key: keys.ssh_line()? };
     let ceremony: Ceremony = http.post(path::LOGIN_PASSWORDLESS, &begin).await?;
@@ -102,7 +103,7 @@ pub async fn login_otp(
     code: &str,
 ) -> Result<Profile> {
     let http = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin));
-    let find: Find = http.get(path::FIND, &[]).await?;
+    let find = find(&http).await?;
     let keys = LoginKeys::generate()?;
     let mut login = OtpLogin {
         user: user.to_string(),
@@ -163,7 +164,7 @@ pub async fn enrol(
     means: &mut Means,
 ) -> Result<(Profile, Enrolled)> {
     let http = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin));
-    let find: Find = http.get(path::FIND, &[]).await?;
+    let find = find(&http).await?;
     let challenge: EnrolChallenge = http.post(path::ENROL_BEGIN, invite).await?;
     let origin = ceremony::origin(&profile.gate, &find.auth)?;
     let webauthn = match means {

@@ -18,7 +18,7 @@ use crate::tls::Tls;
 
 /// What the gate says of itself before a login.
 pub async fn find(profile: &Profile) -> Result<Find> {
-    Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin)).get(path::FIND, &[]).await
+    crate::find::find(&Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin))).await
 }
 
 /// The provider that is meant: the one that was named, or the gate's first.

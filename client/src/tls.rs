@@ -120,12 +120,21 @@ impl Tls {
             .connect(name, tcp)
             .await
             .act(|| format!("the gate {} did not prove itself", self.gate))
-            .map_err(|failure| failure.advise("compare the CA pin with what tapctl status prints on the gate"))?;
+            .map_err(advised)?;
         if stream.get_ref().1.alpn_protocol() != Some(alpn.as_bytes()) {
             return Err(Failure::new(format!("{} is not a gate, or an older one than this client", self.gate)));
         }
         Ok(stream)
     }
+}
+
+/// What to do about a gate that did not prove itself: a clock that is wrong looks the same as a certificate that is.
+fn advised(failure: Failure) -> Failure {
+    let text = failure.to_string();
+    if ["Expired", "NotValidYet", "expired", "not valid yet"].iter().any(|word| text.contains(word)) {
+        return failure.advise("compare this machine's clock with the gate's; where both are right, restart the gate");
+    }
+    failure.advise("compare the CA pin with what tapctl status prints on the gate")
 }
 
 fn pinned(pin: &CaPin) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
-use tapgate_model::Digest;
+use tapgate_model::{Digest, Version};
 
 pub use parse::parse;
 
@@ -48,6 +48,48 @@ pub struct Config {
     pub audit: AuditConfig,
     /// The directory of the sessions' recordings.
     pub recordings: PathBuf,
+    /// Where the key is that seals the secrets in the store.
+    pub secrets_key: SecretsKeyPlace,
+    /// The oldest client that is served.
+    pub min_client_version: Version,
+}
+
+/// Where the key is that seals the secrets in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretsKeyPlace {
+    /// A file, which is made where there is none.
+    File(PathBuf),
+    /// An environment variable, which holds 64 hexadecimal digits.
+    Environment(String),
+    /// A credential of systemd's, by its name.
+    Credential(String),
+}
+
+impl std::str::FromStr for SecretsKeyPlace {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let name = |name: &str, what: &str| {
+            let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+            let found = !name.is_empty() && !name.starts_with('.') && name.chars().all(good);
+            found.then(|| name.to_owned()).ok_or_else(|| format!("names no {what}: {text}"))
+        };
+        match text.split_once(':') {
+            Some(("env", variable)) => name(variable, "environment variable").map(Self::Environment),
+            Some(("credential", credential)) => name(credential, "credential").map(Self::Credential),
+            _ if text.is_empty() => Err("is empty (give a file, env:VARIABLE or credential:NAME)".to_owned()),
+            _ => Ok(Self::File(PathBuf::from(text))),
+        }
+    }
+}
+
+impl std::fmt::Display for SecretsKeyPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(variable) => write!(f, "env:{variable}"),
+            Self::Credential(name) => write!(f, "credential:{name}"),
+        }
+    }
 }
 
 /// How the audit log is kept.
@@ -93,6 +135,11 @@ pub struct Problem {
     pub line: usize,
     /// What is wrong and what to do.
     pub what: String,
+}
+
+/// The line, counted from 1, at which a key of a configuration file stands; 1 where it does not.
+pub fn line_of(path: &Path, key: &str) -> usize {
+    std::fs::read_to_string(path).map_or(1, |text| lines::line_of(&text, &[key]))
 }
 
 /// Reads and parses a file.

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde_norway::{Mapping, Value};
-use tapgate_model::Digest;
+use tapgate_model::{Digest, Version};
 
 use crate::lines::line_of;
-use crate::{AuditConfig, CertificateFiles, Config, HostPort, Problem};
+use crate::{AuditConfig, CertificateFiles, Config, HostPort, Problem, SecretsKeyPlace};
 
-const KEYS: [&str; 15] = [
+const KEYS: &[&str] = &[
     "cluster_name",
     "data_dir",
     "listen",
@@ -26,7 +26,12 @@ const KEYS: [&str; 15] = [
     "tls",
     "audit",
     "recordings",
+    "secrets_key",
+    "min_client_version",
 ];
+
+/// The oldest client whose words the gate still understands.
+const OLDEST_CLIENT: Version = Version::new(0, 1, 0);
 
 /// Parses the text of a configuration; `file` is only named in problems.
 pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Problem>> {
@@ -64,7 +69,7 @@ impl Reader<'_> {
     }
 
     fn config(&mut self, root: &Mapping) -> Option<Config> {
-        self.unknown(root, &[], &KEYS);
+        self.unknown(root, &[], KEYS);
         let public_addr = self.required(root, "public_addr", host_port);
         let host = public_addr.as_ref().map(|addr| addr.host.clone());
         let cluster_name = self.optional(root, &["cluster_name"], host_name).or_else(|| host.clone());
@@ -85,6 +90,8 @@ impl Reader<'_> {
         let certificate = self.certificate(root);
         let audit = self.audit(root);
         let recordings = self.optional(root, &["recordings"], path).unwrap_or_else(|| data_dir.join("recordings"));
+        let own_key = || SecretsKeyPlace::File(data_dir.join("secrets.key"));
+        let secrets_key = self.optional(root, &["secrets_key"], str::parse).unwrap_or_else(own_key);
         Some(Config {
             cluster_name: cluster_name?,
             data_dir,
@@ -102,6 +109,8 @@ impl Reader<'_> {
             certificate,
             audit,
             recordings,
+            secrets_key,
+            min_client_version: self.optional(root, &["min_client_version"], version).unwrap_or(OLDEST_CLIENT),
         })
     }
 
@@ -252,6 +261,10 @@ fn origin_of(public: &HostPort) -> String {
     }
 }
 
+fn version(text: &str) -> Result<Version, String> {
+    text.parse()
+}
+
 fn pin(text: &str) -> Option<Digest> {
     text.strip_prefix("sha256:")?.parse().ok()
 }
@@ -329,6 +342,22 @@ mod tests {
     }
 
     #[test]
+    fn the_secrets_key_has_three_places() {
+        let place = |text: &str| {
+            parse("t", &format!("public_addr: a.b:1\n{text}\n")).map(|config| config.secrets_key.to_string()).unwrap()
+        };
+        assert_eq!(place(""), "/var/lib/tapgate/secrets.key");
+        assert_eq!(place("data_dir: /d"), "/d/secrets.key");
+        for good in ["/etc/tapgate/secrets.key", "env:TAPGATE_KEY", "credential:tapgate.key"] {
+            assert_eq!(place(&format!("secrets_key: {good}")), good);
+        }
+        for bad in ["'env:'", "'env:A B'", "'credential:../x'", "''"] {
+            let text = format!("public_addr: a.b:1\nsecrets_key: {bad}\n");
+            assert!(problems(&text).starts_with("t.yaml:2: `secrets_key` "), "{bad}");
+        }
+    }
+
+    #[test]
     fn what_is_no_yaml_says_where() {
         assert!(problems("public_addr: a:1\n\t- x").starts_with("t.yaml:2: is not YAML"));
         assert!(problems("- a").contains("is not a mapping"));
@@ -381,5 +410,51 @@ mod tests {
         let good = format!("public_addr: a.b:1\nfirst_admins: [\"sha256:{pin}\"]\n");
         assert_eq!(parse("t", &good).unwrap().first_admins.len(), 1);
         assert!(problems("public_addr: a.b:1\nfirst_admins: [x]\n").contains("t.yaml:2: `first_admins`"));
+    }
+
+    /// Every key of an object of the schema.
+    fn properties(schema: &Value) -> Vec<String> {
+        let properties = schema["properties"].as_mapping().unwrap();
+        let mut names: Vec<String> = properties.keys().map(|key| key.as_str().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_schema_has_every_key_and_no_other() {
+        // JSON is YAML.
+        let schema: Value = serde_norway::from_str(include_str!("../schema.json")).unwrap();
+        let sorted = |keys: &[&str]| {
+            let mut keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
+            keys.sort();
+            keys
+        };
+        assert_eq!(properties(&schema), sorted(KEYS));
+        assert_eq!(properties(&schema["properties"]["webauthn"]), sorted(&["rp_id", "origins"]));
+        assert_eq!(properties(&schema["properties"]["tls"]), sorted(&["certificate", "key"]));
+        assert_eq!(properties(&schema["properties"]["audit"]), sorted(&["witness", "when_full"]));
+    }
+
+    #[test]
+    fn everything_in_the_example_is_good_once_its_comments_are_taken_away() {
+        let example = include_str!("../example.yaml");
+        let told: Vec<String> =
+            KEYS.iter().filter(|key| !example.contains(&format!("{key}:"))).map(|&k| k.to_owned()).collect();
+        assert!(told.is_empty(), "the example does not show {told:?}");
+        // Of a key that is shown in several ways the first one stands.
+        let mut seen = std::collections::HashSet::new();
+        let mut text = String::new();
+        for line in example.lines() {
+            let bare = line.strip_prefix("# ").unwrap_or(line);
+            let key = bare.split(':').next().unwrap_or_default();
+            let is_key = KEYS.contains(&key) && (bare == format!("{key}:") || bare.contains(&format!("{key}: ")));
+            let belongs = bare.starts_with("  ") && !bare.trim().is_empty();
+            if (is_key && seen.insert(key.to_owned())) || belongs {
+                text.push_str(bare);
+                text.push('\n');
+            }
+        }
+        assert_eq!(problems(&text), "no problem", "{text}");
+        assert_eq!(seen.len(), KEYS.len());
     }
 }

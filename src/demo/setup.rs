@@ -124,6 +124,7 @@ fn config(dir: &std::path::Path, port: u16) -> Config {
         audit_log: dir.join("audit.jsonl"),
         audit: tapgate_config::AuditConfig { witness: None, refuse_when_full: true },
         recordings: dir.join("recordings"),
+        secrets_key: tapgate_config::SecretsKeyPlace::File(data_dir.join("secrets.key")),
         data_dir,
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         public_addr: HostPort { host: "localhost".to_owned(), port },
@@ -136,6 +137,7 @@ fn config(dir: &std::path::Path, port: u16) -> Config {
         first_admins: Vec::new(),
         resources: None,
         certificate: None,
+        min_client_version: tapgate_model::Version::new(0, 1, 0),
     }
 }
 

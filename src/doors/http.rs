@@ -37,7 +37,7 @@ pub(crate) fn make(config: &Config, opened: &Opened, gate: &Gate, signer: &Arc<S
         clock: Arc::clone(&opened.clock),
         web: Arc::new(Kept(Arc::clone(&opened.authority))),
         signer: Arc::clone(signer),
-        target_ca: opened.authority.target_tls_ca(),
+        target_ca: opened.authority.target_sources().1,
         domain: config.apps_domain.clone(),
         port: config.public_addr.port,
         tap_page: format!("{origin}{}", web_path::APP_PAGE),

@@ -13,7 +13,7 @@ use crate::tls::{TlsParts, Upgrade};
 
 /// MySQL, on a port of its own and within the client's tunnel.
 pub(crate) fn make(
-    authority: &Authority,
+    authority: &Arc<Authority>,
     gate: &Gate,
     clock: &Arc<dyn Clock>,
     tls: &TlsParts,
@@ -24,7 +24,7 @@ pub(crate) fn make(
         gate: gate.clone(),
         clock: Arc::clone(clock),
         start_tls: Arc::new(upgrade),
-        target_ca: authority.target_tls_ca(),
+        target_ca: authority.target_sources().1,
         classifier: classifier.clone(),
     }))
 }

@@ -15,7 +15,7 @@ use crate::tls::{TlsParts, Upgrade};
 /// PostgreSQL, at its own first bytes and through TLS.
 pub(crate) fn make(
     config: &Config,
-    authority: &Authority,
+    authority: &Arc<Authority>,
     gate: &Gate,
     clock: &Arc<dyn Clock>,
     tls: &TlsParts,
@@ -26,7 +26,7 @@ pub(crate) fn make(
     Ok(Postgres::new(PostgresParts {
         gate: gate.clone(),
         start_tls: Arc::new(upgrade.context("TLS within PostgreSQL can't be set up")?),
-        target_ca: authority.target_tls_ca(),
+        target_ca: authority.target_sources().1,
         clock: Arc::clone(clock),
         under,
         classifier: classifier.clone(),

@@ -22,8 +22,8 @@ pub(crate) fn make(config: &Config, opened: &Opened, gate: &Gate, trust: &TrustS
         sink: sink.clone(),
         host_key,
         host_certificate,
-        host_ca: authority.host_ca(),
-        target_ca: authority.target_ca(),
+        host_ca: authority.host_source(),
+        target_ca: authority.target_sources().0,
         keys: keys(authority),
         gate_name: config.cluster_name.clone(),
     })

@@ -4,22 +4,22 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 
 use axum::extract::{Query, State};
+use axum::middleware;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 use bytes::Bytes;
-use tapgate_api::{ExplainRole, Explanation, Find, FindAuth, FindProxy, FindSsh, Status, TargetEntry, Targets, path};
+use tapgate_api::{
+    ExplainRole, Explanation, Find, FindAuth, FindProxy, FindSsh, Reach, ReachAsk, Status, TargetEntry, Targets, path,
+};
 use tapgate_authority::{Asker, AuthorityError, Fault};
-use tapgate_model::{Kind, Login, TargetName, UserName};
+use tapgate_model::{Kind, Login, NameError, TargetName, UserName};
 use tapgate_policy::{ResourceKind, SecondFactor, Verb};
 use tapgate_session::{About, DesktopMode};
 
 use super::reply::{Reply, blocking, body, identity};
-use super::{App, Caller, apps, audit, device, live, openapi, recordings, sso};
+use super::{App, Caller, apps, audit, device, live, openapi, recordings, sso, version};
 
 pub(super) type Shared = State<Arc<App>>;
-
-/// The oldest client whose words the gate still understands.
-const MIN_CLIENT_VERSION: &str = "0.1.0";
 
 pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
@@ -41,6 +41,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(path::DEVICE_BROWSER, post(device_browser))
         .route(path::SESSIONS_LIVE, get(live::list))
         .route(path::SESSIONS_END, post(live::end))
+        .route(path::SESSIONS_ALL, get(live::all))
+        .route(path::SESSIONS_KILL, post(live::kill))
         .route(path::ENROL_BROWSER, post(enrol_browser))
         .route(path::APPS, get(apps::list))
         .route(path::JWKS, get(apps::jwks))
@@ -58,7 +60,10 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(path::ADMIN_BROWSER, post(admin_browser))
         .route(path::RESOURCES, get(resources))
         .route(path::STATUS, get(status))
+        .route(path::AUTHORITIES, get(authorities))
         .route(path::EXPLAIN, get(explain))
+        .route(path::REACH, post(reach))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), version::old_clients))
         .with_state(app)
 }
 
@@ -78,9 +83,10 @@ pub(super) async fn find(State(app): Shared) -> axum::Json<Find> {
         },
         proxy: FindProxy { ssh: FindSsh { public_addr: app.public_addr.clone() } },
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
-        min_client_version: MIN_CLIENT_VERSION.to_owned(),
+        min_client_version: app.min_client_version.to_string(),
         cluster_name: app.cluster.clone(),
         fips: false,
+        time: Some(app.clock.now().as_secs()),
     })
 }
 
@@ -294,11 +300,41 @@ pub(super) async fn status(State(app): Shared, Extension(caller): Extension<Call
     status.into()
 }
 
+/// Every authority's public half.
+#[utoipa::path(get, path = "/v1/authorities", responses((status = 200, body = tapgate_api::Authorities)))]
+pub(super) async fn authorities(State(app): Shared, Extension(caller): Extension<Caller>) -> Reply {
+    identity(&app, &caller).and_then(|_| app.authority.authorities()).into()
+}
+
 /// What is wrong with clusters, for those who may read their resources.
 fn kube_problems(app: &App, user: &UserName) -> Vec<String> {
     let may = app.gate.snapshot().policy().may_administer(user, ResourceKind::KubeCluster, Verb::Read);
     let wrong = if may { app.kube.wrong() } else { Vec::new() };
     wrong.into_iter().map(|(name, wrong)| format!("{name}: {wrong}")).collect()
+}
+
+/// Whether the gate can connect to a target, for whoever may add one.
+#[utoipa::path(post, path = "/v1/reach", request_body = ReachAsk, responses((status = 200, body = Reach)))]
+pub(super) async fn reach(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    let asked = identity(&app, &caller).and_then(|caller| {
+        let ReachAsk { kind, name } = body(&bytes)?;
+        let bad = |e: String| Fault::invalid(e, "name a target as `tapctl get` lists it");
+        let resource: ResourceKind = kind.parse().map_err(bad)?;
+        if !app.gate.snapshot().policy().may_administer(caller.user(), resource, Verb::Create) {
+            return Err(Fault::denied("you may not try targets (your roles have no rule to create them)"));
+        }
+        let found = Kind::ALL.into_iter().find(|known| known.as_str() == kind);
+        let kind = found.ok_or_else(|| bad(format!("{kind} is no kind of target")))?;
+        let name: TargetName = name.parse().map_err(|e: NameError| bad(e.to_string()))?;
+        Ok((kind, name))
+    });
+    let (kind, name) = match asked {
+        Ok(asked) => asked,
+        Err(fault) => return Err::<(), _>(fault).into(),
+    };
+    let looked = app.gate.look_at(kind, &name).await;
+    let gone = || Fault::not_found(format!("there is no {kind} \"{name}\""));
+    looked.map(|answer| Reach { down: answer.err() }).ok_or_else(gone).into()
 }
 
 /// Why a user may or may not open a target; for administrators.

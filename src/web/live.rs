@@ -1,4 +1,4 @@
-//! A user's own live sessions: what is open, and an end to it. The same for terminals and for pages.
+//! Live sessions: what is open, and an end to it; one's own, and for administrators everybody's.
 
 use axum::Extension;
 use axum::extract::State;
@@ -7,9 +7,11 @@ use tapgate_api::{LiveSessionEntry, LiveSessions, SessionEnd};
 use tapgate_authority::Fault;
 use tapgate_identity::Identity;
 use tapgate_model::SessionId;
+use tapgate_policy::{Records, ResourceKind, Verb};
 use tapgate_session::LiveSession;
 
 use super::api::Shared;
+use super::audit::may_see;
 use super::reply::{Reply, body, identity};
 use super::{App, Caller};
 
@@ -38,9 +40,41 @@ pub(super) async fn end(State(app): Shared, Extension(caller): Extension<Caller>
     ended.into()
 }
 
+/// Everybody's live sessions, for those who may see sessions.
+#[utoipa::path(get, path = "/v1/sessions/all", responses((status = 200, body = LiveSessions)))]
+pub(super) async fn all(State(app): Shared, Extension(caller): Extension<Caller>) -> Reply {
+    let listed = identity(&app, &caller).and_then(|caller| {
+        may_see(&app, &caller, Records::Session)?;
+        Ok(shown(app.gate.live_of_all()))
+    });
+    listed.into()
+}
+
+/// Ends anybody's session. It takes what a lock takes, and is less.
+#[utoipa::path(post, path = "/v1/sessions/kill", request_body = SessionEnd,
+    responses((status = 200, body = LiveSessions), (status = 404, body = tapgate_api::ApiError)))]
+pub(super) async fn kill(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    let killed = identity(&app, &caller).and_then(|caller| {
+        let SessionEnd { id } = body(&bytes)?;
+        if !app.gate.snapshot().policy().may_administer(caller.user(), ResourceKind::Lock, Verb::Create) {
+            return Err(Fault::denied("you may not end others' sessions (your roles have no rule to create locks)"));
+        }
+        let gone = || Fault::not_found("there is no such session (it may have ended by itself)");
+        let number: SessionId = id.parse().map_err(|_| gone())?;
+        let ended = app.gate.live_of_all().into_iter().filter(|session| session.id == number).collect();
+        app.gate.end_any(number, caller.user()).then(|| shown(ended)).ok_or_else(gone)
+    });
+    killed.into()
+}
+
 fn listed(app: &App, own: &Identity) -> LiveSessions {
+    shown(app.gate.live_of(own.user()))
+}
+
+fn shown(sessions: Vec<LiveSession>) -> LiveSessions {
     let entry = |live: LiveSession| LiveSessionEntry {
         id: live.id.to_string(),
+        user: live.user.to_string(),
         kind: live.target.kind.to_string(),
         target: live.target.name.to_string(),
         login: live.login.to_string(),
@@ -49,5 +83,5 @@ fn listed(app: &App, own: &Identity) -> LiveSessions {
         since: live.since.map(tapgate_model::UnixTime::as_secs),
         tapped: live.tapped,
     };
-    LiveSessions { sessions: app.gate.live_of(own.user()).into_iter().map(entry).collect() }
+    LiveSessions { sessions: sessions.into_iter().map(entry).collect() }
 }

@@ -13,6 +13,7 @@ pub(crate) mod recordings;
 mod reply;
 mod site;
 mod sso;
+mod version;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -28,7 +29,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tapgate_authority::{Authority, AuthorityError};
 use tapgate_identity::Identity;
-use tapgate_model::{Clock, UnixTime};
+use tapgate_model::{Clock, UnixTime, Version};
 use tapgate_session::Gate;
 
 use crate::limits::{BODY_MAX, BODY_READ_MAX, REQUEST_HEAD_MAX, REQUEST_MAX};
@@ -54,6 +55,8 @@ pub(crate) struct App {
     pub(crate) signer: Arc<tapgate_http::Signer>,
     /// The audit log.
     pub(crate) audit: audit::AuditPlace,
+    /// The oldest client that is served.
+    pub(crate) min_client_version: Version,
     /// The recordings.
     pub(crate) library: recordings::Library,
     /// Held while a new state is read and installed.

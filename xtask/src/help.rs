@@ -14,7 +14,8 @@ Commands:
   ci      Run everything that must hold before a change is merged
   setup   Find the programs that the build and the tests use, and install what is missing
   bench   Run the benchmarks
-  dist    Build the release binaries into dist/
+  dist    Build the release binaries into dist/, with their packages
+  deb     Put binaries that are built into Debian packages
   web     Build the pages from web/ into web/dist, which is committed
   graph   Check which crate depends on which
   house   Check the house rules that neither rustfmt nor clippy knows
@@ -79,11 +80,24 @@ The release binaries are built first: the figures `ssh-…` are of the real gate
 Example: cargo xtask bench check";
 
 const DIST: &str = "\
-Build the release binaries and put them into dist/ with the licence and the files for systemd.
+Build the release binaries and put them into dist/ with the licence, the files for systemd, and as Debian
+packages where dpkg-deb is there. Where Rust's musl target and musl-gcc are installed, the client is built once more,
+static, for machines with an older or another C library.
 
 Usage: cargo xtask dist
 
 Example: cargo xtask dist && ls dist";
+
+const DEB: &str = "\
+Put binaries that are built into Debian packages: tapgate (the gate) and tapgate-client (tap and tapctl).
+
+Usage: cargo xtask deb [--binaries DIR] [--out DIR] [--fast]
+
+  --binaries DIR   Where tapgate, tap and tapctl are; the release build's folder by default
+  --out DIR        Where the packages go; dist/ by default
+  --fast           Do not compress them
+
+Example: cargo xtask deb && dpkg-deb --info dist/tapgate_*.deb";
 
 const WEB: &str = "\
 Build the pages (Svelte, TypeScript) from web/ into web/dist, which is committed: cargo alone builds the gate.
@@ -119,6 +133,7 @@ pub(crate) fn of(command: &str) -> Option<&'static str> {
         "setup" => SETUP,
         "bench" => BENCH,
         "dist" => DIST,
+        "deb" => DEB,
         "web" => WEB,
         "graph" => GRAPH,
         "house" => HOUSE,

@@ -1,8 +1,9 @@
-//! The project's own commands: demo, test, ci, setup, bench, dist, web, graph and house.
+//! The project's own commands: demo, test, ci, setup, bench, dist, deb, web, graph and house.
 
 mod cache;
 mod cargo;
 mod ci;
+mod deb;
 mod graph;
 mod help;
 mod house;
@@ -49,6 +50,7 @@ fn run(arguments: &[String]) -> Result<()> {
         ("demo", rest) => ship::demo(rest),
         ("bench", rest) => ship::bench(rest),
         ("dist", []) => ship::dist(),
+        ("deb", rest) => deb::run(rest),
         ("test", []) => suites::run_all(),
         ("test", names) => suites::run(names),
         ("ci", []) => ci::run(),

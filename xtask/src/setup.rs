@@ -21,7 +21,7 @@ const PYMYSQL: &str = "/usr/lib/python3/dist-packages/pymysql/__init__.py";
 
 const PSYCOPG: &str = "/usr/lib/python3/dist-packages/psycopg2/__init__.py";
 
-const PARTS: [Part; 47] = [
+const PARTS: &[Part] = &[
     Part { program: "cc", package: "gcc libc6-dev", purpose: "the build (linker, aws-lc, SQLite)" },
     Part { program: "cmake", package: "cmake", purpose: "the build (aws-lc where no ready recipe fits)" },
     Part { program: "make", package: "make", purpose: "the build (driven by cmake)" },
@@ -60,6 +60,8 @@ const PARTS: [Part; 47] = [
     Part { program: "pg_ctlcluster", package: "postgresql", purpose: "the database tests (a real server)" },
     Part { program: "setpriv", package: "util-linux", purpose: "the database tests (the server is not run by root)" },
     Part { program: "pgbouncer", package: "pgbouncer", purpose: "the benchmarks alone (what a program between costs)" },
+    Part { program: "dpkg-deb", package: "dpkg", purpose: "the tests of what is shipped (packages)" },
+    Part { program: "systemd-analyze", package: "systemd", purpose: "the tests of what is shipped (the service)" },
     Part { program: "script", package: "bsdutils", purpose: "the tests that need a terminal" },
     Part { program: "Xvfb", package: "xvfb", purpose: "the desktop tests (displays without a monitor)" },
     Part {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::cargo;
+use crate::{cargo, deb};
 
 /// The programs that are shipped.
 const BINARIES: [&str; 3] = ["tapgate", "tap", "tapctl"];
@@ -56,7 +56,32 @@ pub(crate) fn dist() -> Result<()> {
     for paper in PAPERS {
         copy(&root.join(paper), &dist.join(paper))?;
     }
+    static_client(&dist)?;
+    if Command::new("dpkg-deb").arg("--version").output().is_ok() {
+        deb::run(&["--out".to_owned(), dist.display().to_string()])?;
+    } else {
+        println!("note: there is no dpkg-deb here, so there are no Debian packages");
+    }
     println!("dist: {}", dist.display());
+    Ok(())
+}
+
+/// The client without a C library of the system's, where the tools for it are installed.
+fn static_client(dist: &Path) -> Result<()> {
+    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    let rustc = Command::new("rustc").args(["--print", "target-libdir", "--target", &target]).output();
+    let libraries = rustc.ok().filter(|said| said.status.success());
+    let there = libraries.is_some_and(|said| Path::new(String::from_utf8_lossy(&said.stdout).trim()).is_dir());
+    if !there || Command::new("musl-gcc").arg("--version").output().is_err() {
+        println!("note: no static client (it needs `rustup target add {target}` and musl-gcc)");
+        return Ok(());
+    }
+    let build = ["build", "--release", "--locked", "-p", "tapgate-client", "--bins", "--target", &target];
+    cargo::run("static client", &mut cargo::cargo(&build)?)?;
+    for name in ["tap", "tapctl"] {
+        let built = cargo::target_dir()?.join(&target).join("release").join(name);
+        copy(&built, &dist.join("static").join(name))?;
+    }
     Ok(())
 }
 

@@ -17,7 +17,9 @@ pub async fn change(context: &Context, action: &AdminAction) -> Result<AdminOutc
             let user = user.parse().act(|| "that is no user name".to_owned())?;
             Deed::Invite { user, request: sha256(&body) }
         }
-        AdminAction::PutResources { .. } | AdminAction::DeleteResource { .. } => Deed::Admin(sha256(&body)),
+        AdminAction::PutResources { .. } | AdminAction::DeleteResource { .. } | AdminAction::RotateAuthority { .. } => {
+            Deed::Admin(sha256(&body))
+        }
     };
     let http = context.with_login()?;
     let ceremony: Ceremony = http.post_bytes(path::ADMIN_BEGIN, body).await?;

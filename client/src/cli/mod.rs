@@ -1,7 +1,9 @@
 //! The command lines of `tap` and `tapctl`, and what every command needs.
 
+pub mod add;
 pub mod admin;
 pub mod audit;
+pub mod auth;
 pub mod db;
 pub mod desktop;
 pub mod edit;
@@ -14,6 +16,7 @@ pub mod output;
 pub mod password;
 pub mod play;
 pub mod resources;
+pub mod sessions;
 pub mod tap;
 pub mod tapctl;
 pub mod terminal;
@@ -22,12 +25,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Command, Parser};
-use tapgate_api::{Find, path};
 use tapgate_model::{Clock as _, SystemClock, UserName};
 use url::Url;
 
 use crate::ceremony;
 use crate::error::{Failure, Result};
+use crate::find::find;
 use crate::gate_addr::GateAddr;
 use crate::http::Http;
 use crate::keys::LoginFiles;
@@ -117,7 +120,7 @@ impl Context {
     /// The origin that taps are made for.
     pub async fn origin(&self) -> Result<Url> {
         let http = Http::new(Tls::anonymous(self.profile.gate.clone(), &self.profile.ca_pin));
-        let find: Find = http.get(path::FIND, &[]).await?;
+        let find = find(&http).await?;
         ceremony::origin(&self.profile.gate, &find.auth)
     }
 

@@ -9,7 +9,7 @@ use tapgate_model::{Clock as _, SystemClock, TargetName, UserName};
 
 use super::lock::LockArgs;
 use super::resources::Selector;
-use super::{Context, Global, admin, audit, edit, invite, lock, output, play, resources};
+use super::{Context, Global, add, admin, audit, auth, edit, invite, lock, output, play, resources, sessions};
 use crate::error::{Act as _, Failure, Result};
 
 /// Administer a Tapgate: resources, users, locks. Each change asks for a tap over what it changes.
@@ -64,12 +64,24 @@ enum Command {
     /// End sessions now and refuse new ones
     #[command(after_help = "Example:\n  tapctl lock --user=jerry --ttl 1h --message 'laptop lost'")]
     Lock(LockArgs),
-    /// See which sessions were recorded; `tap play` shows one
+    /// See which sessions are open and which were recorded (`tap play` shows one), and end one
     #[command(subcommand, after_help = "Example:\n  tapctl sessions ls")]
     Sessions(Sessions),
     /// Look at the audit log, and prove it
     #[command(subcommand, after_help = "Example:\n  tapctl audit verify --from 2026-11-01")]
     Audit(audit::Command),
+    /// Add SSH servers
+    #[command(subcommand, after_help = "Example:\n  tapctl node add web1 --addr 10.0.0.7:22 --labels env=prod --scan")]
+    Node(add::Node),
+    /// Add databases
+    #[command(subcommand, after_help = "Example:\n  tapctl db add orders --protocol postgres --uri db1.internal:5432")]
+    Db(add::Db),
+    /// Add applications
+    #[command(subcommand, after_help = "Example:\n  tapctl app add grafana --uri http://10.0.0.7:3000")]
+    App(add::App),
+    /// See the gate's authorities, hand them out, and rotate them
+    #[command(subcommand, after_help = "Example:\n  tapctl auth rotate --type user --phase prepare")]
+    Auth(auth::Auth),
     /// Say why a user may or may not open a target
     #[command(after_help = "Example:\n  tapctl explain jerry prod3")]
     Explain {
@@ -91,6 +103,15 @@ enum Sessions {
     /// Print the recordings, the newest first
     #[command(after_help = "Example:\n  tapctl sessions ls --format json")]
     Ls,
+    /// Print everybody's sessions that are open now
+    #[command(after_help = "Example:\n  tapctl sessions live")]
+    Live,
+    /// End a session now; who it belongs to may open another one, unless `tapctl lock` says otherwise
+    #[command(after_help = "Example:\n  tapctl sessions kill 0197a2c4b7d0")]
+    Kill {
+        /// The session's number, as `tapctl sessions live` prints it
+        session: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -140,11 +161,17 @@ pub async fn run(args: Tapctl) -> Result<u8> {
         Command::Edit { resource } => edit::edit(&context, &resource).await,
         Command::Rm { resource } => remove(&context, &resource).await,
         Command::Sessions(Sessions::Ls) => play::list(&context).await,
+        Command::Sessions(Sessions::Live) => sessions::live(&context).await,
+        Command::Sessions(Sessions::Kill { session }) => sessions::kill(&context, session).await,
         Command::Users(users) => run_users(&context, users).await,
         Command::Lock(args) => {
             let yaml = lock::document(&args, &lock::fresh_name()?, SystemClock.now())?;
             put(&context, yaml, false).await
         }
+        Command::Node(command) => add::node(&context, command).await,
+        Command::Db(command) => add::db(&context, command).await,
+        Command::App(command) => add::app(&context, command).await,
+        Command::Auth(command) => auth::run(&context, command).await,
         Command::Explain { user, target } => explain(&context, &user, &target).await,
         Command::Audit(_) | Command::Completions { .. } => Ok(()),
     }?;
@@ -233,6 +260,11 @@ mod tests {
             "tapctl explain jerry prod3 --format json",
             "tapctl audit verify --log a --keys k --expect-head 3:ab --from 2026-11-01",
             "tapctl audit tail -f",
+            "tapctl auth rotate --type user --phase switch --now",
+            "tapctl auth export --type target",
+            "tapctl node add web1 --addr 10.0.0.7:22 --labels env=prod,team=web --scan",
+            "tapctl db add orders --protocol postgres --uri db:5432 --ca-cert ca.pem",
+            "tapctl app add grafana --uri http://10.0.0.7:3000 --force",
         ] {
             assert!(Tapctl::try_parse_from(line.split(' ')).is_ok(), "{line}");
         }
@@ -242,6 +274,8 @@ mod tests {
             "tapctl lock --user a --role b",
             "tapctl get thing",
             "tapctl users add a,b",
+            "tapctl node add web1 --addr 10.0.0.7:22",
+            "tapctl auth rotate --type user",
         ] {
             assert!(Tapctl::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -28,6 +28,54 @@ pub enum AdminAction {
         /// The roles of a new user; ignored where the user is there already.
         roles: Vec<String>,
     },
+    /// Takes one step of an authority's rotation.
+    RotateAuthority {
+        /// `user`, `session`, `target` or `host`.
+        authority: String,
+        /// `prepare`, `switch`, `finish` or `rollback`.
+        step: String,
+        /// Whether what still depends on the old one is given up.
+        at_once: bool,
+    },
+}
+
+/// Every authority of the gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Authorities {
+    /// Each with its public half; in a rotation there are two of one.
+    pub authorities: Vec<AuthorityEntry>,
+}
+
+/// An authority's public half.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AuthorityEntry {
+    /// What is rotated together: `user`, `session`, `target` or `host`; `gate` is not rotated.
+    pub authority: String,
+    /// What it signs, such as `login-ssh`.
+    pub kind: String,
+    /// `signs`, `next` or `old`.
+    pub state: String,
+    /// The fingerprint of its key.
+    pub fingerprint: String,
+    /// A certificate in PEM, or the line of an SSH key.
+    pub public: String,
+}
+
+/// Asks whether the gate can connect to a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ReachAsk {
+    /// Its kind, such as `node`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Whether the gate can connect to a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Reach {
+    /// Why it can't; nothing where it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down: Option<String>,
 }
 
 /// What was done.

@@ -17,6 +17,9 @@ pub struct Find {
     pub cluster_name: String,
     /// Whether this build's TLS runs in FIPS mode.
     pub fips: bool,
+    /// The gate's time, in seconds since the epoch, so that a client whose clock is wrong is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<u64>,
 }
 
 /// How users may prove who they are.

@@ -15,7 +15,8 @@ mod sso;
 mod web;
 
 pub use admin::{
-    AdminAction, AdminOutcome, ExplainRole, Explanation, InviteCreated, ResourceText, Status,
+    AdminAction, AdminOutcome, Authorities, AuthorityEntry, ExplainRole, Explanation,
+    InviteCreated, Reach, ReachAsk, ResourceText, Status,
 };
 pub use app::{AppDown, AppEntry, AppOffer, AppOpen, Apps};
 pub use audit::{AuditPage, RecordingEntry, RecordingFrame, RecordingPage, Recordings};
@@ -134,6 +135,10 @@ pub mod path {
     pub const SESSIONS_LIVE: &str = "/v1/sessions/live";
     /// `POST`, login certificate: [`crate::SessionEnd`] → [`crate::LiveSessions`], those that are left.
     pub const SESSIONS_END: &str = "/v1/sessions/end";
+    /// `GET`, login certificate of somebody who may see sessions: [`crate::LiveSessions`], everybody's.
+    pub const SESSIONS_ALL: &str = "/v1/sessions/all";
+    /// `POST`, login certificate of somebody who may make locks: [`crate::SessionEnd`] → [`crate::LiveSessions`].
+    pub const SESSIONS_KILL: &str = "/v1/sessions/kill";
     /// `POST`, login certificate: [`crate::SessionBegin`] → [`crate::Requirement`].
     pub const SESSION_BEGIN: &str = "/v1/sessions";
     /// `POST`, login certificate: [`crate::Assertion`] → [`crate::SessionCertificates`].
@@ -148,8 +153,12 @@ pub mod path {
     pub const ADMIN_BROWSER: &str = "/v1/admin/browser";
     /// `GET ?kind=…&name=…`, login certificate: a list of [`crate::ResourceText`].
     pub const RESOURCES: &str = "/v1/resources";
+    /// `GET`, login certificate: [`crate::Authorities`].
+    pub const AUTHORITIES: &str = "/v1/authorities";
     /// `GET`, login certificate: [`crate::Status`].
     pub const STATUS: &str = "/v1/status";
+    /// `POST`, login certificate of somebody who may create targets: [`crate::ReachAsk`] → [`crate::Reach`].
+    pub const REACH: &str = "/v1/reach";
     /// `GET ?user=…&target=…`, login certificate, an administrator's: [`crate::Explanation`].
     pub const EXPLAIN: &str = "/v1/explain";
     /// The page where a browser approves, and below it what the page asks for: `GET …/request` is a

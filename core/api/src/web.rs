@@ -110,6 +110,9 @@ pub struct LiveSessions {
 pub struct LiveSessionEntry {
     /// The session's number.
     pub id: String,
+    /// Whose it is.
+    #[serde(default)]
+    pub user: String,
     /// The kind of its target, such as `node`.
     pub kind: String,
     /// The target's name.

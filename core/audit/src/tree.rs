@@ -1,7 +1,7 @@
 //! A Merkle tree over the records' hashes (RFC 9162, section 2.1), of which only the peaks are kept.
 
-use aws_lc_rs::digest;
 use tapgate_model::Digest;
+pub(crate) use tapgate_proof::sha256;
 
 /// The tree of a log so far. It grows by one leaf a record, and keeps one hash for each bit that is set in its size.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,17 +51,6 @@ impl Tree {
 
 fn node(left: &Digest, right: &Digest) -> Digest {
     sha256(&[&[1], left.as_bytes(), right.as_bytes()])
-}
-
-/// The SHA-256 of these parts, one after another.
-pub(crate) fn sha256(parts: &[&[u8]]) -> Digest {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for part in parts {
-        context.update(part);
-    }
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(context.finish().as_ref());
-    Digest::from_bytes(bytes)
 }
 
 #[cfg(test)]

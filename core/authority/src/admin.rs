@@ -15,6 +15,7 @@ use crate::change::Plan;
 use crate::demand::Demanded;
 use crate::invite::{StoredInvite, Vouched, created};
 use crate::limits::BODY_MAX;
+use crate::rotate::Rotation;
 use crate::tap::{Given, Wanted};
 use crate::{Authority, Fault, token};
 
@@ -22,6 +23,7 @@ use crate::{Authority, Fault, token};
 struct Deed {
     plan: Plan,
     invited: Option<UserName>,
+    rotation: Option<Rotation>,
 }
 
 impl Authority {
@@ -105,7 +107,14 @@ impl Authority {
             outcome.lines.push(format!("an invite for \"{}\" has been created", invite.user));
             outcome.invite = Some(created(invite, &secret));
         }
+        if let Some(rotation) = deed.rotation {
+            writes.extend(self.rotation_writes(rotation)?);
+            outcome.lines.extend(Self::rotation_lines(rotation));
+        }
         self.store.write(&writes)?;
+        if deed.rotation.is_some() {
+            self.reload_cas().map_err(Fault::internal)?;
+        }
         self.record_deed(given, deed);
         Ok(outcome)
     }
@@ -116,6 +125,18 @@ impl Authority {
         for step in &deed.plan.steps {
             let (kind, name) = (step.kind.as_str(), step.name.as_str());
             self.sink.record(Event::resource_changed(by.clone(), kind, name, step.what, action, given.record()));
+        }
+        if let Some(Rotation { group, step, .. }) = deed.rotation {
+            let name = format!("{}/{}", group.as_str(), step.as_str());
+            let record = given.record();
+            self.sink.record(Event::resource_changed(
+                by.clone(),
+                "cert_authority",
+                name,
+                What::Updated,
+                action,
+                record,
+            ));
         }
         if let Some(user) = &deed.invited {
             self.sink.record(Event::invite_created(by.clone(), user.clone(), Some(given.record())));
@@ -132,13 +153,20 @@ impl Authority {
         let deed = match action {
             AdminAction::PutResources { yaml, replace } => {
                 may_at_all(policy, by)?;
-                Deed { plan: self.plan_put("<stdin>", &yaml, replace)?, invited: None }
+                Deed { plan: self.plan_put("<stdin>", &yaml, replace)?, invited: None, rotation: None }
             }
             AdminAction::DeleteResource { kind, name } => {
                 may_at_all(policy, by)?;
-                Deed { plan: self.plan_delete(&kind, &name)?, invited: None }
+                Deed { plan: self.plan_delete(&kind, &name)?, invited: None, rotation: None }
             }
             AdminAction::Invite { user, roles } => self.invitation(policy, by, &user, &roles)?,
+            AdminAction::RotateAuthority { authority, step, at_once } => {
+                may_rotate(policy, by)?;
+                let rotation = Rotation { group: authority.parse()?, step: step.parse()?, at_once };
+                // Whether it may be done at all is told before the tap.
+                self.rotation_writes(rotation)?;
+                Deed { plan: Plan { steps: Vec::new() }, invited: None, rotation: Some(rotation) }
+            }
         };
         for step in &deed.plan.steps {
             may(policy, by, step.kind, step.verb(), &step.name)?;
@@ -153,12 +181,12 @@ impl Authority {
         let kind = ResourceKind::User;
         if self.documents().map_err(Fault::internal)?.has(kind, user) {
             may(policy, by, kind, Verb::Update, user)?;
-            return Ok(Deed { plan: Plan { steps: Vec::new() }, invited: Some(name) });
+            return Ok(Deed { plan: Plan { steps: Vec::new() }, invited: Some(name), rotation: None });
         }
         may(policy, by, kind, Verb::Create, user)?;
         let roles = roles.iter().map(|role| role.parse()).collect::<Result<Vec<_>, _>>().map_err(bad)?;
         let plan = self.plan_put("<user>", &user_document(&name, &roles), false)?;
-        Ok(Deed { plan, invited: Some(name) })
+        Ok(Deed { plan, invited: Some(name), rotation: None })
     }
 }
 
@@ -174,6 +202,17 @@ pub(crate) fn may(policy: &Policy, by: &UserName, kind: ResourceKind, verb: Verb
     }
     let verb = format!("{verb:?}").to_lowercase();
     Err(Fault::denied(format!("you may not {verb} {kind} \"{name}\" (your roles have no rule for it)")))
+}
+
+/// Authorities are everybody's: who rotates them may change what holds for everybody, roles and users alike.
+fn may_rotate(policy: &Policy, by: &UserName) -> Result<(), Fault> {
+    let kinds = [ResourceKind::ClusterAuthPreference, ResourceKind::Role, ResourceKind::User];
+    let all = kinds.iter().all(|kind| policy.may_administer(by, *kind, Verb::Update));
+    all.then_some(()).ok_or_else(|| {
+        Fault::denied(
+            "you may not rotate authorities (it takes rules to update the cluster_auth_preference, roles and users)",
+        )
+    })
 }
 
 /// Somebody who may change nothing at all is told so before the text is looked at, so that its

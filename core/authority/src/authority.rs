@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tapgate_audit::{Event, Sink};
-use tapgate_identity::{SshCa, Trust, X509Ca};
+use tapgate_identity::{SshCa, SshCaSource, Trust, X509Ca, X509CaSource};
 use tapgate_model::{Clock, Digest, UnixTime};
 use tapgate_proof::{KnownParty, RelyingParty};
 use tapgate_store::Store;
 use zeroize::Zeroizing;
 
-use crate::cas::{Cas, kept};
+use crate::cas::{Cas, Rotating, kept};
 use crate::in_band::Asks;
 use crate::login::pem;
 use crate::password::Passwords;
@@ -42,7 +42,7 @@ pub struct AuthorityParts {
     /// A directory of resource files beside the store's resources.
     pub resource_dir: Option<PathBuf>,
     /// What seals the secrets in the store.
-    pub secrets: SecretsKey,
+    pub secrets: Arc<SecretsKey>,
 }
 
 /// Users, login, certificate authorities, ceremonies and issuing.
@@ -55,8 +55,8 @@ pub struct Authority {
     pub(crate) pins: ArcSwap<Vec<Digest>>,
     pub(crate) host_names: Vec<String>,
     pub(crate) resource_dir: Option<PathBuf>,
-    pub(crate) secrets: SecretsKey,
-    pub(crate) cas: Cas,
+    pub(crate) secrets: Arc<SecretsKey>,
+    pub(crate) cas: ArcSwap<Cas>,
     pub(crate) gate: Digest,
     pub(crate) webauthn: Ceremonies,
     pub(crate) passwords: Passwords,
@@ -95,7 +95,7 @@ impl Authority {
             decoys: Secret::new(&decoys),
             state: ArcSwap::from_pointee(State::empty(&relying_party, &cas.gate())?),
             gate: cas.gate(),
-            cas,
+            cas: ArcSwap::from_pointee(cas),
             store: parts.store,
             clock: parts.clock,
             sink: parts.sink,
@@ -118,32 +118,44 @@ impl Authority {
 
     /// Whose certificates become identities.
     pub fn trust(&self) -> Arc<Trust> {
-        Arc::clone(&self.cas.trust)
+        Arc::clone(&self.cas.load().trust)
     }
 
     /// The authority that signs the gate's SSH host certificates.
     pub fn host_ca(&self) -> Arc<SshCa> {
-        Arc::clone(&self.cas.host_ssh)
+        Arc::clone(&self.cas.load().host_ssh.now)
     }
 
     /// Whose TLS client certificates the gate shows to databases and other targets.
     pub fn target_tls_ca(&self) -> Arc<X509Ca> {
-        Arc::clone(&self.cas.target_tls)
+        Arc::clone(&self.cas.load().target_tls.now)
     }
 
-    /// The same authority's certificate, PEM, for the targets that shall trust it.
+    /// The same authority's certificate, PEM, for the targets that shall trust it; in a rotation both.
     pub fn target_tls_ca_pem(&self) -> String {
-        pem(self.cas.target_tls.certificate())
+        self.cas.load().target_tls.all().map(|ca| pem(ca.certificate())).collect()
     }
 
     /// The authority that signs what the gate shows to targets.
     pub fn target_ca(&self) -> Arc<SshCa> {
-        Arc::clone(&self.cas.target_ssh)
+        Arc::clone(&self.cas.load().target_ssh.now)
     }
 
-    /// Its public key as one line, for `TrustedUserCAKeys` of the targets.
+    /// Its public key as one line, for `TrustedUserCAKeys` of the targets; in a rotation two.
     pub fn target_ca_line(&self) -> Result<String, AuthorityError> {
-        self.cas.target_ssh.public_key().to_openssh().map_err(AuthorityError::internal)
+        ssh_lines(&self.cas.load().target_ssh)
+    }
+
+    /// Where the SSH protocol finds the authority of hosts, which a rotation changes.
+    pub fn host_source(self: &Arc<Self>) -> SshCaSource {
+        let own = Arc::clone(self);
+        Arc::new(move || own.host_ca())
+    }
+
+    /// Where the protocols find the authorities for targets, which a rotation changes.
+    pub fn target_sources(self: &Arc<Self>) -> (SshCaSource, X509CaSource) {
+        let (ssh, tls) = (Arc::clone(self), Arc::clone(self));
+        (Arc::new(move || ssh.target_ca()), Arc::new(move || tls.target_tls_ca()))
     }
 
     /// What security keys are registered with, each origin in both its spellings: the gate must be
@@ -178,6 +190,12 @@ impl Authority {
         tracing::warn!(what, "Security warning");
         self.sink.record(Event::security_warning(what));
     }
+}
+
+/// The public keys of an authority, one a line.
+pub(crate) fn ssh_lines(ca: &Rotating<SshCa>) -> Result<String, AuthorityError> {
+    let lines: Result<Vec<_>, _> = ca.all().map(|ca| ca.public_key().to_openssh()).collect();
+    Ok(lines.map_err(AuthorityError::internal)?.join("\n"))
 }
 
 /// Never prints keys or secrets.

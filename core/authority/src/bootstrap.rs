@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use tapgate_api::InviteCreated;
 use tapgate_audit::Event;
 use tapgate_model::UserName;
-use tapgate_policy::ResourceKind;
+use tapgate_policy::{ResourceKind, Verb};
 use tapgate_store::Write;
 
 use crate::admin::user_document;
@@ -64,6 +64,23 @@ impl Authority {
         writes.extend(self.store_invite(&stored).map_err(AuthorityError::internal)?);
         self.store.write(&writes)?;
         self.refresh();
+        self.sink.record(Event::invite_created(user.clone(), user.clone(), None));
+        Ok(shown)
+    }
+
+    /// Lets an administrator enrol anew who has lost every key, without anybody's tap. The new key counts only once its
+    /// pin is in `tapgate.yaml`, as a first administrator's does; until it is enrolled, nothing of the old one changes.
+    pub fn recover(&self, user: &UserName) -> Result<InviteCreated, AuthorityError> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let policy = self.documents()?.build().map_err(AuthorityError::Problems)?;
+        if !policy.may_administer(user, ResourceKind::User, Verb::Update) {
+            return Err(AuthorityError::NothingToRecover(user.clone()));
+        }
+        let secret = random::<32>();
+        let invite = self.new_invite(user, &secret, b"");
+        let shown = created(&invite, &secret);
+        let stored = StoredInvite { invite, vouched: None };
+        self.store.write(&self.store_invite(&stored).map_err(AuthorityError::internal)?)?;
         self.sink.record(Event::invite_created(user.clone(), user.clone(), None));
         Ok(shown)
     }

@@ -1,5 +1,7 @@
-//! The certificate authorities: read from the store, or made and stored at the first start.
+//! The certificate authorities: read from the store, or made and stored at the first start. While one is rotated there
+//! are two of it.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
@@ -13,15 +15,41 @@ use crate::{AuthorityError, key, token};
 
 /// The authorities, and the trust in those that sign for users.
 pub(crate) struct Cas {
-    pub(crate) login: X509Ca,
-    pub(crate) session: X509Ca,
-    pub(crate) host: X509Ca,
-    pub(crate) login_ssh: SshCa,
-    pub(crate) session_ssh: SshCa,
-    pub(crate) host_ssh: Arc<SshCa>,
-    pub(crate) target_ssh: Arc<SshCa>,
-    pub(crate) target_tls: Arc<X509Ca>,
+    pub(crate) login: Rotating<X509Ca>,
+    pub(crate) session: Rotating<X509Ca>,
+    pub(crate) host: Rotating<X509Ca>,
+    pub(crate) login_ssh: Rotating<SshCa>,
+    pub(crate) session_ssh: Rotating<SshCa>,
+    pub(crate) host_ssh: Rotating<SshCa>,
+    pub(crate) target_ssh: Rotating<SshCa>,
+    pub(crate) target_tls: Rotating<X509Ca>,
     pub(crate) trust: Arc<Trust>,
+}
+
+/// One authority: the one that signs, which it derefs to, and in a rotation the one that will or the one that did.
+pub(crate) struct Rotating<T> {
+    pub(crate) now: Arc<T>,
+    pub(crate) next: Option<T>,
+    pub(crate) old: Option<T>,
+}
+
+impl<T> Deref for Rotating<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.now
+    }
+}
+
+impl<T> Rotating<T> {
+    /// All of them, the one that signs first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&*self.now).chain(&self.next).chain(&self.old)
+    }
+
+    /// Those whose signatures count.
+    fn trusted(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&*self.now).chain(&self.old)
+    }
 }
 
 /// An X.509 authority as it is stored.
@@ -39,19 +67,21 @@ impl Drop for Stored {
 
 impl Cas {
     pub(crate) fn open(store: &dyn Store, cluster: &str, now: UnixTime) -> Result<Self, AuthorityError> {
-        let x509 = |kind| x509(store, kind, cluster, now);
-        let ssh = |kind| ssh(store, kind, cluster, now);
+        let x509 = |kind| rotating(store, kind, cluster, now, read_x509);
+        let ssh = |kind| rotating(store, kind, cluster, now, read_ssh);
         let (login, session, host) = (x509(CaKind::Login)?, x509(CaKind::Session)?, x509(CaKind::Host)?);
         let (login_ssh, session_ssh) = (ssh(CaKind::LoginSsh)?, ssh(CaKind::SessionSsh)?);
+        let certificates = |ca: &Rotating<X509Ca>| ca.trusted().map(|ca| ca.certificate().clone()).collect();
+        let keys = |ca: &Rotating<SshCa>| ca.trusted().map(|ca| ca.public_key().clone()).collect();
         let trust = Trust::new(TrustParts {
             gate: host.pin(),
-            login: vec![login.certificate().clone()],
-            session: vec![session.certificate().clone()],
-            login_ssh: vec![login_ssh.public_key().clone()],
-            session_ssh: vec![session_ssh.public_key().clone()],
+            login: certificates(&login),
+            session: certificates(&session),
+            login_ssh: keys(&login_ssh),
+            session_ssh: keys(&session_ssh),
         })?;
-        let (host_ssh, target_ssh) = (Arc::new(ssh(CaKind::HostSsh)?), Arc::new(ssh(CaKind::TargetSsh)?));
-        let target_tls = Arc::new(x509(CaKind::TargetTls)?);
+        let (host_ssh, target_ssh, target_tls) =
+            (ssh(CaKind::HostSsh)?, ssh(CaKind::TargetSsh)?, x509(CaKind::TargetTls)?);
         let trust = Arc::new(trust);
         Ok(Self { login, session, host, login_ssh, session_ssh, host_ssh, target_ssh, target_tls, trust })
     }
@@ -62,25 +92,47 @@ impl Cas {
     }
 }
 
-fn x509(store: &dyn Store, kind: CaKind, cluster: &str, now: UnixTime) -> Result<X509Ca, AuthorityError> {
-    let bytes = kept(store, kind.as_str(), now, || {
-        let (certificate, pkcs8) = X509Ca::generate(kind, cluster, now)?.to_parts();
-        let stored = Stored { certificate: token::to_text(&certificate), pkcs8: token::to_text(&pkcs8) };
-        Ok(Zeroizing::new(serde_json::to_vec(&stored)?))
-    })?;
-    let stored: Stored = serde_json::from_slice(&bytes)?;
+/// Where the authority lies that will sign, or did.
+pub(crate) fn beside(kind: CaKind, which: &str) -> String {
+    key::authority(&format!("{kind}/{which}"))
+}
+
+/// A new authority as it is stored.
+pub(crate) fn make(kind: CaKind, cluster: &str, now: UnixTime) -> Result<Zeroizing<Vec<u8>>, AuthorityError> {
+    if kind.is_ssh() {
+        let pem = SshCa::generate(kind, cluster, now)?.to_parts()?;
+        return Ok(Zeroizing::new(pem.as_bytes().to_vec()));
+    }
+    let (certificate, pkcs8) = X509Ca::generate(kind, cluster, now)?.to_parts();
+    let stored = Stored { certificate: token::to_text(&certificate), pkcs8: token::to_text(&pkcs8) };
+    Ok(Zeroizing::new(serde_json::to_vec(&stored)?))
+}
+
+fn rotating<T>(
+    store: &dyn Store,
+    kind: CaKind,
+    cluster: &str,
+    now: UnixTime,
+    read: fn(CaKind, &[u8]) -> Result<T, AuthorityError>,
+) -> Result<Rotating<T>, AuthorityError> {
+    let signs = kept(store, kind.as_str(), now, || make(kind, cluster, now))?;
+    let other = |which: &str| -> Result<Option<T>, AuthorityError> {
+        let entry = store.get(&beside(kind, which), now.as_secs())?;
+        entry.map(|entry| read(kind, &Zeroizing::new(entry.value))).transpose()
+    };
+    Ok(Rotating { now: Arc::new(read(kind, &signs)?), next: other("next")?, old: other("old")? })
+}
+
+fn read_x509(kind: CaKind, bytes: &[u8]) -> Result<X509Ca, AuthorityError> {
+    let stored: Stored = serde_json::from_slice(bytes)?;
     let damaged = || AuthorityError::internal(format_args!("the stored {kind} authority is damaged"));
     let certificate = CertificateDer::from(token::from_text(&stored.certificate).ok_or_else(damaged)?);
     let pkcs8 = Zeroizing::new(token::from_text(&stored.pkcs8).ok_or_else(damaged)?);
     Ok(X509Ca::from_parts(kind, certificate, &pkcs8)?)
 }
 
-fn ssh(store: &dyn Store, kind: CaKind, cluster: &str, now: UnixTime) -> Result<SshCa, AuthorityError> {
-    let bytes = kept(store, kind.as_str(), now, || {
-        let pem = SshCa::generate(kind, cluster, now)?.to_parts()?;
-        Ok(Zeroizing::new(pem.as_bytes().to_vec()))
-    })?;
-    let pem = std::str::from_utf8(&bytes).map_err(AuthorityError::internal)?;
+fn read_ssh(kind: CaKind, bytes: &[u8]) -> Result<SshCa, AuthorityError> {
+    let pem = std::str::from_utf8(bytes).map_err(AuthorityError::internal)?;
     Ok(SshCa::from_parts(kind, pem)?)
 }
 

@@ -43,6 +43,14 @@ pub enum AuthorityError {
     /// The user who shall be the first administrator is there and is none.
     #[error("the user {0} is there already and has not the role `admin` (name another user, or give it the role)")]
     NotAdmin(UserName),
+    /// The store's secrets were sealed with another key.
+    #[error(
+        "the secrets' key is not the one that sealed this store (bring that one back, from where it is kept apart)"
+    )]
+    WrongKey,
+    /// Whoever has lost all keys is nobody who could use the way back in.
+    #[error("{0} is no administrator (an administrator lets others enrol anew with `tapctl users reset {0}`)")]
+    NothingToRecover(UserName),
     /// Something that should not happen.
     #[error("{0}")]
     Internal(String),

@@ -19,8 +19,8 @@ impl Authority {
         further: &[String],
     ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AuthorityError> {
         let names = [self.names().as_slice(), further].concat();
-        let (leaf, key) = self.cas.host.issue_host(&names, self.now())?;
-        Ok((vec![leaf, self.cas.host.certificate().clone()], key.into()))
+        let (leaf, key) = self.cas().host.issue_host(&names, self.now())?;
+        Ok((vec![leaf, self.cas().host.certificate().clone()], key.into()))
     }
 
     /// The same for one further name of the gate, such as an application's or `*.apps.example.com`.
@@ -28,8 +28,8 @@ impl Authority {
         &self,
         name: &str,
     ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AuthorityError> {
-        let (leaf, key) = self.cas.host.issue_host(&[name.to_owned()], self.now())?;
-        Ok((vec![leaf, self.cas.host.certificate().clone()], key.into()))
+        let (leaf, key) = self.cas().host.issue_host(&[name.to_owned()], self.now())?;
+        Ok((vec![leaf, self.cas().host.certificate().clone()], key.into()))
     }
 
     /// The key that signs identities for applications, PKCS #8 (P-256). It stays, so that applications may keep its
@@ -44,7 +44,7 @@ impl Authority {
 
     /// The host authority's certificate, PEM, for browsers that shall trust the gate.
     pub fn host_ca_pem(&self) -> String {
-        pem(self.cas.host.certificate())
+        pem(self.cas().host.certificate())
     }
 
     /// The gate's SSH host key with its certificate. The key stays, for clients that know no host CA.
@@ -58,7 +58,7 @@ impl Authority {
         })?;
         let pem = std::str::from_utf8(&pem).map_err(AuthorityError::internal)?;
         let key = PrivateKey::from_openssh(pem).map_err(AuthorityError::internal)?;
-        let certificate = self.cas.host_ssh.issue_host(key.public_key(), &self.names(), self.now())?;
+        let certificate = self.cas().host_ssh.issue_host(key.public_key(), &self.names(), self.now())?;
         Ok((key, certificate))
     }
 

@@ -18,6 +18,12 @@ pub(crate) const LIVES: &str = "life/";
 pub(crate) const OTPS: &str = "otp/";
 pub(crate) const INVITES: &str = "invite/";
 pub(crate) const NODE_KEYS: &str = "node-key/";
+/// Private keys of the gate's own: authorities, the log's, the recordings'.
+pub(crate) const AUTHORITIES: &str = "ca/";
+/// Taps that were spent.
+pub(crate) const SPENT: &str = "spent/";
+/// A known text, sealed: whose key opens it has sealed the store.
+pub(crate) const SEALED_BY: &str = "sealed-by";
 
 pub(crate) fn resource(kind: ResourceKind, name: &str) -> String {
     format!("{RESOURCES}{kind}/{name}")
@@ -89,7 +95,12 @@ pub(crate) fn invite(token_sha256: &Digest) -> String {
 }
 
 pub(crate) fn authority(kind: &str) -> String {
-    format!("ca/{kind}")
+    format!("{AUTHORITIES}{kind}")
+}
+
+/// When the last step of a rotation was taken.
+pub(crate) fn rotation(group: &str) -> String {
+    format!("rotation/{group}")
 }
 
 pub(crate) fn node_key(name: &ObjectName) -> String {
@@ -141,5 +152,5 @@ pub(crate) fn passkeys(peer: IpAddr) -> String {
 }
 
 pub(crate) fn spent(proof: &Digest) -> String {
-    format!("spent/{proof}")
+    format!("{SPENT}{proof}")
 }

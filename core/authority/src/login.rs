@@ -11,6 +11,7 @@ use tapgate_model::{Digest, UserName};
 use tapgate_proof::{Purpose, Statement, StatementParts, Uses};
 use webauthn_rs::prelude::SecurityKey;
 
+use crate::authority::ssh_lines;
 use crate::ceremony::{Work, new_id};
 use crate::limits::{CEREMONY_TTL, LOGIN_TTL_MAX};
 use crate::public_key::LoginKeys;
@@ -109,16 +110,16 @@ impl Authority {
         }
         let expires = now.plus(terms.max_session_ttl.min(LOGIN_TTL_MAX).max(Duration::from_secs(1)));
         let tls = LoginSubject { user, spki_der: &keys.spki, source_ip, expires };
-        let tls = self.cas.login.issue_login(&tls, &self.gate, now).map_err(unissued)?;
+        let tls = self.cas().login.issue_login(&tls, &self.gate, now).map_err(unissued)?;
         let ssh = SshLoginSubject { user, public_key: &keys.ssh, source_ip, expires };
-        let ssh = self.cas.login_ssh.issue_login(&ssh, &self.gate, now).map_err(unissued)?;
+        let ssh = self.cas().login_ssh.issue_login(&ssh, &self.gate, now).map_err(unissued)?;
         let roles = state.policy.roles_of(user).unwrap_or_default();
         Ok(LoginCertificates {
             user: user.to_string(),
             tls_certificate: pem(&tls),
             ssh_certificate: ssh.to_openssh().map_err(Fault::internal)?,
-            host_ca: pem(self.cas.host.certificate()),
-            host_ssh_ca: self.cas.host_ssh.public_key().to_openssh().map_err(Fault::internal)?,
+            host_ca: pem(self.cas().host.certificate()),
+            host_ssh_ca: ssh_lines(&self.cas().host_ssh).map_err(Fault::internal)?,
             expires: expires.as_secs(),
             roles: roles.iter().map(ToString::to_string).collect(),
             logins: self.unix_logins(user),

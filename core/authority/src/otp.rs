@@ -12,7 +12,7 @@ use tapgate_audit::{Change, Event};
 use tapgate_identity::Identity;
 use tapgate_model::{UnixTime, UserName};
 use tapgate_policy::SecondFactor;
-use tapgate_store::Store;
+use tapgate_store::{Store, Write};
 use totp_rs::{Builder, Totp};
 use zeroize::Zeroizing;
 
@@ -188,4 +188,21 @@ pub(crate) fn seal_plain(store: &dyn Store, secrets: &SecretsKey, now: UnixTime)
         store.cas(&key, Some(entry.version), &value, None, now.as_secs())?;
     }
     Ok(())
+}
+
+/// The writes that seal all codes with another key.
+pub(crate) fn resealed(
+    store: &dyn Store,
+    old: &SecretsKey,
+    new: &SecretsKey,
+    now: UnixTime,
+) -> Result<Vec<Write>, AuthorityError> {
+    let mut writes = Vec::new();
+    for (key, entry) in store.list(key::OTPS, now.as_secs())? {
+        let mut otp: StoredOtp = serde_json::from_slice(&entry.value)?;
+        let secret = old.open(&key, &otp.sealed).map_err(AuthorityError::internal)?;
+        otp.sealed = new.seal(&key, &secret)?;
+        writes.push(Write::Put { key, value: serde_json::to_vec(&otp)?, expires: None });
+    }
+    Ok(writes)
 }

@@ -7,12 +7,16 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use tapgate_model::Digest;
 use zeroize::Zeroizing;
 
 use crate::{AuthorityError, token};
 
 /// How long the key is, in bytes: AES-256.
 const KEY_LEN: usize = 32;
+
+/// The most that is read of a key: as hexadecimal digits with the end of a line, and one byte that is too many.
+const KEY_TEXT_MAX: usize = KEY_LEN * 2 + 3;
 
 /// What a sealed text begins with, so that another way of sealing can follow.
 const VERSION: &str = "v1.";
@@ -22,7 +26,7 @@ pub struct SecretsKey(RandomizedNonceKey);
 
 /// Why a sealed text can't be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a sealed secret can't be opened (is `secrets.key` in the data directory the one that sealed it?)")]
+#[error("a sealed secret can't be opened (is the secrets' key the one that sealed it?)")]
 pub(crate) struct Unopened;
 
 impl SecretsKey {
@@ -33,18 +37,23 @@ impl SecretsKey {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             made => made.map_err(unreadable)?,
         }
+        Self::in_file(path)
+    }
+
+    /// The key in this file, which must be there. A file that others can read is refused.
+    pub fn in_file(path: &Path) -> Result<Self, AuthorityError> {
+        let unreadable = |source| AuthorityError::Directory { path: path.to_owned(), source };
         let file = File::open(path).map_err(unreadable)?;
         if file.metadata().map_err(unreadable)?.mode() & 0o077 != 0 {
             return Err(AuthorityError::Internal(format!(
-                "others can read the key {} (make it yours alone with chmod 600, and have users add their one-time \
-                 codes anew)",
+                "others can read the key {} (make it yours alone with chmod 600, and make another one with \
+                 `tapgate rekey`)",
                 path.display()
             )));
         }
-        let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_LEN + 1));
-        let limit = u64::try_from(KEY_LEN).unwrap_or(u64::MAX).saturating_add(1);
-        file.take(limit).read_to_end(&mut bytes).map_err(unreadable)?;
-        Self::of_bytes(&bytes).ok_or_else(|| {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_TEXT_MAX));
+        file.take(u64::try_from(KEY_TEXT_MAX).unwrap_or(u64::MAX)).read_to_end(&mut bytes).map_err(unreadable)?;
+        Self::parse(&bytes).ok_or_else(|| {
             AuthorityError::Internal(format!("the key {} is damaged (bring it back from a backup)", path.display()))
         })
     }
@@ -53,6 +62,15 @@ impl SecretsKey {
     pub fn fresh() -> Result<Self, AuthorityError> {
         let bytes = Zeroizing::new(token::random::<KEY_LEN>());
         Self::of_bytes(&*bytes).ok_or_else(|| AuthorityError::internal("a key can't be made"))
+    }
+
+    /// The key in these bytes: 32 of them, or 64 hexadecimal digits for where a key must be a text.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok().map(str::trim);
+        match text.filter(|text| text.len() == KEY_LEN * 2).and_then(|text| text.parse::<Digest>().ok()) {
+            Some(bytes) => Self::of_bytes(bytes.as_bytes()),
+            None => Self::of_bytes(bytes),
+        }
     }
 
     fn of_bytes(bytes: &[u8]) -> Option<Self> {
@@ -138,7 +156,9 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(SecretsKey::of_file(&path).unwrap_err().to_string().contains("others can read the key"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        for bad in [&[][..], &[1; 31], &[1; 33]] {
+        fs::write(&path, format!("{}\n", "0f".repeat(32))).unwrap();
+        assert!(SecretsKey::of_file(&path).is_ok(), "hexadecimal digits are a key, too");
+        for bad in [&[][..], &[1; 31], &[1; 33], &[b'0'; 63], &[b'0'; 65], &[b'0'; 99]] {
             fs::write(&path, bad).unwrap();
             assert!(SecretsKey::of_file(&path).unwrap_err().to_string().contains("is damaged"));
         }

@@ -174,11 +174,11 @@ impl Authority {
         let (user, login_expires, not_after) = (identity.user(), identity.login_expires(), parts.expires);
         let now = self.now();
         let subject = SessionSubject { user, spki_der: &key.spki, proof, login_expires, not_after };
-        let tls = self.cas.session.issue_session(&subject, &self.gate, now).map_err(unissued)?;
+        let tls = self.cas().session.issue_session(&subject, &self.gate, now).map_err(unissued)?;
         let logins = parts.targets.iter().filter_map(principal).collect::<Vec<_>>();
         let subject =
             SshSessionSubject { user, public_key: &key.ssh, logins: &logins, proof, login_expires, not_after };
-        let ssh = self.cas.session_ssh.issue_session(&subject, &self.gate, now).map_err(unissued)?;
+        let ssh = self.cas().session_ssh.issue_session(&subject, &self.gate, now).map_err(unissued)?;
         Ok(SessionCertificates {
             tls_certificate: pem(&tls),
             ssh_certificate: ssh.to_openssh().map_err(Fault::internal)?,

@@ -1,9 +1,9 @@
 //! Random bytes, their text, and keyed hashes: ceremony numbers, invites, decoys.
 
-use aws_lc_rs::{digest, hmac, rand};
+use aws_lc_rs::{hmac, rand};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tapgate_model::Digest;
+pub(crate) use tapgate_proof::sha256;
 
 /// Random bytes of the system's generator.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
@@ -21,17 +21,6 @@ pub(crate) fn to_text(bytes: &[u8]) -> String {
 /// The bytes of a base64url text.
 pub(crate) fn from_text(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
-}
-
-/// SHA-256 over these parts, one after the other.
-pub(crate) fn sha256(parts: &[&[u8]]) -> Digest {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for part in parts {
-        context.update(part);
-    }
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(context.finish().as_ref());
-    Digest::from_bytes(bytes)
 }
 
 /// A secret key that lives in memory only, and what is derived from it.

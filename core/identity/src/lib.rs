@@ -28,5 +28,5 @@ pub use kind::CaKind;
 pub use spki::{gate_pin, spki_digest, ssh_key_pkcs8, ssh_key_spki};
 pub use ssh::{Permit, SshCa, SshLoginSubject, SshSessionSubject, TargetSubject};
 pub use tls::{ClientAuth, ClientVerifier, PinnedGate, TargetTlsError, server_config, target_config};
-pub use trust::{Trust, TrustParts, TrustSource};
+pub use trust::{SshCaSource, Trust, TrustParts, TrustSource, X509CaSource};
 pub use x509::{LoginSubject, SessionSubject, X509Ca};

@@ -6,7 +6,7 @@ use rustls::pki_types::{CertificateDer, TrustAnchor};
 use ssh_key::public::KeyData;
 use tapgate_model::Digest;
 
-use crate::{Credential, IdentityError};
+use crate::{Credential, IdentityError, SshCa, X509Ca};
 
 /// What trust is made of: the gate's own pin, and the authorities of each kind (several during a rotation).
 #[derive(Debug, Clone)]
@@ -25,6 +25,12 @@ pub struct TrustParts {
 
 /// Where the present trust comes from: it changes when an authority is rotated.
 pub type TrustSource = Arc<dyn Fn() -> Arc<Trust> + Send + Sync>;
+
+/// Where the present authority for SSH certificates comes from, for the same reason.
+pub type SshCaSource = Arc<dyn Fn() -> Arc<SshCa> + Send + Sync>;
+
+/// Where the present authority for X.509 certificates comes from.
+pub type X509CaSource = Arc<dyn Fn() -> Arc<X509Ca> + Send + Sync>;
 
 /// The authorities whose certificates become identities, read once.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ mod statement;
 mod target;
 mod time;
 pub mod tunnel;
+mod version;
 
 pub use desktop::DesktopProtocol;
 pub use id::{Digest, SessionId, TargetUid};
@@ -16,3 +17,4 @@ pub use name::{LoginName, NameError, ObjectName, RoleName, TargetName, UserName}
 pub use statement::{ClassSet, StatementClass};
 pub use target::{Kind, Labels, TargetRef};
 pub use time::{Clock, ManualClock, SystemClock, UnixTime};
+pub use version::Version;

@@ -15,7 +15,7 @@ pub fn challenge(random: &[u8; 32], statement_der: &[u8]) -> [u8; 32] {
 }
 
 /// The SHA-256 of these parts, one after another.
-pub(crate) fn sha256(parts: &[&[u8]]) -> Digest {
+pub fn sha256(parts: &[&[u8]]) -> Digest {
     // At once is quicker than piece by piece.
     let digest = if let [whole] = parts {
         digest::digest(&digest::SHA256, whole)

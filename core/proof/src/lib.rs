@@ -35,7 +35,7 @@ mod wire;
 
 pub use authenticator_data::Flags;
 pub use chain::{ChainError, Chained, verify_chain};
-pub use challenge::challenge;
+pub use challenge::{challenge, sha256};
 pub use holder::Holder;
 pub use key::{Algorithm, CredentialKey, KeyError};
 pub use party::{KnownParty, RelyingParty};

@@ -1,6 +1,7 @@
 //! What the edge hands to a protocol, and the one small trait that a protocol implements.
 
 mod inbox;
+mod password_file;
 mod prefixed;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use tapgate_session::ProtocolName;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use inbox::Inbox;
+pub use password_file::{PASSWORD_FILE_MAX, PasswordError, read_password};
 pub use prefixed::Prefixed;
 
 /// A byte stream to a client, whatever lies under it.

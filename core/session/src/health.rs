@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt as _;
-use tapgate_model::{TargetRef, TargetUid, UnixTime};
+use tapgate_model::{Kind, TargetName, TargetRef, TargetUid, UnixTime};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::Gate;
@@ -76,20 +76,33 @@ impl Gate {
         }
     }
 
-    async fn look(&self, record: Arc<Record>) {
-        // Of a TCP application with several ports the first one speaks for all.
-        let first = record.about.app().and_then(|app| app.tcp_ports.first().and_then(|(port, _)| app.at_port(*port)));
-        let address = first.unwrap_or_else(|| record.address.clone());
-        let late = || Err("no answer".to_owned());
-        let said = timeout(LOOK_MAX, reach(&record, &address)).await.unwrap_or_else(|_| late());
-        self.known().note(&record.target, self.clock().now(), said.as_ref().map(drop).map_err(String::as_str));
+    /// Looks whether a target answers at all, for an administrator who has just added it; `None` where there is none.
+    pub async fn look_at(&self, kind: Kind, name: &TargetName) -> Option<Result<(), String>> {
+        let record = {
+            let snapshot = self.snapshot();
+            let mut all = snapshot.records();
+            Arc::clone(all.find(|record| record.target.kind == kind && record.target.name == *name)?)
+        };
+        Some(answers(&record).await)
     }
+
+    async fn look(&self, record: Arc<Record>) {
+        let said = answers(&record).await;
+        self.known().note(&record.target, self.clock().now(), said.as_ref().copied().map_err(String::as_str));
+    }
+}
+
+/// Connects, and closes the connection again without a byte.
+async fn answers(record: &Record) -> Result<(), String> {
+    // Of a TCP application with several ports the first one speaks for all.
+    let first = record.about.app().and_then(|app| app.tcp_ports.first().and_then(|(port, _)| app.at_port(*port)));
+    let address = first.unwrap_or_else(|| record.address.clone());
+    let late = || Err("no answer".to_owned());
+    timeout(LOOK_MAX, reach(record, &address)).await.unwrap_or_else(|_| late()).map(drop)
 }
 
 #[cfg(test)]
 mod tests {
-    use tapgate_model::Kind;
-
     use super::*;
 
     #[test]

@@ -50,6 +50,8 @@ pub enum CutReason {
     LoginExpired,
     /// Its user ended it elsewhere.
     EndedByUser,
+    /// An administrator ended it.
+    EndedByAdministrator(UserName),
     /// The web session that opened it is over.
     SignedOut,
     /// The gate itself ends.
@@ -64,6 +66,7 @@ impl fmt::Display for CutReason {
             Self::MaxSessionTtl => f.write_str("the session has reached its role's max_session_ttl"),
             Self::LoginExpired => f.write_str("your login has expired (run `tap login`)"),
             Self::EndedByUser => f.write_str("you ended it from your list of sessions"),
+            Self::EndedByAdministrator(by) => write!(f, "an administrator ended it ({by})"),
             Self::SignedOut => f.write_str("you signed out of the web session that opened it"),
             Self::Shutdown => f.write_str("the gate is shutting down (connect again in a moment)"),
         }

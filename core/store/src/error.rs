@@ -74,6 +74,20 @@ pub enum StoreError {
         /// The number of writes.
         len: usize,
     },
+    /// A secret that another key has sealed, or that was changed.
+    #[error("the secret {key} can't be opened (is the secrets' key the one that sealed it?)")]
+    Sealed {
+        /// The key it is under.
+        key: String,
+    },
+    /// A backup can't be written there.
+    #[error("the copy {path} can't be written: {source} (name a file that is not there yet)", path = path.display())]
+    Copy {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The disk is full; nothing was written.
     #[error("the store cannot be written: the disk is full (free some space)")]
     Full,

@@ -1,11 +1,14 @@
 //! A key-value store with compare-and-swap, expiry and watch; SQLite behind it.
 
+mod backup;
 mod error;
 pub mod limits;
 mod schema;
 mod sqlite;
 
+pub use backup::{Restored, restore};
 pub use error::StoreError;
+pub use schema::{SCHEMA, schema_of};
 pub use sqlite::SqliteStore;
 use tokio::sync::watch;
 

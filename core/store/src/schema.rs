@@ -1,4 +1,4 @@
-//! The tables, their version, and how a file is recognised as ours before anything is read from it.
+//! The tables, their version and the steps between versions, and how a file is recognised as ours before it is read.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io;
@@ -11,7 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionB
 use crate::{StoreError, limits};
 
 /// The schema that this program writes.
-pub(crate) const SCHEMA: u64 = 1;
+pub const SCHEMA: u64 = 2;
 
 /// Keys are blobs, so that they compare as bytes and no collation or pattern has a say.
 const TABLES: &str = "
@@ -22,6 +22,18 @@ const TABLES: &str = "
     ) STRICT;
     CREATE INDEX entry_expires ON entry (expires) WHERE expires IS NOT NULL;
 ";
+
+/// The steps from each schema to the one after it, from schema 1 on. A new file takes them too: there is one way.
+const STEPS: [&str; 1] = [
+    // Schema 2: the authority seals its private keys. Who knows nothing of that would take them for damaged.
+    "UPDATE meta SET value = 2 WHERE name = 'schema'",
+];
+
+/// The schema of a file that is there, which stays as it is.
+pub fn schema_of(path: &Path) -> Result<u64, StoreError> {
+    let found = || -> Result<Option<u64>, StoreError> { meta(&connect(path)?, "schema") };
+    found().map_err(|error| explain(error, path))?.ok_or_else(|| StoreError::Foreign { path: path.into() })
+}
 
 /// Makes the file for its owner alone, before SQLite opens it: SQLite gives its journal the same mode. A file that is
 /// there is not opened here: closing it would end the locks of this process's other connections to it.
@@ -55,7 +67,7 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// The name is a path and never a URI, whatever it starts with. Each connection is behind a mutex of our own.
-fn connect(path: &Path) -> Result<Connection, StoreError> {
+pub(crate) fn connect(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(limits::BUSY_WAIT_MAX)?;
@@ -102,6 +114,10 @@ fn settle(connection: &mut Connection, path: &Path) -> Result<u64, StoreError> {
     if detail != "ok" {
         return Err(StoreError::Damaged { path: path.into(), detail });
     }
+    // All of them or none: a program that is killed meanwhile leaves the file as it was.
+    for step in STEPS.iter().skip(usize::try_from(found.saturating_sub(1)).unwrap_or(usize::MAX)) {
+        transaction.execute_batch(step)?;
+    }
     let revision = meta(&transaction, "revision")?.ok_or_else(foreign)?;
     transaction.commit()?;
     Ok(revision)
@@ -118,7 +134,7 @@ fn meta(connection: &Connection, name: &str) -> Result<Option<u64>, StoreError> 
 }
 
 /// Says what is wrong with the file in the operator's words.
-fn explain(error: StoreError, path: &Path) -> StoreError {
+pub(crate) fn explain(error: StoreError, path: &Path) -> StoreError {
     let path = PathBuf::from(path);
     let StoreError::Sqlite(error) = error else { return error };
     match error.sqlite_error_code() {

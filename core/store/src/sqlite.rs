@@ -35,6 +35,18 @@ impl SqliteStore {
         Ok(Self::with(writer, None, revision))
     }
 
+    /// Writes all that the store holds now into a new file, for its owner alone, while others go on reading and
+    /// writing.
+    pub fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
+        crate::backup::copy(&lock(&self.writer), path)
+    }
+
+    /// Moves what the write-ahead log holds into the file and empties the log, so that nothing that was replaced
+    /// lingers there.
+    pub fn settle_log(&self) -> Result<(), StoreError> {
+        crate::backup::settle_log(&lock(&self.writer))
+    }
+
     fn with(writer: Connection, reader: Option<Connection>, revision: u64) -> Self {
         Self { writer: Mutex::new(writer), reader: reader.map(Mutex::new), revision: watch::Sender::new(revision) }
     }

@@ -190,15 +190,30 @@ fn a_newer_schema_is_refused() {
     let (_directory, path) = place();
     drop(SqliteStore::open(&path).unwrap());
     let other = rusqlite::Connection::open(&path).unwrap();
-    other.execute("UPDATE meta SET value = 2 WHERE name = 'schema'", []).unwrap();
+    other.execute("UPDATE meta SET value = 3 WHERE name = 'schema'", []).unwrap();
     drop(other);
     let error = error(&path);
-    assert!(matches!(error, StoreError::NewerSchema { found: 2, known: 1, .. }));
+    assert!(matches!(error, StoreError::NewerSchema { found: 3, known: 2, .. }));
     assert!(
         error
             .to_string()
-            .ends_with("has schema 2, and this program knows up to 1 (run the newer program, or restore a backup)")
+            .ends_with("has schema 3, and this program knows up to 2 (run the newer program, or restore a backup)")
     );
+}
+
+#[test]
+fn an_older_schema_is_brought_forward_with_all_that_it_holds() {
+    let (_directory, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    let version = store.put("a", b"1", None).unwrap();
+    drop(store);
+    let other = rusqlite::Connection::open(&path).unwrap();
+    other.execute("UPDATE meta SET value = 1 WHERE name = 'schema'", []).unwrap();
+    drop(other);
+    assert_eq!(tapgate_store::schema_of(&path).unwrap(), 1, "to look changes nothing");
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(store.get("a", 0).unwrap(), Some(Entry { value: b"1".to_vec(), version }));
+    assert_eq!(tapgate_store::schema_of(&path).unwrap(), tapgate_store::SCHEMA);
 }
 
 #[test]

@@ -24,9 +24,6 @@ pub(crate) const WRITE_MAX: Duration = Duration::from_mins(1);
 /// How long the last bytes may take once one side has ended.
 pub(crate) const LINGER_MAX: Duration = Duration::from_secs(5);
 
-/// How large a password's file may be.
-pub(crate) const PASSWORD_FILE_MAX: u64 = 1024;
-
 /// How large RDP's first message may be, in bytes: its length indicator is one byte, and a correlation id follows.
 pub(crate) const X224_MAX: usize = 512;
 

@@ -16,7 +16,7 @@ use pingora::utils::tls::{CertKey, WrappedX509, parse_x509};
 use pingora::{Error, ErrorType};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use tapgate_identity::X509Ca;
+use tapgate_identity::X509CaSource;
 use tapgate_model::{Clock, SessionId, UnixTime, UserName};
 use tapgate_session::{AppResource, DialError};
 
@@ -53,7 +53,7 @@ impl Peers {
         app: &AppResource,
         user: &UserName,
         session: SessionId,
-        ca: &Arc<X509Ca>,
+        ca: &X509CaSource,
         clock: &Arc<dyn Clock>,
     ) -> Result<Self, String> {
         let mut hasher = DefaultHasher::new();
@@ -123,7 +123,7 @@ fn authorities(pem: &str) -> Result<Arc<[WrappedX509]>, String> {
 /// What the gate shows to an application in the user's name; it lives for minutes, and is issued anew in time.
 struct Client {
     user: UserName,
-    ca: Arc<X509Ca>,
+    ca: X509CaSource,
     clock: Arc<dyn Clock>,
     issued: Mutex<Option<(UnixTime, Arc<CertKey>)>>,
 }
@@ -137,7 +137,7 @@ impl Client {
         {
             return Ok(Arc::clone(known));
         }
-        let fresh = self.ca.issue_target(self.user.as_str(), now);
+        let fresh = (self.ca)().issue_target(self.user.as_str(), now);
         let (certificate, key) = fresh.map_err(|_| "no client certificate can be issued for it".to_owned())?;
         let fresh = Arc::new(CertKey::new(vec![certificate.to_vec()], key.secret_pkcs8_der().to_vec()));
         *issued = Some((now, Arc::clone(&fresh)));

@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use pingora::apps::{HttpServerOptions, ServerApp as _};
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
-use tapgate_identity::{ClientAuth, X509Ca};
+use tapgate_identity::{ClientAuth, X509CaSource};
 use tapgate_model::{Clock, tunnel};
 use tapgate_relay::{Accepted, DoorName, HostCheck, Io, Protocol, Sniff, TlsDoor, TlsFacts};
 use tapgate_session::{AppResource, Gate, ProtocolName};
@@ -42,7 +42,7 @@ pub struct HttpParts {
     /// Who signs identities for applications.
     pub signer: Arc<Signer>,
     /// Whose client certificates applications are shown.
-    pub target_ca: Arc<X509Ca>,
+    pub target_ca: X509CaSource,
     /// The domain under which every application has a host name, where there is one.
     pub domain: Option<String>,
     /// The port that browsers use.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tapgate_identity::X509Ca;
+use tapgate_identity::X509CaSource;
 use tapgate_model::{Clock, Digest, Kind, Login, TargetName, UserName};
 use tapgate_session::{Ask, ConnectionFacts, CutReason, Door, EndReason, Gate, NoPrompt, ProtocolName};
 
@@ -48,7 +48,7 @@ pub(crate) struct Wanted<'a> {
 pub(crate) struct Sessions {
     gate: Gate,
     web: Arc<dyn WebSessions>,
-    target_ca: Arc<X509Ca>,
+    target_ca: X509CaSource,
     clock: Arc<dyn Clock>,
     all: RwLock<HashMap<SessionKey, Arc<AppSession>>>,
 }
@@ -60,7 +60,7 @@ pub(crate) fn facts(party: &Party, peer: SocketAddr, protocol: ProtocolName) -> 
 }
 
 impl Sessions {
-    pub(crate) fn new(gate: Gate, web: Arc<dyn WebSessions>, target_ca: Arc<X509Ca>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(gate: Gate, web: Arc<dyn WebSessions>, target_ca: X509CaSource, clock: Arc<dyn Clock>) -> Self {
         Self { gate, web, target_ca, clock, all: RwLock::default() }
     }
 

@@ -15,9 +15,6 @@ pub(crate) const LOGIN_PACKET_MAX: usize = 80 * 1024;
 /// How many packets a target's login may take. The longest that is known has five.
 pub(crate) const LOGIN_PACKETS_MAX: usize = 16;
 
-/// The longest password, in bytes, with room for tokens of cloud databases.
-pub(crate) const PASSWORD_MAX: u64 = 8 * 1024;
-
 /// The most that one frame holds, in bytes; a longer packet goes on in the next one.
 pub(crate) const FRAME_MAX: usize = 0xff_ffff;
 

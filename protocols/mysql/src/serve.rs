@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt as _};
-use tapgate_identity::X509Ca;
+use tapgate_identity::X509CaSource;
 use tapgate_model::{Clock, Kind, LoginName, tunnel};
 use tapgate_relay::{Accepted, Io, Protocol, Sniff, StartTls, TlsDoor};
 use tapgate_session::{
@@ -32,7 +32,7 @@ pub struct MysqlParts {
     /// Turns a connection into TLS when the client asks for that.
     pub start_tls: Arc<dyn StartTls>,
     /// Who signs the certificates that are shown to targets.
-    pub target_ca: Arc<X509Ca>,
+    pub target_ca: X509CaSource,
     /// Who tells what statements do.
     pub classifier: Classifier,
 }

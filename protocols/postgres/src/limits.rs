@@ -49,9 +49,6 @@ pub(crate) const TOLD_WAITING_MAX: usize = 256;
 /// told without.
 pub(crate) const TOLD_END_MAX: Duration = Duration::from_secs(5);
 
-/// A file with a password, in bytes.
-pub(crate) const PASSWORD_FILE_MAX: u64 = 4 * 1024;
-
 /// How long a cancel request may take, the connection to the target included.
 pub(crate) const CANCEL_MAX: Duration = Duration::from_secs(10);
 

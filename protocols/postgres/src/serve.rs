@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures::future::{BoxFuture, FutureExt as _};
-use tapgate_identity::{Identity, X509Ca};
+use tapgate_identity::{Identity, X509CaSource};
 use tapgate_model::{Clock, Kind, tunnel};
 use tapgate_relay::{Accepted, DoorName, Protocol, Sniff, StartTls, TlsDoor};
 use tapgate_session::{
@@ -31,7 +31,7 @@ pub struct PostgresParts {
     /// Turns a connection into TLS where a client asks for that.
     pub start_tls: Arc<dyn StartTls>,
     /// Who signs the certificates that are shown to targets.
-    pub target_ca: Arc<X509Ca>,
+    pub target_ca: X509CaSource,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// The name below which each target has a name of its own, as in `orders.db.gate.example`; where there is one.

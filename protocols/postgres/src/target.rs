@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tapgate_identity::{IssueError, TargetTlsError, X509Ca, target_config};
+use tapgate_identity::{IssueError, TargetTlsError, X509CaSource, target_config};
 use tapgate_model::Clock;
+use tapgate_relay::PasswordError;
 use tapgate_session::{DbProtocol, DbResource, DialError, Live, Upstream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
@@ -16,7 +17,7 @@ use crate::binding;
 use crate::limits::{CANCEL_MAX, GREETING_MAX, TARGET_HANDSHAKE_MAX};
 use crate::login::{Credentials, LoginError, log_in, message, refusal};
 use crate::name::Destination;
-use crate::password::{Password, PasswordError};
+use crate::password::Password;
 use crate::startup::{CancelKey, Startup, packet, tls_request};
 use crate::wire;
 
@@ -50,7 +51,7 @@ struct Way {
 
 /// What the gate logs in to targets with.
 pub(crate) struct Passport {
-    pub(crate) ca: Arc<X509Ca>,
+    pub(crate) ca: X509CaSource,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -132,7 +133,7 @@ async fn enter(
     };
     let client = match password {
         Some(_) => None,
-        None => Some(passport.ca.issue_target(user, passport.clock.now())?),
+        None => Some((passport.ca)().issue_target(user, passport.clock.now())?),
     };
     let name = ServerName::try_from(db.certificate_name().to_owned()).map_err(|_| EnterError::Name)?;
     let way = Way { config: Arc::new(target_config(db.ca_cert.as_deref(), client)?), name };

@@ -8,7 +8,7 @@ use russh::Disconnect;
 use russh::keys::ssh_key::{Certificate, PrivateKey};
 use russh::server::RunningSession;
 use tapgate_audit::Sink;
-use tapgate_identity::{IssueError, SshCa, Trust, TrustSource};
+use tapgate_identity::{IssueError, SshCaSource, Trust, TrustSource};
 use tapgate_model::{Clock, Kind, Login, TargetName, tunnel};
 use tapgate_proof::Holder;
 use tapgate_relay::{Accepted, Protocol, Sniff, TlsDoor};
@@ -44,9 +44,9 @@ pub struct SshParts {
     /// The certificate of that key.
     pub host_certificate: Certificate,
     /// Who signs the gate's host certificates: one for each target that is jumped to.
-    pub host_ca: Arc<SshCa>,
+    pub host_ca: SshCaSource,
     /// Who signs the certificates that are shown to targets.
-    pub target_ca: Arc<SshCa>,
+    pub target_ca: SshCaSource,
     /// Where the keys are for targets that trust no authority.
     pub keys: KeySource,
     /// The gate's name, which may stand behind the target's in a user name.
@@ -62,7 +62,7 @@ pub struct Ssh {
     gate_name: String,
     config: Arc<russh::server::Config>,
     host_key: PrivateKey,
-    host_ca: Arc<SshCa>,
+    host_ca: SshCaSource,
     passport: Passport,
 }
 
@@ -107,7 +107,7 @@ impl Ssh {
     /// The server's side under the name of a target.
     fn config_as(&self, host: &str) -> Result<Arc<russh::server::Config>, IssueError> {
         let names = [host.to_owned()];
-        let certificate = self.host_ca.issue_host(self.host_key.public_key(), &names, self.clock.now())?;
+        let certificate = (self.host_ca)().issue_host(self.host_key.public_key(), &names, self.clock.now())?;
         Ok(Arc::new(algorithms::server(self.host_key.clone(), certificate)))
     }
 

@@ -6,7 +6,7 @@ use russh::client::{AuthResult, DisconnectReason, Handle, Handler, RawSender};
 use russh::keys::ssh_key::{Algorithm, HashAlg, PrivateKey};
 use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{AlgorithmKind, Disconnect};
-use tapgate_identity::{IssueError, Permit, SshCa, TargetSubject};
+use tapgate_identity::{IssueError, Permit, SshCaSource, TargetSubject};
 use tapgate_model::{Clock, Login, LoginName, ObjectName, TargetName};
 use tapgate_relay::Io;
 use tapgate_session::{Live, NodeSsh, Upstream};
@@ -73,7 +73,7 @@ impl From<russh::Error> for TargetError {
 
 /// What the gate shows to targets.
 pub(crate) struct Passport {
-    ca: Arc<SshCa>,
+    ca: SshCaSource,
     /// One key for the whole process. It proves nothing without a certificate, and each of those
     /// names one session.
     key: Arc<PrivateKey>,
@@ -85,7 +85,7 @@ pub(crate) struct Passport {
 impl Passport {
     /// A passport with a fresh key.
     pub(crate) fn new(
-        ca: Arc<SshCa>,
+        ca: SshCaSource,
         clock: Arc<dyn Clock>,
         keys: KeySource,
     ) -> Result<Self, russh::keys::ssh_key::Error> {
@@ -224,7 +224,7 @@ pub(crate) async fn log_in<H: Handler<Error = TargetError>>(
         session: live.id(),
         permits: door.permits,
     };
-    let certificate = passport.ca.issue_target(&subject, passport.clock.now())?;
+    let certificate = (passport.ca)().issue_target(&subject, passport.clock.now())?;
     match handle.authenticate_openssh_cert(login.as_str(), Arc::clone(&passport.key), certificate).await? {
         AuthResult::Success => Ok(()),
         AuthResult::Failure { .. } => Err(TargetError::Refused(login.to_string())),

@@ -80,6 +80,7 @@ fn a_mysql_server_that_misbehaves_harms_nobody_else() -> Result<()> {
     let scene = my_scene::Scene::new("")?;
     let mut hostile = Hostile::start(&scene.world.lab, "mysql")?;
     let file = scene.world.lab.write("app.pw", "geheim\n")?;
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     let auth = format!("  auth:\n    password_files: {{ report: \"{}\" }}\n", file.display());
     scene.world.put(&hostile.db_yaml("bad", "dev", &auth))?;
     let pass = scene.login_pass();

@@ -190,8 +190,11 @@ print('stays')
 fn the_target_is_entered_with_a_password_where_the_resource_names_one() -> Result<()> {
     let scene = Scene::new("")?;
     let pass = scene.login_pass();
-    let file =
-        |name: &str, text: &str| Ok::<_, anyhow::Error>(scene.world.lab.write(name, text)?.display().to_string());
+    let file = |name: &str, text: &str| {
+        let path = scene.world.lab.write(name, text)?;
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        Ok::<_, anyhow::Error>(path.display().to_string())
+    };
     let (right, curved) = (file("report.pw", "geheim\n")?, file("ed.pw", "krumm")?);
     scene.put_db(&format!("  auth:\n    password_files: {{ report: \"{right}\", ed: \"{curved}\" }}\n"))?;
     for user in ["report", "ed"] {

@@ -21,6 +21,7 @@ fn scene(options: &str) -> Result<(Scene, MySql)> {
         tapgate(&["ca", "--config", &scene.world.config.display().to_string(), "--databases"])?.success()?;
     let server = MySql::start(&scene.world.lab, "modern", &authority.stdout, SETUP)?;
     let file = scene.world.lab.write("report.pw", "geheim\n")?;
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
     let auth = format!("  auth:\n    password_files: {{ report: \"{}\" }}\n", file.display());
     scene.world.put(&server.db_yaml("dev", &auth))?;
     Ok((scene, server))

@@ -253,7 +253,7 @@ pub(crate) fn word_after(text: &str, word: &str) -> Option<String> {
     words.nth(1).map(str::to_owned)
 }
 
-fn pin_in(text: &str) -> Option<String> {
+pub(crate) fn pin_in(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("sha256:")?;
     let digits: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
     Some(format!("sha256:{digits}"))

@@ -22,7 +22,7 @@ impl Authority {
         let plan = match action {
             Some(AdminAction::PutResources { yaml, replace }) => self.plan_put("<stdin>", &yaml, replace),
             Some(AdminAction::DeleteResource { kind, name }) => self.plan_delete(&kind, &name),
-            Some(AdminAction::Invite { .. }) | None => return Vec::new(),
+            Some(AdminAction::Invite { .. } | AdminAction::RotateAuthority { .. }) | None => return Vec::new(),
         };
         plan.map(|plan| self.differences(&plan)).unwrap_or_default()
     }

@@ -95,6 +95,10 @@ fn change(body: &[u8]) -> Option<String> {
         AdminAction::PutResources { yaml, replace: false } => format!("# create\n{yaml}"),
         AdminAction::DeleteResource { kind, name } => format!("delete {kind}/{name}"),
         AdminAction::Invite { user, roles } if roles.is_empty() => format!("invite {user}"),
+        AdminAction::RotateAuthority { authority, step, at_once } => {
+            let at_once = if at_once { ", and give up what still depends on it" } else { "" };
+            format!("rotate the authorities \"{authority}\": {step}{at_once}")
+        }
         AdminAction::Invite { user, roles } => format!("invite {user} with the roles {}", roles.join(", ")),
     };
     if text.len() <= DETAILS_MAX {

@@ -54,7 +54,7 @@ fn parts(dir: &TempDir, store: &Arc<SqliteStore>, clock: &Arc<ManualClock>, sink
         pins: Vec::new(),
         host_names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
         resource_dir: None,
-        secrets: SecretsKey::of_file(&dir.path().join("secrets.key")).unwrap(),
+        secrets: Arc::new(SecretsKey::of_file(&dir.path().join("secrets.key")).unwrap()),
     }
 }
 

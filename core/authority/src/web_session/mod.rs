@@ -242,7 +242,7 @@ impl Authority {
         }
         let expires = now.plus(terms.max_session_ttl.min(LOGIN_TTL_MAX).max(Duration::from_secs(1)));
         let subject = LoginSubject { user, spki_der: entrant.spki, source_ip, expires };
-        let certificate = self.cas.login.issue_login(&subject, &self.gate, now).map_err(unissued)?;
+        let certificate = self.cas().login.issue_login(&subject, &self.gate, now).map_err(unissued)?;
         let identity = self.trust().verify_x509(&certificate, &[], now).map_err(Fault::internal)?;
         let (cookie, number) = (new_id(), *identity.fingerprint());
         let stored = Stored {

@@ -5,14 +5,13 @@ use mysql_common::constants::CapabilityFlags as Flags;
 use mysql_common::packets::AuthPlugin;
 use tapgate_model::LoginName;
 use tapgate_session::{DbResource, Upstream};
-use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 use zeroize::Zeroizing;
 
 use super::tls::Passport;
 use super::{EnterError, Entered, ask};
-use crate::limits::{LOGIN_PACKETS_MAX, PASSWORD_MAX, TARGET_LOGIN_MAX};
+use crate::limits::{LOGIN_PACKETS_MAX, TARGET_LOGIN_MAX};
 use crate::wire::caps;
 use crate::wire::error::ServerError;
 use crate::wire::framed::Framed;
@@ -49,7 +48,7 @@ async fn enter_at_leisure(
     wish: &Wish<'_>,
 ) -> Result<Entered, EnterError> {
     let password = match db.auth.password_file(wish.user) {
-        Some(path) => Some(read_password(path).await?),
+        Some(path) => Some(read_password(path)?),
         None => None,
     };
     let mut framed = Framed::at(upstream, 0);
@@ -92,18 +91,12 @@ const fn has_plain_letters(collation: u8) -> bool {
     !matches!(collation, 1 | 13 | 28 | 84 | 87 | 88 | 95 | 96 | 248 | 249 | 250)
 }
 
-/// The file's first line.
-async fn read_password(path: &std::path::Path) -> Result<Zeroizing<Vec<u8>>, EnterError> {
-    let unreadable = |error| {
+/// The password in this file; why there is none is for the log.
+fn read_password(path: &std::path::Path) -> Result<Zeroizing<Vec<u8>>, EnterError> {
+    tapgate_relay::read_password(path).map_err(|error| {
         tracing::warn!(path = %path.display(), %error, "Could not read a database user's password");
         EnterError::Password
-    };
-    let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-    let mut password = Zeroizing::new(Vec::with_capacity(256));
-    file.take(PASSWORD_MAX).read_to_end(&mut password).await.map_err(unreadable)?;
-    let end = password.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(password.len());
-    password.truncate(end);
-    Ok(password)
+    })
 }
 
 fn login_packet(wish: &Wish<'_>, mut flags: Flags) -> LoginPacket {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use tapgate_identity::{X509Ca, target_config};
+use tapgate_identity::{X509CaSource, target_config};
 use tapgate_model::{Clock, LoginName};
 use tapgate_session::{DbResource, Upstream};
 use tokio_rustls::TlsConnector;
@@ -15,7 +15,7 @@ use super::EnterError;
 /// What the gate shows to targets.
 pub(crate) struct Passport {
     /// Who signs the certificates that are shown.
-    pub(crate) ca: Arc<X509Ca>,
+    pub(crate) ca: X509CaSource,
     /// Where the time comes from.
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -28,7 +28,7 @@ impl Passport {
         db: &DbResource,
         as_user: Option<&LoginName>,
     ) -> Result<TlsStream<Upstream>, EnterError> {
-        let shown = as_user.map(|user| self.ca.issue_target(user.as_str(), self.clock.now()));
+        let shown = as_user.map(|user| (self.ca)().issue_target(user.as_str(), self.clock.now()));
         let shown = shown.transpose().map_err(|_| EnterError::Config("no certificate could be made for this user"))?;
         let config = target_config(db.ca_cert.as_deref(), shown)?;
         let name = ServerName::try_from(db.certificate_name().to_owned());

@@ -10,7 +10,8 @@ use russh::keys::ssh_key::{Algorithm, Certificate, PrivateKey};
 use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{Channel, ChannelMsg, Preferred};
 use tapgate_identity::{
-    CaKind, Identity, SshCa, SshLoginSubject, SshSessionSubject, Trust, TrustParts, spki_digest, ssh_key_spki,
+    CaKind, Identity, SshCa, SshCaSource, SshLoginSubject, SshSessionSubject, Trust, TrustParts, spki_digest,
+    ssh_key_spki,
 };
 use tapgate_model::Clock;
 use tapgate_proof::{Holder, Uses};
@@ -104,6 +105,12 @@ spec: {{ roles: [dev] }}
     )
 }
 
+/// An authority that is not rotated.
+fn source(ca: SshCa) -> SshCaSource {
+    let ca = Arc::new(ca);
+    Arc::new(move || Arc::clone(&ca))
+}
+
 impl Lab {
     /// A gate with its targets; the options are of the role for `prod3`.
     pub(crate) async fn start(options: &str) -> Outcome<Self> {
@@ -150,8 +157,8 @@ impl Lab {
             sink: world.sink.clone(),
             host_key,
             host_certificate,
-            host_ca: Arc::new(host_ca),
-            target_ca: Arc::new(target_ca),
+            host_ca: source(host_ca),
+            target_ca: source(target_ca),
             keys: Arc::new(|_| Box::pin(std::future::ready(Ok(None)))),
             gate_name: "gate.example".to_owned(),
         })?;
