@@ -1,16 +1,23 @@
 //! `tapgate`: the gate's command line.
 
 mod accept;
+mod acme;
 mod admin;
 mod certificate;
 mod demo;
 mod doors;
+mod handover;
+mod handshakes;
 mod keys;
 mod limits;
+mod notify;
+mod plain;
 mod proxied;
 mod reload;
 mod run;
+mod running;
 mod sniff;
+mod sockets;
 mod start;
 mod tls;
 mod web;
@@ -36,6 +43,9 @@ enum Command {
         /// The configuration file.
         #[arg(long, value_name = "FILE", default_value = "/etc/tapgate/tapgate.yaml")]
         config: PathBuf,
+        /// A running gate has started this one to take over; its sockets and standard input are that gate's.
+        #[arg(long, hide = true)]
+        heir: bool,
     },
     /// Read the configuration and the resource files and print every error in them.
     #[command(after_help = "Example:\n  tapgate check --config tapgate.yaml")]

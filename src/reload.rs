@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::accept::Edge;
 use crate::certificate::OperatorCertificate;
 use crate::limits::RELOAD_LOOK;
+use crate::notify;
 
 /// What is looked at.
 pub(crate) struct Watched {
@@ -43,6 +44,9 @@ impl Watched {
                 _ = self.hangup.recv() => true,
                 () = tokio::time::sleep(RELOAD_LOOK) => false,
             };
+            if asked {
+                notify::reloading();
+            }
             // A handful of file names: quicker than to hand them to another thread.
             let now = self.resources_stamp();
             if asked || now != resources {
@@ -53,6 +57,9 @@ impl Watched {
             if asked || now != certificate {
                 certificate = now;
                 told("the certificate for browsers", self.certificate.reload());
+            }
+            if asked {
+                notify::ready();
             }
         }
     }

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, anyhow};
 use tapgate_config::Config;
 use tracing_subscriber::EnvFilter;
 
+use crate::sockets::Sockets;
 use crate::{Command, certificate, demo, keys, start};
 
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
@@ -17,10 +18,12 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
             log();
             init(&config, &admin)?;
         }
-        Command::Start { config } => {
+        Command::Start { config, heir } => {
             log();
+            // Before there are threads: what was handed down is read out of the environment, and cleared from it.
+            let sockets = Sockets::handed_down();
             let config = load(&config)?;
-            runtime()?.block_on(start::serve(config))?;
+            runtime()?.block_on(start::serve(config, sockets, heir))?;
         }
         Command::Keys(command) => keys::run(&command)?,
         Command::Ca { config, browsers, databases } => ca(&config, browsers, databases)?,
@@ -49,6 +52,13 @@ pub(crate) fn load(path: &Path) -> Result<Config> {
 
 fn check(path: &Path) -> Result<()> {
     let config = load(path)?;
+    let resources = look(&config)?;
+    println!("{}: good, with {resources} resources in files", path.display());
+    Ok(())
+}
+
+/// Looks at all that can be looked at before a start; answers how many resources the files hold.
+pub(crate) fn look(config: &Config) -> Result<usize> {
     let mut problems = Vec::new();
     let mut documents = Vec::new();
     for file in tapgate_authority::resource_files(config.resources.as_deref())? {
@@ -68,8 +78,7 @@ fn check(path: &Path) -> Result<()> {
         let lines: Vec<String> = problems.iter().map(|p| format!("  {p}")).collect();
         return Err(anyhow!("the resource files can't be used (mend these and try again):\n{}", lines.join("\n")));
     }
-    println!("{}: good, with {} resources in files", path.display(), documents.len());
-    Ok(())
+    Ok(documents.len())
 }
 
 fn init(path: &Path, admin: &tapgate_model::UserName) -> Result<()> {

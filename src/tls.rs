@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::acme::Challenges;
 use crate::certificate::{Certificates, OperatorCertificate};
 use crate::limits::NAMED_MAX;
 
@@ -41,6 +42,8 @@ pub(crate) struct TlsParts {
     pub(crate) key: Arc<PrivateKeyDer<'static>>,
     /// What browsers are shown instead, where it is for the name that they ask for.
     pub(crate) operator: Arc<OperatorCertificate>,
+    /// What a certificate authority is shown that looks whether the name is the gate's.
+    pub(crate) challenges: Arc<Challenges>,
     pub(crate) trust: TrustSource,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) gate: Digest,
@@ -168,6 +171,10 @@ impl Tls {
         let hello = start.client_hello();
         let sni = hello.server_name().map(str::to_ascii_lowercase);
         let offered: Vec<&[u8]> = hello.alpn().into_iter().flatten().collect();
+        if let Some(config) = self.parts.challenges.handshake(&offered, sni.as_deref()) {
+            start.into_stream(config).await?;
+            return Err(io::Error::other("a certificate authority has looked: there is nothing more to say"));
+        }
         let door = self.door(sni.as_deref(), &offered)?;
         let (config, inside) = match door {
             Some(door) => (self.config_of(door, sni.as_deref())?, Inside::Protocol(door.protocol)),

@@ -1,5 +1,7 @@
 //! From text to [`Config`]: each key is parsed by itself, so that all errors come at once.
 
+mod serving;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -10,7 +12,7 @@ use tapgate_model::Digest;
 use crate::lines::line_of;
 use crate::{AuditConfig, CertificateFiles, Config, HostPort, Problem};
 
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 18] = [
     "cluster_name",
     "data_dir",
     "listen",
@@ -26,6 +28,9 @@ const KEYS: [&str; 15] = [
     "tls",
     "audit",
     "recordings",
+    "acme",
+    "reuse_port",
+    "drain",
 ];
 
 /// Parses the text of a configuration; `file` is only named in problems.
@@ -100,6 +105,9 @@ impl Reader<'_> {
             resources,
             audit_log,
             certificate,
+            acme: self.acme(root),
+            reuse_port: self.flag(root, "reuse_port"),
+            drain: self.drain(root),
             audit,
             recordings,
         })

@@ -12,7 +12,8 @@ use tapgate_ssh::demo_target::DemoTarget;
 
 use super::database::{self, Database};
 use super::tools::User;
-use crate::start::{self, Opened, Running};
+use crate::running::Running;
+use crate::start::{self, Opened};
 
 /// The demo's roles: those of the story of Jerry and Olga.
 const ROLES: &str = include_str!("roles.yaml");

@@ -1,6 +1,6 @@
 //! The gate: one policy, one cache of evidence, one register of live sessions.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::limits::HOLD_MAX;
 use crate::live::Registry;
 use crate::waiting::{News, WaitKey, Waiting};
 use crate::{
-    About, Ask, Challenge, Denial, Door, Grant, Invited, Manner, Occasion, Prompt, Refusal, Snapshot, Spender, Taps,
+    About, Ask, Challenge, CutReason, Denial, Door, Grant, Invited, Manner, Occasion, Prompt, Refusal, Snapshot, Spender, Taps,
     Verdict, check, meter, report,
 };
 
@@ -62,6 +62,8 @@ struct Inner {
     installing: Mutex<()>,
     /// Who records sessions, if anybody.
     recorder: OnceLock<Arc<dyn Recorder>>,
+    /// Whether the gate is about to end: what is open goes on, and nothing is opened.
+    closing: AtomicBool,
     session_prefix: [u8; 8],
     session_next: AtomicU64,
 }
@@ -123,6 +125,7 @@ impl Gate {
             epoch: AtomicU64::new(0),
             installing: Mutex::new(()),
             recorder: OnceLock::new(),
+            closing: AtomicBool::new(false),
             session_prefix: rand::random(),
             session_next: AtomicU64::new(0),
         }))
@@ -142,12 +145,18 @@ impl Gate {
         check::verdict(self, ask, None)
     }
 
-    /// Answers an ask, and where a tap is due and the client can be asked, waits for it or tells where to tap.
-    pub async fn open(&self, ask: &Ask<'_>, prompt: &mut dyn Prompt) -> Result<Grant, Refusal> {
+    /// The same, counted: for who looks before it opens.
+    pub fn weigh(&self, ask: &Ask<'_>) -> Verdict {
         let begun = Instant::now();
         let verdict = self.check(ask);
         meter::checked(ask, &verdict, begun.elapsed());
-        let answer = match verdict {
+        verdict
+    }
+
+    /// Answers an ask, and where a tap is due and the client can be asked, waits for it or tells where to tap.
+    pub async fn open(&self, ask: &Ask<'_>, prompt: &mut dyn Prompt) -> Result<Grant, Refusal> {
+        let answer = match self.weigh(ask) {
+            _ if self.0.closing.load(Ordering::Relaxed) => Err(Refusal::from(Denial::closing())),
             Verdict::Grant(grant) => Ok(grant),
             Verdict::Denial(denial) => Err(Refusal::from(denial)),
             Verdict::Challenge(challenge) if Self::may_ask(ask, prompt, &challenge) => {
@@ -339,6 +348,17 @@ impl Gate {
     /// How many sessions are live.
     pub fn live_count(&self) -> usize {
         self.0.live.len()
+    }
+
+    /// From now on nothing is opened: what is open may go on until it is cut, and who waits for a tap is told.
+    pub fn close(&self) {
+        self.0.closing.store(true, Ordering::Relaxed);
+        self.0.waiting.turn_all_down(&CutReason::Shutdown.to_string());
+    }
+
+    /// How many snapshots were installed since the start.
+    pub fn installed(&self) -> u64 {
+        self.epoch()
     }
 
     /// Cuts every live session, as the gate itself ends.
