@@ -1,7 +1,7 @@
 //! Puts the gate together from its configuration, and runs it until it is told to stop.
 
 use std::fs::{File, TryLockError};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -88,6 +88,7 @@ pub(crate) fn open(config: &Config) -> Result<Opened> {
         .mode(0o700)
         .create(dir)
         .with_context(|| format!("can't make the data directory {}", dir.display()))?;
+    is_ours_alone(dir)?;
     let alone = alone_in(dir)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let file = dir.join("tapgate.db");
@@ -104,6 +105,20 @@ pub(crate) fn open(config: &Config) -> Result<Opened> {
     let library = Library { shelf: Arc::new(shelf), key, sink: sink.clone() };
     let authority = authority(config, &store, &clock, sink.clone())?;
     Ok(Opened { authority: Arc::new(authority), sink, clock, audit: place, library, store: lent, alone: Some(alone) })
+}
+
+/// Who else may write into the directory could put another file in the place of the store or of a key.
+fn is_ours_alone(dir: &Path) -> Result<()> {
+    let facts = std::fs::metadata(dir).with_context(|| format!("can't look at {}", dir.display()))?;
+    let (user, group) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let foreign = facts.uid() != user && facts.uid() != 0;
+    let by_group = facts.mode() & 0o020 != 0 && facts.gid() != group;
+    ensure!(
+        !foreign && !by_group && facts.mode() & 0o002 == 0,
+        "others can write into the data directory {} (give it to the gate's user, and chmod 700 it)",
+        dir.display()
+    );
+    Ok(())
 }
 
 /// The audit log, to be opened whenever it is this process's.
