@@ -94,6 +94,10 @@ fn main() -> ExitCode {
         eprintln!("ERROR: another TLS provider was installed before the gate's own (this is a bug)");
         return ExitCode::FAILURE;
     }
+    if let Err(error) = tls::assert_fips() {
+        eprintln!("ERROR: {error}");
+        return ExitCode::FAILURE;
+    }
     match run::run(arguments.command) {
         Ok(code) => code,
         Err(error) => {

@@ -84,6 +84,14 @@ pub(crate) enum Inside {
     Http,
 }
 
+/// A build for FIPS runs in FIPS mode or not at all; any other build is not asked.
+pub(crate) fn assert_fips() -> Result<(), &'static str> {
+    if !cfg!(feature = "fips") || default_provider().fips() {
+        return Ok(());
+    }
+    Err("this program was built for FIPS, and its TLS provider is not in FIPS mode (build it anew)")
+}
+
 impl TlsParts {
     /// With the gate's own certificate alone.
     fn config(&self, auth: ClientAuth, alpn: &[&[u8]]) -> Result<Arc<ServerConfig>, rustls::Error> {
@@ -124,7 +132,11 @@ impl TlsParts {
     ) -> Result<Arc<ServerConfig>, rustls::Error> {
         let verifier = Arc::new(ClientVerifier::new(Arc::clone(&self.trust), Arc::clone(&self.clock), auth));
         let own = Arc::new(CertifiedKey::from_der(chain, key.clone_key(), &default_provider())?);
-        server_config(verifier, Arc::new(Certificates::new(own, Arc::clone(operator))), alpn).map(Arc::new)
+        let config = server_config(verifier, Arc::new(Certificates::new(own, Arc::clone(operator))), alpn)?;
+        if cfg!(feature = "fips") && !config.fips() {
+            return Err(rustls::Error::General("a configuration of TLS is not in FIPS mode".to_owned()));
+        }
+        Ok(Arc::new(config))
     }
 
     /// What a handshake said. It has proven the key; the certificate itself is verified here once more, by the one

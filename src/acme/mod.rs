@@ -186,3 +186,52 @@ fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     })();
     written.with_context(|| format!("can't write {}", path.display()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::date_time_ymd;
+    use tapgate_model::ManualClock;
+
+    /// Whether a certificate of the year 2027 for this name is asked for again on this day of it.
+    fn is_due(name: &str, day: u64) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::new([name.to_owned()]).unwrap();
+        parameters.not_before = date_time_ymd(2027, 1, 1);
+        parameters.not_after = date_time_ymd(2028, 1, 1);
+        let files = files(folder.path());
+        put(&files.certificate, parameters.self_signed(&key).unwrap().pem().as_bytes()).unwrap();
+        put(&files.key, key.serialize_pem().as_bytes()).unwrap();
+        let new_year = UnixTime::from_secs(1_798_761_600);
+        let config = AcmeConfig {
+            directory: "https://ca.example.com/d".to_owned(),
+            contact: None,
+            names: vec!["gate.example.com".to_owned()],
+            trust: None,
+            http_listen: None,
+        };
+        let acme = Acme {
+            config,
+            folder: folder.path().to_owned(),
+            certificate: Arc::new(OperatorCertificate::issued(files)),
+            challenges: Arc::default(),
+            clock: Arc::new(ManualClock::new(new_year.plus(Duration::from_secs(day * 86_400)))),
+        };
+        acme.is_due()
+    }
+
+    #[test]
+    fn a_certificate_is_due_when_two_thirds_of_its_time_are_over_or_a_name_is_missing() {
+        assert!(!is_due("gate.example.com", 1) && !is_due("gate.example.com", 242));
+        assert!(is_due("gate.example.com", 245) && is_due("gate.example.com", 400));
+        assert!(is_due("other.example.com", 1));
+    }
+
+    #[test]
+    fn where_there_is_none_it_is_due_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let none = OperatorCertificate::issued(files(folder.path()));
+        assert_eq!((none.span(), none.is_for("gate.example.com")), (None, false));
+    }
+}

@@ -80,7 +80,7 @@ pub(super) async fn find(State(app): Shared) -> axum::Json<Find> {
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
         min_client_version: MIN_CLIENT_VERSION.to_owned(),
         cluster_name: app.cluster.clone(),
-        fips: false,
+        fips: cfg!(feature = "fips"),
     })
 }
 
