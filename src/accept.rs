@@ -135,7 +135,8 @@ async fn shake(
         Spoken::Tls => {
             spoken_first("tls");
             // Boxed, as all around it stays as long as the connection.
-            let accepted = Box::pin(timeout_at(deadline, edge.tls.accept(Prefixed::new(head, stream)))).await;
+            let accepted = Box::pin(timeout_at(deadline, edge.tls.accept(Prefixed::new(head, stream))));
+            let accepted = accepted.instrument(tracing::debug_span!("handshake")).await;
             drop(handshake);
             match accepted {
                 Ok(Ok(opened)) => Box::pin(inside(edge, opened, peer)).await,

@@ -118,6 +118,14 @@ pub(crate) const RELOAD_LOOK: Duration = Duration::from_secs(2);
 /// How often measurements are folded into their histograms: at ten thousand sessions a second, a few hundred kilobytes.
 pub(crate) const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
+/// How many spans wait for their collector, how many go to it at once, and how often: a few hundred bytes each.
+pub(crate) const TRACES_WAITING_MAX: usize = 8_192;
+pub(crate) const TRACES_AT_ONCE: usize = 512;
+pub(crate) const TRACES_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a collector may take.
+pub(crate) const TRACES_POST_MAX: Duration = Duration::from_secs(10);
+
 /// How long a PROXY header may be: version 1 has 107 bytes at most, version 2 the addresses and what load balancers add.
 pub(crate) const PROXY_HEADER_MAX: usize = 1024;
 /// How often a page that is shown events hears something, whether anything has changed or not: proxies close what is

@@ -20,6 +20,7 @@ mod sniff;
 mod sockets;
 mod start;
 mod tls;
+mod traces;
 mod web;
 
 use std::path::PathBuf;

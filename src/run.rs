@@ -5,10 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, anyhow};
 use tapgate_config::Config;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::sockets::Sockets;
-use crate::{Command, certificate, demo, keys, start};
+use crate::traces::Traces;
+use crate::{Command, certificate, demo, keys, start, traces};
 
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
@@ -39,7 +42,17 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 /// The operator's log: JSON lines on standard error; `RUST_LOG` chooses how much.
 fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,russh=warn"));
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let Some(endpoint) = traces::endpoint() else {
+        return tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    };
+    let lines = tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr).with_filter(filter);
+    match Traces::to(&endpoint) {
+        Ok(told) => tracing_subscriber::registry().with(lines).with(told.with_filter(traces::own())).init(),
+        Err(error) => {
+            tracing_subscriber::registry().with(lines).init();
+            tracing::error!(error = format!("{error:#}"), "There are no traces");
+        }
+    }
 }
 
 /// Reads the configuration; all its problems at once are the error.

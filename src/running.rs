@@ -147,8 +147,11 @@ impl Running {
         let wanted = async move {
             loop {
                 match wishes.recv().await {
-                    Some(Wish::Review) if review(&edge).await => {}
-                    Some(Wish::Review) => return tracing::error!("What is true now can't be read: no session goes on"),
+                    Some(Wish::Review) => {
+                        if !review(&edge).await {
+                            return tracing::error!("What is true now can't be read: no session goes on");
+                        }
+                    }
                     Some(Wish::End) => return tracing::info!("The fresh process ends, and this one with it"),
                     None => return tracing::error!("The fresh process is gone: nothing could be recorded any more"),
                 }

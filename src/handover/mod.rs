@@ -20,7 +20,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
 pub(crate) use elder::Elder;
-pub(crate) use heir::Heir;
+pub(crate) use heir::{Heir, Wish};
 pub(crate) use log::Log;
 pub(crate) use store::Lent;
 

@@ -9,6 +9,7 @@ use tapgate_audit::{Recorder, Sink};
 use tapgate_model::{Clock, Digest, Kind, Labels, Login, SessionId, TargetName, TargetRef, UserName};
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
 use tapgate_proof::{Holder, KnownParty, RelyingParty};
+use tracing::Instrument as _;
 
 use crate::brought::Brought;
 use crate::evidence::{Cached, Tap};
@@ -155,6 +156,12 @@ impl Gate {
 
     /// Answers an ask, and where a tap is due and the client can be asked, waits for it or tells where to tap.
     pub async fn open(&self, ask: &Ask<'_>, prompt: &mut dyn Prompt) -> Result<Grant, Refusal> {
+        let (protocol, target) = (ask.connection.protocol.as_str(), ask.target);
+        let span = tracing::debug_span!("ask", protocol, %target, user = %ask.identity.user());
+        self.answer(ask, prompt).instrument(span).await
+    }
+
+    async fn answer(&self, ask: &Ask<'_>, prompt: &mut dyn Prompt) -> Result<Grant, Refusal> {
         let answer = match self.weigh(ask) {
             _ if self.0.closing.load(Ordering::Relaxed) => Err(Refusal::from(Denial::closing())),
             Verdict::Grant(grant) => Ok(grant),

@@ -15,3 +15,4 @@ mod proxied;
 mod reload;
 mod supervisor;
 mod tls;
+mod traces;
