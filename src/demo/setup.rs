@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use russh::keys::ssh_key::PrivateKey;
@@ -137,6 +138,9 @@ fn config(dir: &std::path::Path, port: u16) -> Config {
         first_admins: Vec::new(),
         resources: None,
         certificate: None,
+        acme: None,
+        reuse_port: false,
+        drain: tapgate_config::DrainConfig { stop: Duration::ZERO, hand_over: Duration::ZERO },
     }
 }
 

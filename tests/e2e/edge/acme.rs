@@ -76,7 +76,7 @@ fn a_certificate_comes_by_the_one_port_and_is_kept() -> Result<()> {
     let folder = scene.lab.path().join("data/acme");
     let modes = std::fs::read_dir(&folder)?.map(|entry| Ok(entry?.metadata()?.mode() & 0o777));
     let modes = modes.collect::<Result<Vec<u32>>>()?;
-    assert!(modes.len() == 3 && modes.iter().all(|mode| *mode == 0o600), "{modes:o?}");
+    assert!(modes.len() == 3 && modes.iter().all(|mode| *mode == 0o600), "{modes:?}");
 
     // After a restart nobody is asked again.
     assert!(scene.gate.stop()?.success());
