@@ -13,13 +13,13 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use crate::acme::Challenges;
 use crate::handshakes::{Handshake, Handshakes};
 use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, FILES_BESIDE, HANDSHAKE_MAX};
-use crate::acme::Challenges;
-use crate::{plain, proxied};
 use crate::sniff::{self, Spoken};
 use crate::tls::{self, Tls};
 use crate::web::Web;
+use crate::{plain, proxied};
 
 /// What connections are handed to.
 pub(crate) struct Edge {

@@ -39,7 +39,10 @@ fn describe() {
     metrics::describe_counter!("tapgate_reloads_total", "Reads of changed files, and how they went");
     metrics::describe_counter!("tapgate_hand_overs_failed_total", "Fresh processes that did not take over");
     metrics::describe_counter!("tapgate_acme_orders_total", "Certificates that were asked for, and whether they came");
-    metrics::describe_gauge!("tapgate_certificate_expires_seconds", "How long the certificate for browsers is valid yet");
+    metrics::describe_gauge!(
+        "tapgate_certificate_expires_seconds",
+        "How long the certificate for browsers is valid yet"
+    );
     metrics::describe_counter!("tapgate_spans_lost_total", "Spans of traces that their collector did not take in time");
     metrics::describe_gauge!("tapgate_handshakes", "Connections that have not said who they are yet");
     metrics::describe_gauge!("tapgate_sessions_live", "Sessions that are open now");

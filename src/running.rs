@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tapgate_audit::{Event, Sink as _};
 use tapgate_config::Config;
+use tapgate_proof::Holder;
 use tapgate_record::Deck;
 use tapgate_relay::Protocol;
 use tapgate_session::Gate;
@@ -143,7 +144,7 @@ impl Running {
         if let Some((_, served)) = self.admin.take() {
             served.cancel();
         }
-        let edge = Arc::clone(&self.edge);
+        let (edge, gate) = (Arc::clone(&self.edge), self.gate.clone());
         let wanted = async move {
             loop {
                 match wishes.recv().await {
@@ -151,6 +152,9 @@ impl Running {
                         if !review(&edge).await {
                             return tracing::error!("What is true now can't be read: no session goes on");
                         }
+                    }
+                    Some(Wish::SignOut(session)) => {
+                        gate.end_held(&Holder::WebSession(session));
                     }
                     Some(Wish::End) => return tracing::info!("The fresh process ends, and this one with it"),
                     None => return tracing::error!("The fresh process is gone: nothing could be recorded any more"),

@@ -234,7 +234,9 @@ pub(crate) async fn serve(config: Config, mut sockets: Sockets, heir: bool) -> R
                 metrics::counter!("tapgate_hand_overs_failed_total").increment(1);
                 tracing::error!(error = format!("{error:#}"), "The hand-over has failed: this process goes on");
             }
-            HandedOver::Lost(error) => return Err(error.context("the hand-over has failed, and this process can't go on")),
+            HandedOver::Lost(error) => {
+                return Err(error.context("the hand-over has failed, and this process can't go on"));
+            }
         }
     }
 }
@@ -275,7 +277,12 @@ fn listen_at(config: &Config, opened: Opened, sockets: &mut Sockets) -> Result<R
     if let Some(address) = config.admin_listen {
         let (listener, served) = (sockets.at(address, config.reuse_port)?, stop.child_token());
         let own = listener.try_clone().and_then(TcpListener::from_std).context("can't serve the admin port")?;
-        let parts = admin::Admin { gate: gate.clone(), counted: admin::count()?, handshakes: Arc::clone(&edge.handshakes), closing: closing.clone() };
+        let parts = admin::Admin {
+            gate: gate.clone(),
+            counted: admin::count()?,
+            handshakes: Arc::clone(&edge.handshakes),
+            closing: closing.clone(),
+        };
         tasks.push(tokio::spawn(admin::serve(own, parts, served.clone())));
         admin = Some((listener, served));
     }
@@ -290,8 +297,7 @@ fn listen_at(config: &Config, opened: Opened, sockets: &mut Sockets) -> Result<R
     sink.record(Event::gate_started(env!("CARGO_PKG_VERSION")));
     let pin = authority.gate_fingerprint();
     let accepting = CancellationToken::new();
-    let mut running =
-        Running { gate, opened, edge, deck, ports, admin, accepting, closing, stop, tasks, elder: None };
+    let mut running = Running { gate, opened, edge, deck, ports, admin, accepting, closing, stop, tasks, elder: None };
     running.accept()?;
     tracing::info!(listen = %config.listen, public = %config.public_addr, ca_pin = %pin, "The gate is open");
     Ok(running)

@@ -56,11 +56,16 @@ impl Traces {
     /// Begins to post what ends to this collector, from a thread of its own.
     pub(crate) fn to(endpoint: &str) -> Result<Self> {
         let whole: Uri = format!("{}{PATH}", endpoint.trim_end_matches('/')).parse()?;
-        ensure!(whole.scheme_str() == Some("http"), "{endpoint} is not an http:// address (run a collector beside the gate)");
+        ensure!(
+            whole.scheme_str() == Some("http"),
+            "{endpoint} is not an http:// address (run a collector beside the gate)"
+        );
         whole.host().with_context(|| format!("{endpoint} names no host"))?;
         let (ended, spans) = mpsc::channel(TRACES_WAITING_MAX);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        std::thread::Builder::new().name("traces".to_owned()).spawn(move || runtime.block_on(post_all(whole, spans)))?;
+        std::thread::Builder::new()
+            .name("traces".to_owned())
+            .spawn(move || runtime.block_on(post_all(whole, spans)))?;
         Ok(Self { ended })
     }
 }

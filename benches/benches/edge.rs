@@ -101,7 +101,10 @@ fn with_resources(report: &mut Report) -> Result<()> {
         gate.process().wait_for_error("Read anew")?;
     }
     held.all_answer()?;
-    let what = format!("a reload of {} changed resources; 50 connections that were open before are asked after", resources::COUNT);
+    let what = format!(
+        "a reload of {} changed resources; 50 connections that were open before are asked after",
+        resources::COUNT
+    );
     report.add(RELOAD, Figure::nanoseconds(&what, Some(SECOND), middle(reloads)));
     Ok(())
 }

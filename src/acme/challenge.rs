@@ -84,7 +84,9 @@ mod tests {
         assert!(!handshake(&[ALPN, b"h2"], Some("gate.example.com")) && !handshake(&[], Some("gate.example.com")));
         let answer = |line: &[u8]| challenges.answer(line);
         assert_eq!(answer(b"GET /.well-known/acme-challenge/abc HTTP/1.1\r\n").as_deref(), Some("abc.thumb"));
-        for line in ["GET /.well-known/acme-challenge/abd HTTP/1.1", "POST /.well-known/acme-challenge/abc X", "GET / X", ""] {
+        for line in
+            ["GET /.well-known/acme-challenge/abd HTTP/1.1", "POST /.well-known/acme-challenge/abc X", "GET / X", ""]
+        {
             assert_eq!(answer(line.as_bytes()), None, "{line}");
         }
         challenges.clear();

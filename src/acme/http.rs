@@ -82,7 +82,8 @@ async fn exchange(tls: TlsConnector, mut request: Request<BodyWrapper<Bytes>>) -
     let authority = uri.authority().with_context(|| format!("{uri} names no host"))?;
     request.headers_mut().insert(HOST, authority.as_str().parse()?);
     *request.uri_mut() = uri.path_and_query().map_or_else(|| Uri::from_static("/"), |path| Uri::from(path.clone()));
-    let (head, body) = sender.send_request(request).await.with_context(|| format!("{host} does not answer"))?.into_parts();
+    let (head, body) =
+        sender.send_request(request).await.with_context(|| format!("{host} does not answer"))?.into_parts();
     let body = Limited::new(body, ACME_BODY_MAX).collect().await;
     driver.abort();
     let body = body.map_err(|error| anyhow::anyhow!("the answer of {host} can't be read: {error}"))?;

@@ -78,7 +78,10 @@ impl Acme {
         metrics::counter!("tapgate_acme_orders_total", "result" => result).increment(1);
         match asked {
             Ok(()) => {
-                tracing::info!(names = self.config.names.join(" "), "The certificate authority has issued a certificate");
+                tracing::info!(
+                    names = self.config.names.join(" "),
+                    "The certificate authority has issued a certificate"
+                );
                 *pause = ACME_RETRY_FIRST;
                 ACME_LOOK
             }

@@ -57,10 +57,16 @@ impl Elder {
         };
         let telling = async {
             let (mut seen, mut ticks) = (None, interval(FOLLOW_LOOK));
+            let mut sign_outs = gate.sign_outs();
             loop {
                 tokio::select! {
                     _ = ticks.tick() => {}
                     () = end.cancelled() => break,
+                    Ok(session) = sign_outs.recv() => {
+                        if tell(&mut writer, &HeirWord::SignedOut(session)).await.is_err() {
+                            break;
+                        }
+                    }
                 }
                 // At first once more: files may have changed before this process read them.
                 let now = Some(gate.installed());

@@ -7,6 +7,7 @@ use std::process::{Child, Command};
 
 use anyhow::{Context as _, Result};
 use command_fds::{CommandFdExt as _, FdMapping};
+use tapgate_model::Digest;
 use tokio::sync::mpsc;
 
 use super::{ElderWord, FLAG, HeirWord, Talk, hear, tell};
@@ -26,6 +27,8 @@ pub(crate) struct Heir {
 pub(crate) enum Wish {
     /// To review its sessions by what the store says now.
     Review,
+    /// To end what this web session has opened.
+    SignOut(Digest),
     /// To end now.
     End,
 }
@@ -76,13 +79,16 @@ impl Heir {
 
     /// What it wishes from here on, and where events for its log go. The wishes end when it is gone; what is sent reaches
     /// it before the second task ends.
-    pub(crate) fn serve(self) -> (mpsc::Receiver<Wish>, mpsc::Sender<tapgate_audit::Event>, tokio::task::JoinHandle<()>) {
+    pub(crate) fn serve(
+        self,
+    ) -> (mpsc::Receiver<Wish>, mpsc::Sender<tapgate_audit::Event>, tokio::task::JoinHandle<()>) {
         let Talk { mut reader, mut writer } = self.talk;
         let (wish, wishes) = mpsc::channel(1);
         tokio::spawn(async move {
             while let Ok(Some(word)) = hear(&mut reader).await {
                 let wished = match word {
                     HeirWord::Changed => Wish::Review,
+                    HeirWord::SignedOut(session) => Wish::SignOut(session),
                     HeirWord::End => Wish::End,
                     HeirWord::Good | HeirWord::Open => continue,
                 };

@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tapgate_audit::Event;
+use tapgate_model::Digest;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -49,6 +50,8 @@ enum HeirWord {
     Open,
     /// The policy, or something else that live sessions are reviewed by, is another one.
     Changed,
+    /// This web session is over, and what it opened with it.
+    SignedOut(Digest),
     /// It ends, and takes the old process along.
     End,
 }
@@ -62,7 +65,8 @@ struct Talk {
 impl Talk {
     fn over(stream: std::os::unix::net::UnixStream) -> Result<Self> {
         stream.set_nonblocking(true).context("the hand-over's socket can't be used")?;
-        let (reader, writer) = UnixStream::from_std(stream).context("the hand-over's socket can't be used")?.into_split();
+        let (reader, writer) =
+            UnixStream::from_std(stream).context("the hand-over's socket can't be used")?.into_split();
         Ok(Self { reader: BufReader::new(reader), writer })
     }
 
@@ -71,7 +75,11 @@ impl Talk {
     }
 
     /// Waits for this very word.
-    async fn expect<T: DeserializeOwned + PartialEq + std::fmt::Debug>(&mut self, due: T, wait: Duration) -> Result<()> {
+    async fn expect<T: DeserializeOwned + PartialEq + std::fmt::Debug>(
+        &mut self,
+        due: T,
+        wait: Duration,
+    ) -> Result<()> {
         match timeout(wait, hear::<T>(&mut self.reader)).await {
             Err(_) => bail!("it did not say {due:?} within {} seconds", wait.as_secs()),
             Ok(Ok(Some(word))) if word == due => Ok(()),

@@ -131,7 +131,10 @@ mod tests {
         assert!(bad("names: [a.b]").contains("t:2: `acme` names no `directory`"));
         assert!(bad("directory: \"http://ca/\", names: [a.b]").contains("is not an https:// URL"));
         for names in ["[localhost]", "[\"*.a.b\"]", "[]", "a.b", "[x.localhost]"] {
-            assert!(bad(&format!("directory: \"https://ca/d\", names: {names}")).contains("`names` must be"), "{names}");
+            assert!(
+                bad(&format!("directory: \"https://ca/d\", names: {names}")).contains("`names` must be"),
+                "{names}"
+            );
         }
         let both = format!("{good}tls: {{ certificate: /c, key: /k }}\n");
         assert!(problems(&both).contains("t:2: `acme` and `tls` both"));

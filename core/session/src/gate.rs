@@ -9,17 +9,18 @@ use tapgate_audit::{Recorder, Sink};
 use tapgate_model::{Clock, Digest, Kind, Labels, Login, SessionId, TargetName, TargetRef, UserName};
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
 use tapgate_proof::{Holder, KnownParty, RelyingParty};
+use tokio::sync::broadcast;
 use tracing::Instrument as _;
 
 use crate::brought::Brought;
 use crate::evidence::{Cached, Tap};
 use crate::health::Known;
-use crate::limits::HOLD_MAX;
+use crate::limits::{HOLD_MAX, SIGN_OUTS_TOLD};
 use crate::live::Registry;
 use crate::waiting::{News, WaitKey, Waiting};
 use crate::{
-    About, Ask, Challenge, CutReason, Denial, Door, Grant, Invited, Manner, Occasion, Prompt, Refusal, Snapshot, Spender, Taps,
-    Verdict, check, meter, report,
+    About, Ask, Challenge, CutReason, Denial, Door, Grant, Invited, Manner, Occasion, Prompt, Refusal, Snapshot,
+    Spender, Taps, Verdict, check, meter, report,
 };
 
 /// What a gate is made of.
@@ -65,6 +66,8 @@ struct Inner {
     recorder: OnceLock<Arc<dyn Recorder>>,
     /// Whether the gate is about to end: what is open goes on, and nothing is opened.
     closing: AtomicBool,
+    /// Told of each web session that ends.
+    signed_out: broadcast::Sender<Digest>,
     session_prefix: [u8; 8],
     session_next: AtomicU64,
 }
@@ -127,6 +130,7 @@ impl Gate {
             installing: Mutex::new(()),
             recorder: OnceLock::new(),
             closing: AtomicBool::new(false),
+            signed_out: broadcast::Sender::new(SIGN_OUTS_TOLD),
             session_prefix: rand::random(),
             session_next: AtomicU64::new(0),
         }))
@@ -393,6 +397,10 @@ impl Gate {
 
     pub(crate) fn live(&self) -> &Registry {
         &self.0.live
+    }
+
+    pub(crate) fn signed_out(&self) -> &broadcast::Sender<Digest> {
+        &self.0.signed_out
     }
 
     pub(crate) fn known(&self) -> &Known {

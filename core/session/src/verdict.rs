@@ -249,7 +249,13 @@ impl Refusal {
 
     /// There is no tap, for this reason.
     pub(crate) fn no_tap(challenge: &Challenge, why: String) -> Self {
-        Self { message: format!("{challenge} ({why})"), reason: why, needs_tap: true, label: "no_tap", invitation: None }
+        Self {
+            message: format!("{challenge} ({why})"),
+            reason: why,
+            needs_tap: true,
+            label: "no_tap",
+            invitation: None,
+        }
     }
 }
 

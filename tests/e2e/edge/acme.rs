@@ -51,7 +51,8 @@ impl Scene {
         let root = self.lab.path().join("root.pem");
         if !root.exists() {
             let (trust, to) = (self.pebble.trust.display().to_string(), root.display().to_string());
-            run("curl", "curl", ["-sS", "--noproxy", "*", "--cacert", &trust, "-o", &to, &self.pebble.root_url()])?.success()?;
+            run("curl", "curl", ["-sS", "--noproxy", "*", "--cacert", &trust, "-o", &to, &self.pebble.root_url()])?
+                .success()?;
         }
         let (root, resolve) = (root.display().to_string(), format!("{NAME}:{}:127.0.0.1", self.port));
         let url = format!("https://{NAME}:{}{}", self.port, path::FIND);

@@ -61,6 +61,7 @@ fn an_expired_certificate_is_told_and_counted() -> Result<()> {
     bare.is_well()?;
     until("the metric", super::bare::SLACK, || {
         let page = curl(&format!("http://127.0.0.1:{}/metrics", bare.admin_port), &[])?.body;
-        Ok(page.contains("tapgate_certificate_expires_seconds -25") || page.contains("tapgate_certificate_expires_seconds -2"))
+        Ok(page.contains("tapgate_certificate_expires_seconds -25")
+            || page.contains("tapgate_certificate_expires_seconds -2"))
     })
 }

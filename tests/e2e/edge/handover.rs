@@ -71,7 +71,8 @@ fn a_live_session_goes_on_beside_a_fresh_process_and_a_lock_there_ends_it() -> R
     verify_file(&world.audit_log())?;
     let records = world.records();
     let of = |name: &str| -> Vec<String> {
-        let mut found: Vec<_> = records.iter().filter(|one| event(one) == name).map(|one| text(one, "session").to_owned()).collect();
+        let mut found: Vec<_> =
+            records.iter().filter(|one| event(one) == name).map(|one| text(one, "session").to_owned()).collect();
         found.sort();
         found
     };
@@ -158,7 +159,8 @@ fn a_fresh_process_that_cannot_serve_leaves_the_old_one_in_its_place() -> Result
     let good = fs::read_to_string(&bare.config)?;
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
     let port = taken.local_addr()?.port();
-    let elsewhere = good.replace(&format!("listen: \"127.0.0.1:{}\"", bare.port), &format!("listen: \"127.0.0.1:{port}\""));
+    let elsewhere =
+        good.replace(&format!("listen: \"127.0.0.1:{}\"", bare.port), &format!("listen: \"127.0.0.1:{port}\""));
     assert_ne!(elsewhere, good);
     let fails = |why: &str| -> Result<()> {
         ask(&bare.gate)?;

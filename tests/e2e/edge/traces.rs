@@ -27,7 +27,8 @@ fn collector() -> Result<(String, Arc<Mutex<Vec<Value>>>)> {
                 if first.is_empty() {
                     first.clone_from(&line);
                 }
-                length = line.to_lowercase().strip_prefix("content-length: ").map_or(Ok(length), |n| n.trim().parse())?;
+                length =
+                    line.to_lowercase().strip_prefix("content-length: ").map_or(Ok(length), |n| n.trim().parse())?;
                 line.clear();
             }
             let mut body = vec![0; length];
