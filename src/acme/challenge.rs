@@ -8,6 +8,7 @@ use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
 use crate::limits::CHALLENGE_PATH;
 
@@ -38,9 +39,13 @@ impl Challenges {
         parameters.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
         let certificate = parameters.self_signed(&key)?;
         let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-        let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()));
+        let provider = default_provider();
+        let key = provider.key_provider.load_private_key(key)?;
+        // Not looked at first, as it would be otherwise: what is shown is critical, and known to who looks for it alone.
+        let certified = SingleCertAndKey::from(CertifiedKey::new(vec![certificate.der().clone()], key));
+        let builder = ServerConfig::builder_with_provider(Arc::new(provider));
         let builder = builder.with_safe_default_protocol_versions()?.with_no_client_auth();
-        let mut config = builder.with_single_cert(vec![certificate.der().clone()], key)?;
+        let mut config = builder.with_cert_resolver(Arc::new(certified));
         config.alpn_protocols = vec![ALPN.to_vec()];
         self.shown().tls.insert(name.to_owned(), Arc::new(config));
         Ok(())
