@@ -57,7 +57,8 @@ fn an_expired_certificate_is_told_and_counted() -> Result<()> {
     let rest = ["/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", &key, "-out", &chain];
     run("faketime", "faketime", words.iter().chain(&rest))?.success()?;
     let bare = gate_with(lab, &format!("tls:\n  certificate: {chain}\n  key: {key}\n"))?;
-    bare.gate.process().wait_for_error("The certificate for browsers has expired")?;
+    let told = || Ok(bare.gate.process().stderr().contains("The certificate for browsers has expired"));
+    until("the word that it has expired", super::bare::SLACK, told)?;
     bare.is_well()?;
     until("the metric", super::bare::SLACK, || {
         let page = curl(&format!("http://127.0.0.1:{}/metrics", bare.admin_port), &[])?.body;
