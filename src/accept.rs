@@ -1,22 +1,25 @@
 //! Accepts connections, within limits, and hands each to what it speaks.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tapgate_relay::{Accepted, Prefixed, Protocol};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tapgate_session::ConnectionId;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
-use crate::limits::{ACCEPT_PAUSE, HANDSHAKE_MAX, HANDSHAKES_PER_ADDRESS_MAX, PLAIN_REQUEST_MAX};
-use crate::proxied;
+use crate::acme::Challenges;
+use crate::handshakes::{Handshake, Handshakes};
+use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, FILES_BESIDE, HANDSHAKE_MAX};
 use crate::sniff::{self, Spoken};
 use crate::tls::{self, Tls};
 use crate::web::Web;
+use crate::{plain, proxied};
 
 /// What connections are handed to.
 pub(crate) struct Edge {
@@ -24,41 +27,12 @@ pub(crate) struct Edge {
     pub(crate) tls: Tls,
     pub(crate) web: Web,
     pub(crate) handshakes: Arc<Handshakes>,
+    /// What a certificate authority looks for.
+    pub(crate) challenges: Arc<Challenges>,
     /// Networks whose connections say whose they are.
     pub(crate) proxies: Vec<IpNet>,
     /// How many connections more there is room for, on all ports together.
     pub(crate) room: Arc<Semaphore>,
-}
-
-/// How many connections of each address are in their handshake.
-#[derive(Default)]
-pub(crate) struct Handshakes(Mutex<HashMap<IpAddr, usize>>);
-
-/// A handshake under way; dropped when it is over.
-struct Handshake(Arc<Handshakes>, IpAddr);
-
-impl Handshakes {
-    fn begin(self: &Arc<Self>, address: IpAddr) -> Option<Handshake> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = all.entry(address).or_insert(0);
-        if *count >= HANDSHAKES_PER_ADDRESS_MAX {
-            return None;
-        }
-        *count += 1;
-        Some(Handshake(Arc::clone(self), address))
-    }
-}
-
-impl Drop for Handshake {
-    fn drop(&mut self) {
-        let mut all = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = all.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                all.remove(&self.1);
-            }
-        }
-    }
 }
 
 /// A port, and what is spoken there: one protocol, whose server speaks first, or whatever the first bytes say.
@@ -85,29 +59,61 @@ pub(crate) async fn accept(port: Port, edge: Arc<Edge>, stop: CancellationToken)
             }
         };
         let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
-            tracing::warn!(%peer, "Refused a connection: the gate is full");
+            edge.handshakes.refuse("Refused a connection: the gate is full", peer);
             refused("full");
             continue;
         };
-        let (edge, only) = (Arc::clone(&edge), only.clone());
-        tokio::spawn(async move {
+        let (edge, only, id) = (Arc::clone(&edge), only.clone(), ConnectionId::next());
+        let served = async move {
             serve(&edge, only, stream, peer).await;
             drop(permit);
-        });
+        };
+        // One number from here to the audit log.
+        let span = tracing::info_span!("connection", %id, %peer);
+        tokio::spawn(id.carry(served).instrument(span));
     }
+}
+
+/// How many connections there is room for: each may want a target's beside it, and files have a limit, which is raised
+/// as far as it may be.
+pub(crate) fn room() -> usize {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return CONNECTIONS_MAX };
+    let files = if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
+    let room = usize::try_from(files.saturating_sub(FILES_BESIDE) / 2).unwrap_or(CONNECTIONS_MAX);
+    if room < CONNECTIONS_MAX {
+        tracing::warn!(files, room, "There is room for fewer connections than usual (raise the limit of open files)");
+    }
+    room.clamp(1, CONNECTIONS_MAX)
 }
 
 async fn serve(edge: &Arc<Edge>, only: Option<Arc<dyn Protocol>>, mut stream: TcpStream, peer: SocketAddr) {
     let deadline = Instant::now() + HANDSHAKE_MAX;
     let Some(peer) = whose(edge, &mut stream, peer, deadline).await else { return };
     let Some(handshake) = edge.handshakes.begin(peer.ip()) else {
-        tracing::warn!(%peer, "Refused a connection: too many handshakes from its address");
-        refused("address");
-        return;
+        edge.handshakes.refuse("Refused a connection: too many handshakes from its address", peer);
+        return refused("address");
     };
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "Could not set TCP_NODELAY");
     }
+    let pushed_out = handshake.pushed_out();
+    tokio::select! {
+        () = pushed_out.cancelled() => {
+            edge.handshakes.refuse("Gave up a handshake: too many are under way", peer);
+            refused("crowd");
+        }
+        () = shake(edge, only, stream, peer, (handshake, deadline)) => {}
+    }
+}
+
+/// From the first byte on.
+async fn shake(
+    edge: &Arc<Edge>,
+    only: Option<Arc<dyn Protocol>>,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    (handshake, deadline): (Handshake, Instant),
+) {
     if let Some(protocol) = only {
         let handshake: Option<Box<dyn Send + Sync>> = Some(Box::new(handshake));
         return protocol.serve(Accepted { io: Box::new(stream), peer, tls: None, handshake }).await;
@@ -129,7 +135,8 @@ async fn serve(edge: &Arc<Edge>, only: Option<Arc<dyn Protocol>>, mut stream: Tc
         Spoken::Tls => {
             spoken_first("tls");
             // Boxed, as all around it stays as long as the connection.
-            let accepted = Box::pin(timeout_at(deadline, edge.tls.accept(Prefixed::new(head, stream)))).await;
+            let accepted = Box::pin(timeout_at(deadline, edge.tls.accept(Prefixed::new(head, stream))));
+            let accepted = accepted.instrument(tracing::debug_span!("handshake")).await;
             drop(handshake);
             match accepted {
                 Ok(Ok(opened)) => Box::pin(inside(edge, opened, peer)).await,
@@ -145,7 +152,8 @@ async fn serve(edge: &Arc<Edge>, only: Option<Arc<dyn Protocol>>, mut stream: Tc
         }
         Spoken::PlainHttp => {
             spoken_first("http");
-            if let Ok(Err(error)) = Box::pin(timeout_at(deadline, use_tls(stream, edge.web.public_addr()))).await {
+            let answer = plain::answer(&head, stream, edge.web.public_addr(), &edge.challenges);
+            if let Ok(Err(error)) = Box::pin(timeout_at(deadline, answer)).await {
                 tracing::debug!(%peer, %error, "A plain HTTP client went away");
             }
         }
@@ -189,19 +197,4 @@ async fn inside(edge: &Arc<Edge>, opened: tls::Opened, peer: SocketAddr) {
         // Boxed, or a connection of any other kind would hold the room for this.
         tls::Inside::Http => Box::pin(edge.web.serve(opened, peer)).await,
     }
-}
-
-/// Tells a plain HTTP client where the gate is, and nothing else. The caller sets the deadline.
-async fn use_tls(mut stream: TcpStream, public: &str) -> std::io::Result<()> {
-    let body = format!("This port speaks TLS: use https://{public}/\n");
-    let answer = format!(
-        "HTTP/1.1 308 Permanent Redirect\r\nLocation: https://{public}/\r\nContent-Type: text/plain\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(answer.as_bytes()).await?;
-    stream.shutdown().await?;
-    // A close with the request's rest unread would reset the connection, and the answer with it.
-    tokio::io::copy(&mut stream.take(PLAIN_REQUEST_MAX), &mut tokio::io::sink()).await?;
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics`, on an address of their own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -11,6 +12,7 @@ use tapgate_session::Gate;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::handshakes::Handshakes;
 use crate::limits::METRICS_UPKEEP;
 
 /// The bounds of what checks take, in seconds: a warm one takes less than a microsecond, a cold one a signature.
@@ -35,17 +37,35 @@ fn describe() {
     metrics::describe_counter!("tapgate_connections_total", "Connections, by what was spoken first");
     metrics::describe_counter!("tapgate_connections_refused_total", "Connections that were closed unserved, and why");
     metrics::describe_counter!("tapgate_reloads_total", "Reads of changed files, and how they went");
+    metrics::describe_counter!("tapgate_hand_overs_failed_total", "Fresh processes that did not take over");
+    metrics::describe_counter!("tapgate_acme_orders_total", "Certificates that were asked for, and whether they came");
+    metrics::describe_gauge!(
+        "tapgate_certificate_expires_seconds",
+        "How long the certificate for browsers is valid yet"
+    );
+    metrics::describe_counter!("tapgate_spans_lost_total", "Spans of traces that their collector did not take in time");
+    metrics::describe_gauge!("tapgate_handshakes", "Connections that have not said who they are yet");
     metrics::describe_gauge!("tapgate_sessions_live", "Sessions that are open now");
 }
 
+/// What the admin port tells of.
+pub(crate) struct Admin {
+    pub(crate) gate: Gate,
+    pub(crate) counted: PrometheusHandle,
+    pub(crate) handshakes: Arc<Handshakes>,
+    /// Whether the gate closes: what is open goes on, and nothing is opened.
+    pub(crate) closing: CancellationToken,
+}
+
 /// Serves until it is told to stop. Ready means: the policy is in and sessions may be opened.
-pub(crate) async fn serve(listener: TcpListener, gate: Gate, counted: PrometheusHandle, stop: CancellationToken) {
-    let (draining, live) = (stop.clone(), gate.clone());
+pub(crate) async fn serve(listener: TcpListener, admin: Admin, stop: CancellationToken) {
+    let Admin { gate, counted, handshakes, closing: draining } = admin;
+    let live = gate.clone();
     let ready = move || {
         let (gate, draining) = (gate.clone(), draining.clone());
         async move {
             if draining.is_cancelled() {
-                (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned())
+                (StatusCode::SERVICE_UNAVAILABLE, format!("draining, {} sessions\n", gate.live_count()))
             } else {
                 (StatusCode::OK, format!("ready, {} sessions\n", gate.live_count()))
             }
@@ -53,10 +73,11 @@ pub(crate) async fn serve(listener: TcpListener, gate: Gate, counted: Prometheus
     };
     let upkeep = counted.clone();
     let metrics = move || {
-        let (counted, live) = (counted.clone(), live.clone());
+        let (counted, live, handshakes) = (counted.clone(), live.clone(), Arc::clone(&handshakes));
         async move {
-            let sessions = u32::try_from(live.live_count()).unwrap_or(u32::MAX);
-            metrics::gauge!("tapgate_sessions_live").set(f64::from(sessions));
+            let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+            metrics::gauge!("tapgate_sessions_live").set(number(live.live_count()));
+            metrics::gauge!("tapgate_handshakes").set(number(handshakes.count()));
             ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], counted.render())
         }
     };

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tapgate_config::CertificateFiles;
-use tapgate_model::tunnel;
+use tapgate_model::{UnixTime, tunnel};
 
 use crate::limits::CERTIFICATE_FILE_MAX;
 
@@ -29,6 +29,30 @@ impl OperatorCertificate {
         let one = Self { files, current: ArcSwapOption::empty() };
         one.reload()?;
         Ok(one)
+    }
+
+    /// The same for files that the gate itself writes: they may not be there yet, and what is broken is asked for anew.
+    pub(crate) fn issued(files: CertificateFiles) -> Self {
+        let one = Self { files: Some(files), current: ArcSwapOption::empty() };
+        if one.files().is_some_and(|files| files.certificate.exists())
+            && let Err(error) = one.reload()
+        {
+            tracing::error!(error = format!("{error:#}"), "The certificate that was issued before can't be used");
+        }
+        one
+    }
+
+    /// From when till when the certificate is valid, where there is one that can be read.
+    pub(crate) fn span(&self) -> Option<(UnixTime, UnixTime)> {
+        let current = self.current.load_full()?;
+        let (_, parsed) = x509_parser::parse_x509_certificate(current.cert.first()?).ok()?;
+        let at = |time: x509_parser::time::ASN1Time| u64::try_from(time.timestamp()).ok().map(UnixTime::from_secs);
+        Some((at(parsed.validity().not_before)?, at(parsed.validity().not_after)?))
+    }
+
+    /// Whether the certificate is for this name.
+    pub(crate) fn is_for(&self, name: &str) -> bool {
+        self.of(name).is_some()
     }
 
     /// The files, to look at whether they have changed.

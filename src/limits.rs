@@ -2,9 +2,18 @@
 
 use std::time::Duration;
 
-/// How many connections are served at once: under the file limit of the service unit, with room
-/// for a target connection beside each.
+/// How many connections are served at once, where the process may open so many files.
 pub(crate) const CONNECTIONS_MAX: usize = 20_000;
+
+/// How many files the gate opens beside its connections: the store, the log, the recordings, the resources.
+pub(crate) const FILES_BESIDE: u64 = 512;
+
+/// How many connections may be in their handshake at once, of all addresses together. Where one more comes, the oldest
+/// goes: a flood of stalled ones makes room for whoever goes on.
+pub(crate) const HANDSHAKES_ALL_MAX: usize = 4_096;
+
+/// How often the log says that connections were refused: a flood must not fill it.
+pub(crate) const REFUSALS_TOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// How many connections of one address may be in their handshake at once. A stalled handshake
 /// costs its peer as much as us, but only up to here (CVE-2026-7776 of a peer).
@@ -16,6 +25,29 @@ pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// How many bytes are looked at to tell the protocol: an SSH version line may be 255 bytes, and
 /// the others tell in their first few.
 pub(crate) const SNIFF_MAX: usize = 256;
+
+/// How much of a plain HTTP request is looked at: the path of a challenge is well below 200 bytes.
+pub(crate) const PLAIN_LINE_MAX: usize = 1_024;
+
+/// Where a certificate authority looks (RFC 8555 section 8.3).
+pub(crate) const CHALLENGE_PATH: &str = "/.well-known/acme-challenge/";
+
+/// How long a certificate authority may take for one answer, and how large that may be: a chain of ten certificates.
+pub(crate) const ACME_REQUEST_MAX: Duration = Duration::from_secs(30);
+pub(crate) const ACME_BODY_MAX: usize = 256 * 1024;
+
+/// How long it may take to look at the gate, or to issue.
+pub(crate) const ACME_POLL_MAX: Duration = Duration::from_mins(2);
+
+/// How long all of it may take.
+pub(crate) const ACME_MAX: Duration = Duration::from_mins(5);
+
+/// How often the gate looks whether a certificate is due.
+pub(crate) const ACME_LOOK: Duration = Duration::from_mins(10);
+
+/// How long it waits after a failure: twice as long each time, as authorities count failures.
+pub(crate) const ACME_RETRY_FIRST: Duration = Duration::from_secs(30);
+pub(crate) const ACME_RETRY_LAST: Duration = Duration::from_hours(6);
 
 /// How many bytes of a plain HTTP request are read away after its answer: more than any browser's head.
 pub(crate) const PLAIN_REQUEST_MAX: u64 = 256 * 1024;
@@ -38,6 +70,33 @@ pub(crate) const REQUEST_MAX: Duration = Duration::from_mins(1);
 /// How long live sessions get at shutdown to read why they end.
 pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(5);
 
+/// Between two looks at whether the last session has ended.
+pub(crate) const DRAIN_LOOK: Duration = Duration::from_millis(20);
+
+/// How long handshakes and requests that are under way get before another process takes over; what comes meanwhile waits
+/// in the kernel.
+pub(crate) const SETTLE_MAX: Duration = Duration::from_secs(2);
+
+/// How long a fresh process may take to look at its files, and then to open: far more than a start with tens of
+/// thousands of resources, as the old one serves until then.
+pub(crate) const HEIR_START_MAX: Duration = Duration::from_mins(1);
+
+/// How often a fresh process looks whether there is another policy that the old one must review its sessions by.
+pub(crate) const FOLLOW_LOOK: Duration = Duration::from_millis(100);
+
+/// How long a word between two processes of the gate may be: far more than the longest event of the audit log.
+pub(crate) const WORD_MAX: u64 = 4 * 1024 * 1024;
+
+/// How many events are held while the audit log changes hands, for a second or so.
+pub(crate) const LOG_HELD_MAX: usize = 100_000;
+
+/// How many events may be on their way to the process that has the audit log.
+pub(crate) const LOG_AWAY_MAX: usize = 100_000;
+
+/// How many connections the kernel keeps until they are accepted: what comes while another process takes over, and what
+/// a flood brings at once.
+pub(crate) const BACKLOG: u32 = 4_096;
+
 /// How long the gate waits after a failed accept (no file descriptors, usually) before the next.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -58,6 +117,14 @@ pub(crate) const RELOAD_LOOK: Duration = Duration::from_secs(2);
 
 /// How often measurements are folded into their histograms: at ten thousand sessions a second, a few hundred kilobytes.
 pub(crate) const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// How many spans wait for their collector, how many go to it at once, and how often: a few hundred bytes each.
+pub(crate) const TRACES_WAITING_MAX: usize = 8_192;
+pub(crate) const TRACES_AT_ONCE: usize = 512;
+pub(crate) const TRACES_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a collector may take.
+pub(crate) const TRACES_POST_MAX: Duration = Duration::from_secs(10);
 
 /// How long a PROXY header may be: version 1 has 107 bytes at most, version 2 the addresses and what load balancers add.
 pub(crate) const PROXY_HEADER_MAX: usize = 1024;

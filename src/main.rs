@@ -1,19 +1,27 @@
 //! `tapgate`: the gate's command line.
 
 mod accept;
+mod acme;
 mod admin;
 mod care;
 mod certificate;
 mod demo;
 mod doors;
+mod handover;
+mod handshakes;
 mod keys;
 mod limits;
+mod notify;
+mod plain;
 mod proxied;
 mod reload;
 mod run;
+mod running;
 mod sniff;
+mod sockets;
 mod start;
 mod tls;
+mod traces;
 mod vault;
 mod web;
 
@@ -38,6 +46,9 @@ enum Command {
         /// The configuration file.
         #[arg(long, value_name = "FILE", default_value = "/etc/tapgate/tapgate.yaml")]
         config: PathBuf,
+        /// A running gate has started this one to take over; its sockets and standard input are that gate's.
+        #[arg(long, hide = true)]
+        heir: bool,
     },
     /// Read the configuration and the resource files and print every error in them.
     #[command(after_help = "Example:\n  tapgate check --config tapgate.yaml")]
@@ -86,6 +97,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         eprintln!("ERROR: another TLS provider was installed before the gate's own (this is a bug)");
+        return ExitCode::FAILURE;
+    }
+    if let Err(error) = tls::assert_fips() {
+        eprintln!("ERROR: {error}");
         return ExitCode::FAILURE;
     }
     match run::run(arguments.command) {

@@ -3,15 +3,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
+use tapgate_model::{Clock as _, SystemClock};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::Edge;
 use crate::certificate::OperatorCertificate;
 use crate::limits::RELOAD_LOOK;
+use crate::notify;
 
 /// What is looked at.
 pub(crate) struct Watched {
@@ -19,6 +21,8 @@ pub(crate) struct Watched {
     pub(crate) certificate: Arc<OperatorCertificate>,
     pub(crate) resources: Option<PathBuf>,
     hangup: Signal,
+    /// Whether it was told that the certificate has expired.
+    told_over: bool,
 }
 
 /// How the files stood when they were looked at: when each was written, and how long it is.
@@ -31,18 +35,22 @@ impl Watched {
         resources: Option<PathBuf>,
     ) -> Result<Self> {
         let hangup = signal(SignalKind::hangup()).context("can't watch for SIGHUP")?;
-        Ok(Self { edge, certificate, resources, hangup })
+        Ok(Self { edge, certificate, resources, hangup, told_over: false })
     }
 
     /// Watches until it is told to stop.
     pub(crate) async fn watch(mut self, stop: CancellationToken) {
         let (mut resources, mut certificate) = (self.resources_stamp(), self.certificate_stamp());
+        self.look_at_the_clock();
         loop {
             let asked = tokio::select! {
                 () = stop.cancelled() => return,
                 _ = self.hangup.recv() => true,
                 () = tokio::time::sleep(RELOAD_LOOK) => false,
             };
+            if asked {
+                notify::reloading();
+            }
             // A handful of file names: quicker than to hand them to another thread.
             let now = self.resources_stamp();
             if asked || now != resources {
@@ -54,7 +62,24 @@ impl Watched {
                 certificate = now;
                 told("the certificate for browsers", self.certificate.reload());
             }
+            self.look_at_the_clock();
+            if asked {
+                notify::ready();
+            }
         }
+    }
+
+    /// Counts how long the certificate is valid yet, and says once when it no longer is.
+    fn look_at_the_clock(&mut self) {
+        let Some((_, to)) = self.certificate.span() else { return };
+        let now = SystemClock.now();
+        let seconds = |span: Duration| f64::from(u32::try_from(span.as_secs()).unwrap_or(u32::MAX));
+        metrics::gauge!("tapgate_certificate_expires_seconds").set(seconds(to.since(now)) - seconds(now.since(to)));
+        let over = now > to;
+        if over && !self.told_over {
+            tracing::error!(since = %to, "The certificate for browsers has expired: they refuse it (renew its files)");
+        }
+        self.told_over = over;
     }
 
     async fn reload_resources(&self) {

@@ -7,9 +7,13 @@ use anyhow::{Context as _, Result, anyhow};
 use tapgate_api::{InviteCreated, web_path};
 use tapgate_authority::Authority;
 use tapgate_config::{Config, SecretsKeyPlace};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
-use crate::{Command, care, certificate, demo, keys, start, vault};
+use crate::sockets::Sockets;
+use crate::traces::Traces;
+use crate::{Command, care, certificate, demo, keys, start, traces, vault};
 
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
@@ -19,10 +23,13 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
             log();
             init(&config, &admin)?;
         }
-        Command::Start { config } => {
+        Command::Start { config, heir } => {
             log();
-            let config = load(&config)?;
-            runtime()?.block_on(start::serve(config))?;
+            // Before there are threads: what was handed down is read out of the environment, and cleared from it.
+            let sockets = Sockets::handed_down();
+            let path = config;
+            let config = load(&path)?;
+            runtime()?.block_on(start::serve(&path, config, sockets, heir))?;
         }
         Command::Keys(command) => keys::run(&command)?,
         Command::Care(command) => {
@@ -42,7 +49,17 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 /// The operator's log: JSON lines on standard error; `RUST_LOG` chooses how much.
 fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,russh=warn"));
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let Some(endpoint) = traces::endpoint() else {
+        return tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    };
+    let lines = tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr).with_filter(filter);
+    match Traces::to(&endpoint) {
+        Ok(told) => tracing_subscriber::registry().with(lines).with(told.with_filter(traces::own())).init(),
+        Err(error) => {
+            tracing_subscriber::registry().with(lines).init();
+            tracing::error!(error = format!("{error:#}"), "There are no traces");
+        }
+    }
 }
 
 /// Reads the configuration; all its problems at once are the error.
@@ -53,9 +70,16 @@ pub(crate) fn load(path: &Path) -> Result<Config> {
     })
 }
 
-/// Everything that is wrong, at once, each with where it is.
 fn check(path: &Path) -> Result<()> {
     let config = load(path)?;
+    let resources = look(path, &config)?;
+    println!("{}: good, with {resources} resources in files", path.display());
+    Ok(())
+}
+
+/// Looks at all that can be looked at before a start, and says everything that is wrong at once, each with where it
+/// is; answers how many resources the files hold.
+pub(crate) fn look(path: &Path, config: &Config) -> Result<usize> {
     let (mut problems, mut documents) = (Vec::new(), Vec::new());
     for file in tapgate_authority::resource_files(config.resources.as_deref())? {
         let text = std::fs::read_to_string(&file).with_context(|| format!("can't read {}", file.display()))?;
@@ -74,14 +98,13 @@ fn check(path: &Path) -> Result<()> {
     }
     // A file is made at the first start; what comes from elsewhere must be there.
     let key = config.data_dir.exists() || !matches!(config.secrets_key, SecretsKeyPlace::File(_));
-    if let Err(error) = key.then(|| vault::look_at_key(&config)).transpose() {
+    if let Err(error) = key.then(|| vault::look_at_key(config)).transpose() {
         lines.push(format!("  {}: {error:#}", at("secrets_key")));
     }
     if !lines.is_empty() {
         return Err(anyhow!("the gate would not start with this (mend these and try again):\n{}", lines.join("\n")));
     }
-    println!("{}: good, with {} resources in files", path.display(), documents.len());
-    Ok(())
+    Ok(documents.len())
 }
 
 fn init(path: &Path, admin: &tapgate_model::UserName) -> Result<()> {

@@ -1,13 +1,13 @@
 //! Puts the gate together from its configuration, and runs it until it is told to stop.
 
 use std::fs::{File, TryLockError};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
-use tapgate_audit::{Checkpoints, Event, FileOptions, FileSink, MemorySink, Sink, WhenFull, checkpoints_of};
-use tapgate_authority::{Authority, AuthorityParts, InBand};
+use anyhow::{Context as _, Result, bail, ensure};
+use tapgate_audit::{Checkpoints, Event, FileOptions, FileSink, LogKey, MemorySink, Sink, WhenFull, checkpoints_of};
+use tapgate_authority::{Authority, AuthorityParts, InBand, SecretsKey};
 use tapgate_config::Config;
 use tapgate_http::Tcp;
 use tapgate_identity::TrustSource;
@@ -22,35 +22,32 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::accept::{self, Edge, Handshakes, Port};
+use crate::accept::{self, Edge};
+use crate::acme::{self, Acme, Challenges};
 use crate::certificate::OperatorCertificate;
-use crate::limits::{CONNECTIONS_MAX, DRAIN_MAX, SWEEP_EVERY};
+use crate::handover::{Elder, Lent, Log};
+use crate::handshakes::Handshakes;
+use crate::limits::SWEEP_EVERY;
 use crate::reload::Watched;
+use crate::running::{Bound, HandedOver, Running};
+use crate::sockets::Sockets;
 use crate::tls::{Tls, TlsParts};
 use crate::vault::Vault;
 use crate::web::audit::AuditPlace;
 use crate::web::recordings::Library;
 use crate::web::{App, Web};
-use crate::{admin, doors};
+use crate::{admin, doors, notify, run};
 
 /// The parts that have a state on the disk.
 pub(crate) struct Opened {
     pub(crate) authority: Arc<Authority>,
-    pub(crate) sink: Arc<FileSink>,
+    pub(crate) sink: Arc<Log>,
+    pub(crate) store: Arc<Lent>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) audit: AuditPlace,
     pub(crate) library: Library,
     /// The lock on the data directory, held as long as the file is open.
-    _alone: File,
-}
-
-/// A gate that listens.
-pub(crate) struct Running {
-    pub(crate) gate: Gate,
-    pub(crate) opened: Opened,
-    deck: Arc<Deck>,
-    stop: CancellationToken,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
+    pub(crate) alone: Option<File>,
 }
 
 /// The names by which clients may call the gate.
@@ -86,25 +83,56 @@ fn pages_host(config: &Config) -> Option<String> {
 pub(crate) fn open(config: &Config) -> Result<Opened> {
     let dir = &config.data_dir;
     make_dir(dir)?;
+    is_ours_alone(dir)?;
     let alone = alone_in(dir)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let vault = Vault::open(config)?;
-    let store = &vault.store;
-    let key = tapgate_authority::log_key(&**store, clock.now()).context("can't read the audit log's key")?;
+    let lent = Arc::new(Lent::new(Arc::clone(&vault.store)));
+    let store: Arc<dyn Store> = lent.clone();
+    let key = log_key(&store, &clock)?;
     let place =
         AuditPlace { log: config.audit_log.clone(), checkpoints: checkpoints_of(&config.audit_log), key: key.public() };
-    let checkpoints = Checkpoints { key, path: place.checkpoints.clone(), witness: config.audit.witness.clone() };
-    let when_full = if config.audit.refuse_when_full { WhenFull::Refuse } else { WhenFull::GoOn };
-    let options = FileOptions { checkpoints: Some(checkpoints), when_full, ..FileOptions::default() };
-    let sink = FileSink::open_with(&config.audit_log, Arc::clone(&clock), options)
-        .with_context(|| format!("can't open the audit log {}", config.audit_log.display()))?;
-    let sink = Arc::new(sink);
+    let sink = Arc::new(log(config, &place, &store, &clock)?);
     let shelf = Folder::new(&config.recordings)
         .with_context(|| format!("can't make the directory of recordings {}", config.recordings.display()))?;
-    let key = tapgate_authority::recordings_key(&**store, clock.now()).context("can't read the recordings' key")?;
+    let key = tapgate_authority::recordings_key(&*store, clock.now()).context("can't read the recordings' key")?;
     let library = Library { shelf: Arc::new(shelf), key, sink: sink.clone() };
-    let authority = authority(config, &vault, &clock, sink.clone())?;
-    Ok(Opened { authority: Arc::new(authority), sink, clock, audit: place, library, _alone: alone })
+    let authority = authority(config, (&store, &vault.secrets), &clock, sink.clone())?;
+    Ok(Opened { authority: Arc::new(authority), sink, clock, audit: place, library, store: lent, alone: Some(alone) })
+}
+
+/// Who else may write into the directory could put another file in the place of the store or of a key.
+fn is_ours_alone(dir: &Path) -> Result<()> {
+    let facts = std::fs::metadata(dir).with_context(|| format!("can't look at {}", dir.display()))?;
+    let (user, group) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
+    let foreign = facts.uid() != user && facts.uid() != 0;
+    let by_group = facts.mode() & 0o020 != 0 && facts.gid() != group;
+    ensure!(
+        !foreign && !by_group && facts.mode() & 0o002 == 0,
+        "others can write into the data directory {} (give it to the gate's user, and chmod 700 it)",
+        dir.display()
+    );
+    Ok(())
+}
+
+/// The audit log, to be opened whenever it is this process's.
+fn log(config: &Config, place: &AuditPlace, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Result<Log> {
+    let (path, checkpoints) = (config.audit_log.clone(), place.checkpoints.clone());
+    let (store, clock) = (Arc::clone(store), Arc::clone(clock));
+    let (witness, refuse) = (config.audit.witness.clone(), config.audit.refuse_when_full);
+    let open = move || {
+        let key = log_key(&store, &clock)?;
+        let checkpoints = Checkpoints { key, path: checkpoints.clone(), witness: witness.clone() };
+        let when_full = if refuse { WhenFull::Refuse } else { WhenFull::GoOn };
+        let options = FileOptions { checkpoints: Some(checkpoints), when_full, ..FileOptions::default() };
+        FileSink::open_with(&path, Arc::clone(&clock), options)
+            .with_context(|| format!("can't open the audit log {}", path.display()))
+    };
+    Log::open(open)
+}
+
+fn log_key(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Result<LogKey> {
+    tapgate_authority::log_key(&**store, clock.now()).context("can't read the audit log's key")
 }
 
 /// Makes the data directory where there is none, for the gate's user alone.
@@ -133,12 +161,17 @@ pub(crate) fn alone_in(dir: &Path) -> Result<File> {
 pub(crate) fn authority_at_rest(config: &Config) -> Result<Authority> {
     let vault = Vault::open_at_rest(config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    authority(config, &vault, &clock, Arc::new(MemorySink::new()))
+    authority(config, (&vault.store, &vault.secrets), &clock, Arc::new(MemorySink::new()))
 }
 
-fn authority(config: &Config, vault: &Vault, clock: &Arc<dyn Clock>, sink: Arc<dyn Sink>) -> Result<Authority> {
+fn authority(
+    config: &Config,
+    (store, secrets): (&Arc<dyn Store>, &Arc<SecretsKey>),
+    clock: &Arc<dyn Clock>,
+    sink: Arc<dyn Sink>,
+) -> Result<Authority> {
     Authority::open(AuthorityParts {
-        store: Arc::clone(&vault.store),
+        store: Arc::clone(store),
         clock: Arc::clone(clock),
         sink,
         cluster: config.cluster_name.clone(),
@@ -146,7 +179,7 @@ fn authority(config: &Config, vault: &Vault, clock: &Arc<dyn Clock>, sink: Arc<d
         pins: config.first_admins.clone(),
         host_names: [names(config), doors::kube::hosts(&names(config))].concat(),
         resource_dir: config.resources.clone(),
-        secrets: Arc::clone(&vault.secrets),
+        secrets: Arc::clone(secrets),
     })
     .context("can't load the certificate authorities")
 }
@@ -155,23 +188,65 @@ fn relying_party(config: &Config) -> RelyingParty {
     RelyingParty { id: config.rp_id.clone(), origins: config.origins.clone() }
 }
 
-/// Runs a gate until SIGTERM or SIGINT.
-pub(crate) async fn serve(config: Config) -> Result<()> {
+/// Runs a gate until SIGTERM or SIGINT, or until another process has taken over.
+pub(crate) async fn serve(path: &Path, config: Config, mut sockets: Sockets, heir: bool) -> Result<()> {
     // Before the gate says that it is open: who reads that may end it at once, and in peace.
     let mut terminate = signal(SignalKind::terminate()).context("can't watch for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("can't watch for SIGINT")?;
-    let opened = open(&config)?;
-    let running = listen(&config, opened).await?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let mut replace = signal(SignalKind::user_defined2()).context("can't watch for SIGUSR2")?;
+    let mut ended = async || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let mut elder = heir.then(Elder::on_standard_input).transpose()?;
+    if let Some(elder) = &mut elder {
+        run::look(path, &config).context("the fresh process stays out of the old one's way")?;
+        elder.makes_way().await.context("the old process does not make way")?;
     }
-    running.stop().await;
-    Ok(())
+    let opened = open(&config)?;
+    let mut running = listen_at(&config, opened, &mut sockets)?;
+    if sockets.left() > 0 {
+        tracing::warn!(sockets = sockets.left(), "Sockets were handed down that the configuration does not name");
+    }
+    drop(sockets);
+    if let Some(elder) = elder {
+        running.relieve(elder).await?;
+    }
+    notify::ready();
+    loop {
+        tokio::select! {
+            () = ended() => {
+                running.end(config.drain.stop, ended()).await;
+                return Ok(());
+            }
+            _ = replace.recv() => {}
+        }
+        match running.hand_over(&config).await {
+            HandedOver::Done(heir) => {
+                running.see_out(heir, config.drain.hand_over, ended()).await;
+                return Ok(());
+            }
+            HandedOver::Not(error) => {
+                metrics::counter!("tapgate_hand_overs_failed_total").increment(1);
+                tracing::error!(error = format!("{error:#}"), "The hand-over has failed: this process goes on");
+            }
+            HandedOver::Lost(error) => {
+                return Err(error.context("the hand-over has failed, and this process can't go on"));
+            }
+        }
+    }
 }
 
 /// Binds every port and begins to serve.
 pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
+    // Asynchronous for its callers' sake: without a runtime there is no socket.
+    std::future::ready(listen_at(config, opened, &mut Sockets::default())).await
+}
+
+/// The same, with sockets that were handed down.
+fn listen_at(config: &Config, opened: Opened, sockets: &mut Sockets) -> Result<Running> {
     let Opened { authority, sink, clock, .. } = &opened;
     let snapshot = authority.snapshot().context("the resources can't be used")?;
     let gate = Gate::new(GateParts {
@@ -186,34 +261,57 @@ pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
     let deck = Deck::new(Arc::clone(&opened.library.shelf), &opened.library.key);
     let deck = Arc::new(deck.context("can't start to record sessions")?);
     gate.record_with(deck.clone());
-    let certificate = Arc::new(OperatorCertificate::open(config.certificate.clone())?);
+    let kept = acme::folder(&config.data_dir);
+    let certificate = Arc::new(match &config.acme {
+        Some(_) => OperatorCertificate::issued(acme::files(&kept)),
+        None => OperatorCertificate::open(config.certificate.clone())?,
+    });
     let edge = Arc::new(edge(config, &opened, &gate, &certificate)?);
-    let watched = Watched::new(Arc::clone(&edge), certificate, config.resources.clone())?;
-    let listener = bind(config.listen).await?;
-    let stop = CancellationToken::new();
-    let port = Port { listener, only: None };
-    let mut tasks = vec![tokio::spawn(accept::accept(port, Arc::clone(&edge), stop.clone()))];
-    if let Some(address) = config.mysql_listen {
-        let only = edge.protocols.iter().find(|protocol| protocol.name() == ProtocolName::Mysql).cloned();
-        let port = Port { listener: bind(address).await?, only };
-        tasks.push(tokio::spawn(accept::accept(port, Arc::clone(&edge), stop.clone())));
-    }
+    let watched = Watched::new(Arc::clone(&edge), Arc::clone(&certificate), config.resources.clone())?;
+    let ports = ports(config, &edge, sockets)?;
+    let (closing, stop) = (CancellationToken::new(), CancellationToken::new());
+    let mut tasks = Vec::new();
+    let mut admin = None;
     if let Some(address) = config.admin_listen {
-        let listener = bind(address).await?;
-        tasks.push(tokio::spawn(admin::serve(listener, gate.clone(), admin::count()?, stop.clone())));
+        let (listener, served) = (sockets.at(address, config.reuse_port)?, stop.child_token());
+        let own = listener.try_clone().and_then(TcpListener::from_std).context("can't serve the admin port")?;
+        let parts = admin::Admin {
+            gate: gate.clone(),
+            counted: admin::count()?,
+            handshakes: Arc::clone(&edge.handshakes),
+            closing: closing.clone(),
+        };
+        tasks.push(tokio::spawn(admin::serve(own, parts, served.clone())));
+        admin = Some((listener, served));
     }
-    tasks.push(tokio::spawn(watched.watch(stop.clone())));
-    tasks.push(tokio::spawn(sweep(Arc::clone(authority), stop.clone())));
-    tasks.push(tokio::spawn(look_after_applications(gate.clone(), stop.clone())));
+    tasks.push(tokio::spawn(watched.watch(closing.clone())));
+    tasks.push(tokio::spawn(sweep(Arc::clone(authority), closing.clone())));
+    tasks.push(tokio::spawn(look_after_applications(gate.clone(), closing.clone())));
+    if let Some(acme) = config.acme.clone() {
+        let (challenges, clock) = (Arc::clone(&edge.challenges), Arc::clone(clock));
+        let acme = Acme { config: acme, folder: kept, certificate, challenges, clock };
+        tasks.push(tokio::spawn(acme.keep(closing.clone())));
+    }
     sink.record(Event::gate_started(env!("CARGO_PKG_VERSION")));
-    tracing::info!(listen = %config.listen, public = %config.public_addr, ca_pin = %authority.gate_fingerprint(), "The gate is open");
-    Ok(Running { gate, opened, deck, stop, tasks })
+    let pin = authority.gate_fingerprint();
+    let accepting = CancellationToken::new();
+    let mut running = Running { gate, opened, edge, deck, ports, admin, accepting, closing, stop, tasks, elder: None };
+    running.accept()?;
+    tracing::info!(listen = %config.listen, public = %config.public_addr, ca_pin = %pin, "The gate is open");
+    Ok(running)
 }
 
-async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .with_context(|| format!("can't listen on {address} (is another gate running there?)"))
+/// The ports for clients.
+fn ports(config: &Config, edge: &Edge, sockets: &mut Sockets) -> Result<Vec<Bound>> {
+    let mut ports = vec![Bound { listener: sockets.at(config.listen, config.reuse_port)?, only: None }];
+    if let Some(address) = config.mysql_listen {
+        let only = edge.protocols.iter().find(|protocol| protocol.name() == ProtocolName::Mysql).cloned();
+        ports.push(Bound { listener: sockets.at(address, config.reuse_port)?, only });
+    }
+    if let Some(address) = config.acme.as_ref().and_then(|acme| acme.http_listen) {
+        ports.push(Bound { listener: sockets.at(address, config.reuse_port)?, only: None });
+    }
+    Ok(ports)
 }
 
 fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCertificate>) -> Result<Edge> {
@@ -228,6 +326,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
     let http: Arc<dyn Protocol> = apps.clone();
     let (chain, key) = authority.host_tls(&further_names(config)).context("can't issue the gate's TLS certificate")?;
     let issuer = Arc::clone(authority);
+    let challenges = Arc::new(Challenges::default());
     let parts = TlsParts {
         names: names(config),
         issue: Arc::new(move |name| {
@@ -238,6 +337,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         chain,
         key: Arc::new(key),
         operator: Arc::clone(operator),
+        challenges: Arc::clone(&challenges),
         trust,
         clock: Arc::clone(clock),
         gate: authority.gate_fingerprint(),
@@ -272,12 +372,13 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         min_client_version: config.min_client_version,
         installing: std::sync::Mutex::new(()),
     };
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let room = Arc::new(Semaphore::new(accept::room()));
     Ok(Edge {
         protocols,
         tls,
         web: Web::new(Arc::new(app)),
         handshakes: Arc::new(Handshakes::default()),
+        challenges,
         proxies: config.proxies.clone(),
         room,
     })
@@ -304,32 +405,5 @@ async fn look_after_applications(gate: Gate, stop: CancellationToken) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = gate.look_after_applications() => {}
-    }
-}
-
-impl Running {
-    /// Stops accepting, tells every live session, and writes the log to its end.
-    pub(crate) async fn stop(self) {
-        tracing::info!(sessions = self.gate.live_count(), "The gate is closing");
-        self.stop.cancel();
-        self.gate.cut_all();
-        let drained = tokio::time::timeout(DRAIN_MAX, async {
-            while self.gate.live_count() > 0 {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        });
-        if drained.await.is_err() {
-            tracing::warn!(sessions = self.gate.live_count(), "Closed with sessions still open");
-        }
-        for task in self.tasks {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "A part of the gate broke");
-            }
-        }
-        self.deck.close();
-        self.opened.sink.record(Event::gate_stopped(env!("CARGO_PKG_VERSION")));
-        if let Err(error) = self.opened.sink.seal() {
-            tracing::error!(%error, "The audit log could not be written to its end");
-        }
     }
 }

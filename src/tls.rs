@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::acme::Challenges;
 use crate::certificate::{Certificates, OperatorCertificate};
 use crate::limits::NAMED_MAX;
 
@@ -41,6 +42,8 @@ pub(crate) struct TlsParts {
     pub(crate) key: Arc<PrivateKeyDer<'static>>,
     /// What browsers are shown instead, where it is for the name that they ask for.
     pub(crate) operator: Arc<OperatorCertificate>,
+    /// What a certificate authority is shown that looks whether the name is the gate's.
+    pub(crate) challenges: Arc<Challenges>,
     pub(crate) trust: TrustSource,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) gate: Digest,
@@ -79,6 +82,14 @@ pub(crate) enum Inside {
     Protocol(usize),
     /// The gate's own interface.
     Http,
+}
+
+/// A build for FIPS runs in FIPS mode or not at all; any other build is not asked.
+pub(crate) fn assert_fips() -> Result<(), &'static str> {
+    if !cfg!(feature = "fips") || default_provider().fips() {
+        return Ok(());
+    }
+    Err("this program was built for FIPS, and its TLS provider is not in FIPS mode (build it anew)")
 }
 
 impl TlsParts {
@@ -121,7 +132,11 @@ impl TlsParts {
     ) -> Result<Arc<ServerConfig>, rustls::Error> {
         let verifier = Arc::new(ClientVerifier::new(Arc::clone(&self.trust), Arc::clone(&self.clock), auth));
         let own = Arc::new(CertifiedKey::from_der(chain, key.clone_key(), &default_provider())?);
-        server_config(verifier, Arc::new(Certificates::new(own, Arc::clone(operator))), alpn).map(Arc::new)
+        let config = server_config(verifier, Arc::new(Certificates::new(own, Arc::clone(operator))), alpn)?;
+        if cfg!(feature = "fips") && !config.fips() {
+            return Err(rustls::Error::General("a configuration of TLS is not in FIPS mode".to_owned()));
+        }
+        Ok(Arc::new(config))
     }
 
     /// What a handshake said. It has proven the key; the certificate itself is verified here once more, by the one
@@ -168,6 +183,10 @@ impl Tls {
         let hello = start.client_hello();
         let sni = hello.server_name().map(str::to_ascii_lowercase);
         let offered: Vec<&[u8]> = hello.alpn().into_iter().flatten().collect();
+        if let Some(config) = self.parts.challenges.handshake(&offered, sni.as_deref()) {
+            start.into_stream(config).await?;
+            return Err(io::Error::other("a certificate authority has looked: there is nothing more to say"));
+        }
         let door = self.door(sni.as_deref(), &offered)?;
         let (config, inside) = match door {
             Some(door) => (self.config_of(door, sni.as_deref())?, Inside::Protocol(door.protocol)),

@@ -115,6 +115,7 @@ fn facts(proof: &Proof, n: u32) -> Result<SessionFacts> {
         mfa_required: Some(true),
         tap: Some(tap_record(proof)),
         via: Vec::new(),
+        connection: None,
     })
 }
 

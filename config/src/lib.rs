@@ -6,6 +6,7 @@ mod parse;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use tapgate_model::{Digest, Version};
@@ -44,6 +45,12 @@ pub struct Config {
     pub audit_log: PathBuf,
     /// The certificate that browsers are shown, where the operator has one.
     pub certificate: Option<CertificateFiles>,
+    /// The certificate authority that issues one for browsers, where the gate is to ask for it by itself.
+    pub acme: Option<AcmeConfig>,
+    /// Whether further processes may listen at the same ports (`SO_REUSEPORT`).
+    pub reuse_port: bool,
+    /// How long live sessions go on when the gate is to end.
+    pub drain: DrainConfig,
     /// How the audit log is kept.
     pub audit: AuditConfig,
     /// The directory of the sessions' recordings.
@@ -99,6 +106,31 @@ pub struct AuditConfig {
     pub witness: Option<PathBuf>,
     /// Whether sessions are refused while the log can't be written.
     pub refuse_when_full: bool,
+}
+
+/// How long live sessions go on when the gate is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DrainConfig {
+    /// After SIGTERM.
+    pub stop: Duration,
+    /// After another process has taken over.
+    pub hand_over: Duration,
+}
+
+/// A certificate authority that issues by itself (RFC 8555).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcmeConfig {
+    /// The URL of its directory.
+    pub directory: String,
+    /// The address that it writes to when something is wrong.
+    pub contact: Option<String>,
+    /// The host names that the certificate is for.
+    pub names: Vec<String>,
+    /// A file with the authority that the directory's own certificate comes from; the system's where there is none.
+    pub trust: Option<PathBuf>,
+    /// Where plain HTTP listens, so that the authority may look there (HTTP-01); without it, it looks at the one port
+    /// (TLS-ALPN-01).
+    pub http_listen: Option<SocketAddr>,
 }
 
 /// A certificate with its chain, and its key: PEM files, which are read anew when they change.

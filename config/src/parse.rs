@@ -1,5 +1,7 @@
 //! From text to [`Config`]: each key is parsed by itself, so that all errors come at once.
 
+mod serving;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -28,6 +30,9 @@ const KEYS: &[&str] = &[
     "recordings",
     "secrets_key",
     "min_client_version",
+    "acme",
+    "reuse_port",
+    "drain",
 ];
 
 /// The oldest client whose words the gate still understands.
@@ -107,6 +112,9 @@ impl Reader<'_> {
             resources,
             audit_log,
             certificate,
+            acme: self.acme(root),
+            reuse_port: self.flag(root, "reuse_port"),
+            drain: self.drain(root),
             audit,
             recordings,
             secrets_key,

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use russh::keys::ssh_key::PrivateKey;
@@ -12,7 +13,8 @@ use tapgate_ssh::demo_target::DemoTarget;
 
 use super::database::{self, Database};
 use super::tools::User;
-use crate::start::{self, Opened, Running};
+use crate::running::Running;
+use crate::start::{self, Opened};
 
 /// The demo's roles: those of the story of Jerry and Olga.
 const ROLES: &str = include_str!("roles.yaml");
@@ -138,6 +140,9 @@ fn config(dir: &std::path::Path, port: u16) -> Config {
         resources: None,
         certificate: None,
         min_client_version: tapgate_model::Version::new(0, 1, 0),
+        acme: None,
+        reuse_port: false,
+        drain: tapgate_config::DrainConfig { stop: Duration::ZERO, hand_over: Duration::ZERO },
     }
 }
 

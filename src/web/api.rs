@@ -85,7 +85,7 @@ pub(super) async fn find(State(app): Shared) -> axum::Json<Find> {
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
         min_client_version: app.min_client_version.to_string(),
         cluster_name: app.cluster.clone(),
-        fips: false,
+        fips: cfg!(feature = "fips"),
         time: Some(app.clock.now().as_secs()),
     })
 }

@@ -31,6 +31,7 @@ use tapgate_authority::{Authority, AuthorityError};
 use tapgate_identity::Identity;
 use tapgate_model::{Clock, UnixTime, Version};
 use tapgate_session::Gate;
+use tokio::sync::watch;
 
 use crate::limits::{BODY_MAX, BODY_READ_MAX, REQUEST_HEAD_MAX, REQUEST_MAX};
 use crate::tls::Opened;
@@ -83,6 +84,8 @@ impl Caller {
 pub(crate) struct Web {
     app: Arc<App>,
     router: Router,
+    /// Told when connections are to end after what they are at. Whoever serves one listens.
+    wind_up: watch::Sender<()>,
 }
 
 impl Web {
@@ -91,7 +94,17 @@ impl Web {
             .merge(page::router(&app, site::router(Arc::clone(&app))))
             .merge(sso::router(Arc::clone(&app)))
             .layer(middleware::from_fn_with_state(Arc::clone(&app), guard));
-        Self { app, router }
+        Self { app, router, wind_up: watch::Sender::new(()) }
+    }
+
+    /// Lets connections end after the request that they are at.
+    pub(crate) fn wind_up(&self) {
+        self.wind_up.send_replace(());
+    }
+
+    /// How many connections there are.
+    pub(crate) fn open(&self) -> usize {
+        self.wind_up.receiver_count()
     }
 
     pub(crate) fn public_addr(&self) -> &str {
@@ -112,7 +125,15 @@ impl Web {
             .timer(TokioTimer::new())
             .header_read_timeout(REQUEST_HEAD_MAX)
             .serve_connection(TokioIo::new(opened.stream), service);
-        if let Err(error) = served.await {
+        let (mut served, mut wind_up) = (std::pin::pin!(served), self.wind_up.subscribe());
+        let ended = tokio::select! {
+            ended = &mut served => ended,
+            _ = wind_up.changed() => {
+                served.as_mut().graceful_shutdown();
+                served.await
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(%peer, %error, "An HTTP connection ended early");
         }
     }

@@ -9,6 +9,7 @@ mod help;
 mod house;
 mod kube;
 mod mysql;
+mod pebble;
 mod python;
 mod setup;
 mod ship;

@@ -31,6 +31,7 @@ const PARTS: &[Part] = &[
     Part { program: "sshd", package: "openssh-server", purpose: "the SSH tests and the demo (a real target)" },
     Part { program: "curl", package: "curl", purpose: "the edge tests (requests as anybody makes them)" },
     Part { program: "openssl", package: "openssl", purpose: "the edge tests (TLS handshakes of every kind)" },
+    Part { program: "faketime", package: "faketime", purpose: "the edge tests (a clock that jumps)" },
     Part { program: "chromium", package: "chromium", purpose: "the tests of the pages (a real browser)" },
     Part { program: "chromedriver", package: "chromium-driver", purpose: "the tests of the pages (driving it)" },
     Part { program: "nginx", package: "nginx-light", purpose: "the tests of applications (a real one)" },
@@ -47,7 +48,7 @@ const PARTS: &[Part] = &[
     Part { program: "python3", package: "python3", purpose: "the SSH tests (clients written in Python)" },
     Part { program: "pip3", package: "python3-pip python3-venv", purpose: "the SSH tests (installing those clients)" },
     Part { program: "rsync", package: "rsync", purpose: "the SSH tests (rsync over SSH)" },
-    Part { program: "go", package: "golang-go", purpose: "the Kubernetes tests (building the API server)" },
+    Part { program: "go", package: "golang-go", purpose: "the Kubernetes and edge tests (building what they run)" },
     Part { program: "etcd", package: "etcd-server", purpose: "the Kubernetes tests (the API server's store)" },
     Part { program: "mariadbd", package: "mariadb-server", purpose: "the database tests (a real server)" },
     Part { program: "mariadb", package: "mariadb-client", purpose: "the database tests (a stock client)" },
@@ -115,6 +116,7 @@ pub(crate) fn run() -> Result<()> {
     }
     if let Some(go) = find("go") {
         kube::run(&go)?;
+        crate::pebble::run(&go)?;
     }
     crate::mysql::run()?;
     crate::python::run(&find("python3").unwrap_or_default())?;

@@ -379,6 +379,10 @@ pub struct SessionFacts {
     /// The nodes that lie on the way, where there are any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub via: Vec<TargetName>,
+    /// The connection that it came on, by the number that the operator's log calls it. It is missing where the protocol
+    /// has asks of many connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<Text>,
 }
 
 /// Whose deed it was. All else about the session stands in its `session.start`.

@@ -101,6 +101,7 @@ impl Scene {
             mfa_required: Some(true),
             tap: Some(tap),
             via: Vec::new(),
+            connection: None,
         }
     }
 

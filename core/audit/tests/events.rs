@@ -26,6 +26,7 @@ fn facts(tap: Option<TapRecord>) -> SessionFacts {
         mfa_required: Some(true),
         tap,
         via: Vec::new(),
+        connection: Some("0a-1".into()),
     }
 }
 
@@ -121,7 +122,8 @@ fn a_session_is_one_flat_object() {
     let due = serde_json::json!({
         "event": "session.denied", "session": "02".repeat(16), "user": "ann", "kind": "node", "target": "prod3",
         "uid": "03".repeat(16), "login": "jerry", "protocol": "ssh", "peer": "192.0.2.7:5022", "door": "certificate",
-        "credential": "04".repeat(32), "mfa_required": true, "tap": null, "reason": "no role", "message": "access denied",
+        "credential": "04".repeat(32), "mfa_required": true, "tap": null, "connection": "0a-1", "reason": "no role",
+        "message": "access denied",
     });
     assert_eq!(json, due);
 }

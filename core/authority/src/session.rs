@@ -83,6 +83,7 @@ impl Authority {
                 mfa_required: None,
                 tap: None,
                 via: Vec::new(),
+                connection: None,
             };
             self.sink.record(Event::session_denied(facts, denial.reason().to_string(), denial.message()));
             denied(&denial)

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use tapgate_model::TargetRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tracing::Instrument as _;
 
 use crate::limits::DIAL_MAX;
 use crate::live::{CutWatch, Entry};
@@ -64,6 +65,11 @@ impl Grant {
 
     /// The same, to one port of an application that lists several.
     pub async fn dial_at(self, port: Option<u16>) -> Result<(Upstream, Live), DialError> {
+        let span = tracing::debug_span!("dial", target = %self.target().name);
+        self.spend_and_connect(port).instrument(span).await
+    }
+
+    async fn spend_and_connect(self, port: Option<u16>) -> Result<(Upstream, Live), DialError> {
         let gate = self.gate.clone();
         if !gate.sink().takes_sessions() {
             return Err(self.refused(DialError::Unrecorded));

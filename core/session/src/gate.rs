@@ -1,6 +1,6 @@
 //! The gate: one policy, one cache of evidence, one register of live sessions.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,16 +9,18 @@ use tapgate_audit::{Recorder, Sink};
 use tapgate_model::{Clock, Digest, Kind, Labels, Login, SessionId, TargetName, TargetRef, UserName};
 use tapgate_policy::{Decision, Query, SessionMfa, Terms};
 use tapgate_proof::{Holder, KnownParty, RelyingParty};
+use tokio::sync::broadcast;
+use tracing::Instrument as _;
 
 use crate::brought::Brought;
 use crate::evidence::{Cached, Tap};
 use crate::health::Known;
-use crate::limits::HOLD_MAX;
+use crate::limits::{HOLD_MAX, SIGN_OUTS_TOLD};
 use crate::live::Registry;
 use crate::waiting::{News, WaitKey, Waiting};
 use crate::{
-    About, Ask, Challenge, Denial, Door, Grant, Invited, Manner, Occasion, Prompt, Refusal, Snapshot, Spender, Taps,
-    Verdict, check, meter, report,
+    About, Ask, Challenge, CutReason, Denial, Door, Grant, Invited, Manner, Occasion, Prompt, Refusal, Snapshot,
+    Spender, Taps, Verdict, check, meter, report,
 };
 
 /// What a gate is made of.
@@ -62,6 +64,10 @@ struct Inner {
     installing: Mutex<()>,
     /// Who records sessions, if anybody.
     recorder: OnceLock<Arc<dyn Recorder>>,
+    /// Whether the gate is about to end: what is open goes on, and nothing is opened.
+    closing: AtomicBool,
+    /// Told of each web session that ends.
+    signed_out: broadcast::Sender<Digest>,
     session_prefix: [u8; 8],
     session_next: AtomicU64,
 }
@@ -123,6 +129,8 @@ impl Gate {
             epoch: AtomicU64::new(0),
             installing: Mutex::new(()),
             recorder: OnceLock::new(),
+            closing: AtomicBool::new(false),
+            signed_out: broadcast::Sender::new(SIGN_OUTS_TOLD),
             session_prefix: rand::random(),
             session_next: AtomicU64::new(0),
         }))
@@ -142,12 +150,24 @@ impl Gate {
         check::verdict(self, ask, None)
     }
 
-    /// Answers an ask, and where a tap is due and the client can be asked, waits for it or tells where to tap.
-    pub async fn open(&self, ask: &Ask<'_>, prompt: &mut dyn Prompt) -> Result<Grant, Refusal> {
+    /// The same, counted: for who looks before it opens.
+    pub fn weigh(&self, ask: &Ask<'_>) -> Verdict {
         let begun = Instant::now();
         let verdict = self.check(ask);
         meter::checked(ask, &verdict, begun.elapsed());
-        let answer = match verdict {
+        verdict
+    }
+
+    /// Answers an ask, and where a tap is due and the client can be asked, waits for it or tells where to tap.
+    pub async fn open(&self, ask: &Ask<'_>, prompt: &mut dyn Prompt) -> Result<Grant, Refusal> {
+        let (protocol, target) = (ask.connection.protocol.as_str(), ask.target);
+        let span = tracing::debug_span!("ask", protocol, %target, user = %ask.identity.user());
+        self.answer(ask, prompt).instrument(span).await
+    }
+
+    async fn answer(&self, ask: &Ask<'_>, prompt: &mut dyn Prompt) -> Result<Grant, Refusal> {
+        let answer = match self.weigh(ask) {
+            _ if self.0.closing.load(Ordering::Relaxed) => Err(Refusal::from(Denial::closing())),
             Verdict::Grant(grant) => Ok(grant),
             Verdict::Denial(denial) => Err(Refusal::from(denial)),
             Verdict::Challenge(challenge) if Self::may_ask(ask, prompt, &challenge) => {
@@ -341,6 +361,17 @@ impl Gate {
         self.0.live.len()
     }
 
+    /// From now on nothing is opened: what is open may go on until it is cut, and who waits for a tap is told.
+    pub fn close(&self) {
+        self.0.closing.store(true, Ordering::Relaxed);
+        self.0.waiting.turn_all_down(&CutReason::Shutdown.to_string());
+    }
+
+    /// How many snapshots were installed since the start.
+    pub fn installed(&self) -> u64 {
+        self.epoch()
+    }
+
     /// Cuts every live session, as the gate itself ends.
     pub fn cut_all(&self) {
         self.0.live.cut_all();
@@ -366,6 +397,10 @@ impl Gate {
 
     pub(crate) fn live(&self) -> &Registry {
         &self.0.live
+    }
+
+    pub(crate) fn signed_out(&self) -> &broadcast::Sender<Digest> {
+        &self.0.signed_out
     }
 
     pub(crate) fn known(&self) -> &Known {

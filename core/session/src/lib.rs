@@ -41,6 +41,7 @@ mod about;
 mod ask;
 mod brought;
 mod check;
+mod connection;
 mod deeds;
 mod dial;
 mod evidence;
@@ -65,6 +66,7 @@ mod waiting;
 
 pub use about::About;
 pub use ask::{Ask, ConnectionFacts, Door, ProtocolName};
+pub use connection::ConnectionId;
 pub use dial::{DialError, Meter, Upstream};
 pub use evidence::Tap;
 pub use gate::{Gate, GateParts, Requirement, Visible, Wish};

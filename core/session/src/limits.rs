@@ -50,3 +50,6 @@ pub(crate) const LOOKS_AT_ONCE_MAX: usize = 16;
 
 /// How many addresses of one name are tried: more than any application has, and each may take a while to fail.
 pub(crate) const ADDRESSES_MAX: usize = 8;
+
+/// How many ended web sessions wait to be told elsewhere: they are told at once.
+pub(crate) const SIGN_OUTS_TOLD: usize = 1_024;

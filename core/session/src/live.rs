@@ -17,7 +17,7 @@ use crate::dial::Counts;
 use crate::evidence::Tap;
 use crate::limits::{LIVE_MAX, WINDOW_MAX};
 use crate::snapshot::{Record, Snapshot};
-use crate::{About, ConnectionFacts, Denial, Gate, Grant, Hop, ProtocolName, report};
+use crate::{About, ConnectionFacts, ConnectionId, Denial, Gate, Grant, Hop, ProtocolName, report};
 
 /// What the register holds of a session.
 pub(crate) struct Entry {
@@ -32,6 +32,8 @@ pub(crate) struct Entry {
     kube: Option<KubeAccess>,
     /// The snapshot under which the session was granted.
     epoch: u64,
+    /// The connection that it was opened on.
+    pub(crate) connection: Option<ConnectionId>,
     /// Since when the target is connected, and what has passed.
     begun: OnceLock<(UnixTime, Arc<Counts>)>,
     cut: watch::Sender<Option<CutReason>>,
@@ -115,6 +117,7 @@ impl Entry {
             terms: basis.terms,
             tap: basis.tap.clone(),
             epoch: basis.epoch,
+            connection: ConnectionId::current(),
             begun: OnceLock::new(),
             cut: watch::channel(None).0,
         }

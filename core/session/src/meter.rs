@@ -40,9 +40,8 @@ pub(crate) fn failed(entry: &Entry) {
     metrics::counter!("tapgate_sessions_failed_total", "protocol" => entry.facts.protocol.as_str()).increment(1);
 }
 
-/// An ask was refused, in the end.
-pub(crate) fn refused(ask: &Ask<'_>, for_want_of_a_tap: bool) {
-    let why = if for_want_of_a_tap { "no_tap" } else { "denied" };
+/// An ask was refused, in the end, for a reason of this label.
+pub(crate) fn refused(ask: &Ask<'_>, why: &'static str) {
     let protocol = ask.connection.protocol.as_str();
     metrics::counter!("tapgate_sessions_refused_total", "protocol" => protocol, "why" => why).increment(1);
 }

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use tapgate_model::{Login, SessionId, TargetRef, UnixTime, UserName};
+use tapgate_model::{Digest, Login, SessionId, TargetRef, UnixTime, UserName};
 use tapgate_proof::Holder;
+use tokio::sync::broadcast;
 
 use crate::live::{CutReason, Entry};
 use crate::{Door, Gate, ProtocolName};
@@ -48,6 +49,11 @@ impl LiveSession {
 }
 
 impl Gate {
+    /// The web sessions that end from here on: for who has sessions of theirs elsewhere.
+    pub fn sign_outs(&self) -> broadcast::Receiver<Digest> {
+        self.signed_out().subscribe()
+    }
+
     /// The live sessions of this user, the newest first.
     pub fn live_of(&self, user: &UserName) -> Vec<LiveSession> {
         let mut own = self.live().map(|entry| (entry.identity.user() == user).then(|| LiveSession::of(entry)));
@@ -80,6 +86,10 @@ impl Gate {
 
     /// Ends every session that this holder opened, as when a web session is signed out; answers how many.
     pub fn end_held(&self, holder: &Holder) -> usize {
+        if let Holder::WebSession(id) = holder {
+            // Nobody may be listening.
+            self.signed_out().send(*id).unwrap_or_default();
+        }
         self.live().cut_where(|entry| entry.facts.holder.as_ref() == Some(holder), &CutReason::SignedOut)
     }
 }

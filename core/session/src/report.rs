@@ -9,7 +9,7 @@ use tapgate_policy::SessionMfa;
 use tapgate_proof::Proof;
 
 use crate::live::Entry;
-use crate::{Ask, ConnectionFacts, EndReason, Refusal, meter};
+use crate::{Ask, ConnectionFacts, ConnectionId, EndReason, Refusal, meter};
 
 /// A tap, whole, for the log.
 pub fn tap_record(proof: &Proof) -> TapRecord {
@@ -39,6 +39,7 @@ fn facts(
         mfa_required: None,
         tap: identity.proof().map(|proof| tap_record(proof)),
         via: Vec::new(),
+        connection: ConnectionId::current().map(|id| id.to_string().into()),
     }
 }
 
@@ -47,6 +48,7 @@ fn entry_facts(entry: &Entry) -> SessionFacts {
     let mut facts = facts(entry.id, &entry.identity, (&target.name, Some(target.uid)), &entry.login, &entry.facts);
     facts.mfa_required = Some(entry.terms.session_mfa != SessionMfa::Off);
     facts.tap = entry.tap.as_ref().map(|tap| tap_record(tap.proof()));
+    facts.connection = entry.connection.map(|id| id.to_string().into());
     facts.via = entry.record.about.hops().iter().map(|hop| hop.node.name.clone()).collect();
     facts
 }
@@ -72,6 +74,6 @@ pub(crate) fn failed(sink: &dyn Sink, entry: &Arc<Entry>, reason: &str, message:
 /// An ask was refused.
 pub(crate) fn denied(sink: &dyn Sink, session: SessionId, ask: &Ask<'_>, refusal: &Refusal) {
     let facts = facts(session, ask.identity, (ask.target, None), ask.login, ask.connection);
-    meter::refused(ask, refusal.needs_tap);
+    meter::refused(ask, refusal.label);
     sink.record(Event::session_denied(facts, refusal.reason(), refusal.message()));
 }

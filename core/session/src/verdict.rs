@@ -6,7 +6,7 @@ use tapgate_model::{Login, TargetName, TargetRef, UserName};
 use tapgate_policy::{DenyReason, InBand, Lock, Policy, Terms};
 use tapgate_proof::ProofError;
 
-use crate::{About, Ask, Grant, Invitation};
+use crate::{About, Ask, CutReason, Grant, Invitation};
 
 /// The answer to an ask.
 #[must_use]
@@ -129,6 +129,28 @@ pub enum DenialReason {
     /// The session's own state forbids it.
     #[error("{0}")]
     Session(String),
+    /// The gate is about to end.
+    #[error("the gate is closing")]
+    Closing,
+}
+
+impl DenialReason {
+    /// The reason as a label, without any name in it.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::UnknownTarget => "unknown_target",
+            Self::Policy(DenyReason::NoSuchUser) => "unknown_user",
+            Self::Policy(DenyReason::Locked(_)) => "locked",
+            Self::Policy(DenyReason::DeniedByRole(_)) => "denied_by_role",
+            Self::Policy(DenyReason::NoMatchingRole) => "no_role",
+            Self::CertificateExpired => "expired",
+            Self::Address => "address",
+            Self::NoTap(_) => "no_tap",
+            Self::Limit(_) => "limit",
+            Self::Session(_) => "session",
+            Self::Closing => "closing",
+        }
+    }
 }
 
 impl Denial {
@@ -179,6 +201,10 @@ impl Denial {
         Self { message: format!("{what} (try again later)"), reason: DenialReason::Limit(what) }
     }
 
+    pub(crate) fn closing() -> Self {
+        Self { message: CutReason::Shutdown.to_string(), reason: DenialReason::Closing }
+    }
+
     pub(crate) fn session(message: String) -> Self {
         Self { reason: DenialReason::Session(message.clone()), message }
     }
@@ -195,6 +221,8 @@ pub struct Refusal {
     pub(crate) message: String,
     pub(crate) reason: String,
     pub(crate) needs_tap: bool,
+    /// The reason as a label, for who counts.
+    pub(crate) label: &'static str,
     pub(crate) invitation: Option<Invitation>,
 }
 
@@ -221,13 +249,20 @@ impl Refusal {
 
     /// There is no tap, for this reason.
     pub(crate) fn no_tap(challenge: &Challenge, why: String) -> Self {
-        Self { message: format!("{challenge} ({why})"), reason: why, needs_tap: true, invitation: None }
+        Self {
+            message: format!("{challenge} ({why})"),
+            reason: why,
+            needs_tap: true,
+            label: "no_tap",
+            invitation: None,
+        }
     }
 }
 
 impl From<Denial> for Refusal {
     fn from(denial: Denial) -> Self {
-        Self { reason: denial.reason.to_string(), message: denial.message, needs_tap: false, invitation: None }
+        let (reason, label) = (denial.reason.to_string(), denial.reason.label());
+        Self { reason, message: denial.message, needs_tap: false, label, invitation: None }
     }
 }
 
@@ -238,6 +273,7 @@ impl From<&Challenge> for Refusal {
             Because::NoTap => format!("this connection brought no tap; use `{command}`"),
             _ => format!("{}; start again with `{command}`", challenge.reason()),
         };
-        Self { message: format!("{challenge} ({hint})"), reason: challenge.reason(), needs_tap: true, invitation: None }
+        let message = format!("{challenge} ({hint})");
+        Self { message, reason: challenge.reason(), needs_tap: true, label: "no_tap", invitation: None }
     }
 }

@@ -110,6 +110,15 @@ impl Waiting {
     }
 }
 
+impl Waiting {
+    /// Tells everybody that there will be none.
+    pub(crate) fn turn_all_down(&self, why: &str) {
+        for slot in self.slots().values() {
+            slot.news.send_replace(News::Over(why.to_owned()));
+        }
+    }
+}
+
 impl Place<'_> {
     /// The ceremony has begun. It ends when nobody waits for it any more.
     pub(crate) fn begun(&self, invitation: Invitation, keep: Option<Keep>) {

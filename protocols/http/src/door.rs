@@ -136,7 +136,7 @@ impl Door {
             login: &Login::App,
             connection: &connection,
         };
-        match self.sessions.gate().check(&ask) {
+        match self.sessions.gate().weigh(&ask) {
             Verdict::Challenge(_) => Offer::Tap(app),
             Verdict::Denial(_) => {
                 // Said once more by the one that writes it down.

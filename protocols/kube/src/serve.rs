@@ -19,7 +19,7 @@ use tapgate_identity::{ClientAuth, Identity};
 use tapgate_model::{Clock, Kind, Login, TargetName};
 use tapgate_proof::Statement;
 use tapgate_relay::{Accepted, DoorName, Protocol, Sniff, TlsDoor};
-use tapgate_session::{Ask, ConnectionFacts, DialError, Door, Gate, ProtocolName};
+use tapgate_session::{Ask, ConnectionFacts, ConnectionId, DialError, Door, Gate, ProtocolName};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
@@ -64,13 +64,14 @@ struct Caller {
     /// connection's requests, to know what to ask for.
     tapped: Option<Statement>,
     peer: SocketAddr,
+    connection: Option<ConnectionId>,
 }
 
 impl Caller {
     fn new(identity: Option<Arc<Identity>>, peer: SocketAddr) -> Self {
         let proof = identity.as_ref().and_then(|identity| identity.proof());
         let tapped = proof.and_then(|proof| Statement::from_der(&proof.statement).ok());
-        Self { identity, tapped, peer }
+        Self { identity, tapped, peer, connection: ConnectionId::current() }
     }
 
     /// The login that the tap names for this cluster.
@@ -137,7 +138,13 @@ fn answer(
     request: Request<Incoming>,
 ) -> BoxFuture<'static, Result<Response<Body>, Infallible>> {
     let discovery = asks_for_groups(request.uri().path());
-    async move { Ok(decent(kube.handle(caller, request).await, discovery)) }.boxed()
+    let connection = caller.connection;
+    let answer = async move { Ok(decent(kube.handle(caller, request).await, discovery)) };
+    // HTTP/2 has a task for each request.
+    match connection {
+        Some(connection) => connection.carry(answer).boxed(),
+        None => answer.boxed(),
+    }
 }
 
 /// Whether a request is for the list of API groups, with which client-go begins.

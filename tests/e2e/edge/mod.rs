@@ -1,9 +1,15 @@
 //! The edge: what reaches the gate before anybody is known.
 
+mod acme;
 mod bare;
 mod care;
+mod clock;
 mod deploy;
+mod disks;
+mod drain;
 mod enrolling;
+mod floods;
+mod handover;
 mod interface;
 mod limits;
 mod operator;
@@ -11,4 +17,6 @@ mod port;
 mod proxied;
 mod reload;
 mod rotation;
+mod supervisor;
 mod tls;
+mod traces;

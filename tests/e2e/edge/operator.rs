@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use tapgate_api::path;
 
 use super::bare::{Bare, SLACK, config, curl, start_curl};
-use crate::world::{World, event, tapgate, until};
+use crate::world::{World, event, tapgate, text, until};
 
 #[test]
 fn check_prints_every_error_with_its_line_and_fails() -> Result<()> {
@@ -89,6 +89,18 @@ fn health_is_told_on_the_admin_address_alone() -> Result<()> {
         assert_eq!(bare.curl(path, &[])?.status, 404, "{path}");
     }
     assert_eq!(admin(path::FIND)?.status, 404);
+    Ok(())
+}
+
+#[test]
+fn a_connection_has_one_number_from_the_log_to_the_audit_log() -> Result<()> {
+    let world = World::new()?;
+    let mark = world.mark();
+    world.ssh("dev1", &["true"])?.success()?;
+    let [start, end] = ["session.start", "session.end"].map(|name| world.await_record(mark, name, |_| true));
+    let (start, end) = (start?, end?);
+    let number = text(&start, "connection");
+    assert!(number.len() > 17 && number == text(&end, "connection"), "{start} {end}");
     Ok(())
 }
 

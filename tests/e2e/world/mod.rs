@@ -192,6 +192,12 @@ impl World {
         Ok(())
     }
 
+    /// The same by a command that becomes the gate.
+    pub(crate) fn start_by(&mut self, command: std::process::Command) -> Result<()> {
+        self.gate = Some(Gate::start_by(command, &self.config)?);
+        Ok(())
+    }
+
     /// The store's file.
     pub(crate) fn database(&self) -> PathBuf {
         self.lab.path().join("data/tapgate.db")

@@ -42,6 +42,11 @@ impl Gate {
         Self::run(command, config)
     }
 
+    /// The same by a command that becomes the gate: what stands behind it are the gate's own words.
+    pub fn start_by(command: Command, config: &Path) -> Result<Self> {
+        Self::run(command, config)
+    }
+
     fn run(mut command: Command, config: &Path) -> Result<Self> {
         command.arg("start").arg("--config").arg(config);
         // Where the program looks for further files must not depend on who runs the tests.

@@ -1,0 +1,110 @@
+//! The fresh process, as the old one sees it.
+
+use std::net::TcpListener;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command};
+
+use anyhow::{Context as _, Result};
+use command_fds::{CommandFdExt as _, FdMapping};
+use tapgate_model::Digest;
+use tokio::sync::mpsc;
+
+use super::{ElderWord, FLAG, HeirWord, Talk, hear, tell};
+use crate::limits::{HEIR_START_MAX, LOG_AWAY_MAX};
+
+/// Where handed sockets begin, as `sd_listen_fds(3)` has it.
+const FIRST_SOCKET: i32 = 3;
+
+/// A fresh process of the gate.
+pub(crate) struct Heir {
+    child: Child,
+    talk: Talk,
+}
+
+/// What the fresh process wants of the old one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// To review its sessions by what the store says now.
+    Review,
+    /// To end what this web session has opened.
+    SignOut(Digest),
+    /// To end now.
+    End,
+}
+
+impl Heir {
+    /// Starts it: the program as it lies there now, with the words that this process was started with, and its sockets.
+    pub(crate) fn start(sockets: &[&TcpListener]) -> Result<Self> {
+        let (own, its) = UnixStream::pair().context("no socket for the hand-over")?;
+        let mut words = std::env::args_os();
+        let program = words.next().context("this process does not know its own name")?;
+        let mut mappings = Vec::new();
+        for (socket, child_fd) in sockets.iter().zip(FIRST_SOCKET..) {
+            let parent_fd = socket.as_fd().try_clone_to_owned().context("a socket can't be handed over")?;
+            mappings.push(FdMapping { parent_fd, child_fd });
+        }
+        let mut command = Command::new(&program);
+        command.args(words.filter(|word| word != FLAG)).arg(FLAG).stdin(OwnedFd::from(its));
+        command.env("LISTEN_FDS", mappings.len().to_string()).env_remove("LISTEN_PID");
+        command.fd_mappings(mappings).context("a socket can't be handed over")?;
+        let child = command.spawn().with_context(|| format!("can't start {}", program.display()))?;
+        // What is left of the command holds the other end of the pair: it must be gone for the child's end to show.
+        drop(command);
+        Ok(Self { child, talk: Talk::over(own)? })
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it has looked at all that can be looked at beforehand.
+    pub(crate) async fn is_good(&mut self) -> Result<()> {
+        self.talk.expect(HeirWord::Good, HEIR_START_MAX).await
+    }
+
+    /// Lets it have the data directory, and waits until it serves.
+    pub(crate) async fn take_over(&mut self) -> Result<()> {
+        self.talk.tell(&ElderWord::Free).await?;
+        self.talk.expect(HeirWord::Open, HEIR_START_MAX).await
+    }
+
+    /// Ends it. Blocks until it is gone.
+    pub(crate) fn kill(mut self) {
+        if let Err(error) = self.child.kill().and_then(|()| self.child.wait().map(drop)) {
+            tracing::error!(%error, "The fresh process can't be ended");
+        }
+    }
+
+    /// What it wishes from here on, and where events for its log go. The wishes end when it is gone; what is sent reaches
+    /// it before the second task ends.
+    pub(crate) fn serve(
+        self,
+    ) -> (mpsc::Receiver<Wish>, mpsc::Sender<tapgate_audit::Event>, tokio::task::JoinHandle<()>) {
+        let Talk { mut reader, mut writer } = self.talk;
+        let (wish, wishes) = mpsc::channel(1);
+        tokio::spawn(async move {
+            while let Ok(Some(word)) = hear(&mut reader).await {
+                let wished = match word {
+                    HeirWord::Changed => Wish::Review,
+                    HeirWord::SignedOut(session) => Wish::SignOut(session),
+                    HeirWord::End => Wish::End,
+                    HeirWord::Good | HeirWord::Open => continue,
+                };
+                if wish.send(wished).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let (event, mut events) = mpsc::channel(LOG_AWAY_MAX);
+        let told = tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                if let Err(error) = tell(&mut writer, &ElderWord::Event(Box::new(event))).await {
+                    tracing::error!(error = format!("{error:#}"), "An event did not reach the audit log");
+                }
+            }
+        });
+        (wishes, event, told)
+    }
+}

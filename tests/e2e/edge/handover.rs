@@ -1,0 +1,189 @@
+//! A fresh process takes over from a running gate: nobody is turned away, and live sessions go on.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tapgate_api::path;
+use tapgate_audit::verify_file;
+use tapgate_lab::{Gate, Lab};
+
+use super::bare::{Bare, SLACK, curl};
+use super::reload::gate_with;
+use crate::world::{World, event, text, until};
+
+/// What the old process says when it has been relieved.
+const TAKEN: &str = "A fresh process has taken over";
+
+/// What it says when it goes on itself.
+const GOES_ON: &str = "The hand-over has failed: this process goes on";
+
+fn ask(gate: &Gate) -> Result<()> {
+    // To the one process: its heir is of the same group.
+    kill(Pid::from_raw(i32::try_from(gate.process().id())?), Signal::SIGUSR2).context("the gate is gone")
+}
+
+/// Whether a process runs: one that nobody has collected yet does not.
+fn runs(id: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+/// The heir's process, by the old one's log.
+fn heir(gate: &Gate) -> Result<u32> {
+    let log = gate.process().stderr();
+    let line = log.lines().rev().find(|line| line.contains(TAKEN)).context("nobody has taken over")?;
+    let line: serde_json::Value = serde_json::from_str(line)?;
+    let id = line["fields"]["process"].as_u64().context("no process is named")?;
+    Ok(u32::try_from(id)?)
+}
+
+#[test]
+fn a_live_session_goes_on_beside_a_fresh_process_and_a_lock_there_ends_it() -> Result<()> {
+    let mut world = World::new()?;
+    let mut session = world.start_ssh("dev1", &["while read word; do echo $word; done; exec sleep 60"])?;
+    session.write(b"before\n")?;
+    session.wait_for("before")?;
+    let old = world.gate().process().id();
+    ask(world.gate())?;
+    world.gate().process().wait_for_error(TAKEN)?;
+    let heir = heir(world.gate())?;
+    assert!(runs(old) && runs(heir));
+
+    session.write(b"after\n")?;
+    session.wait_for("after")?;
+    world.ssh("dev1", &["true"])?.success()?;
+    world.ssh("prod3", &["true"])?.success()?;
+    // The store is the fresh process's: what an administrator says there counts for the old one's sessions as well.
+    world.olga.tapctl(["lock", "--user=jerry", "--message=lost laptop", "--ttl=1h"])?.success()?;
+    let ran = session.finish(SLACK * 2)?.failure(255)?;
+    assert!(ran.stderr.contains("access is locked: lost laptop"), "{ran}");
+    until("the old process to end with its last session", SLACK * 2, || Ok(!runs(old)))?;
+    assert!(runs(heir));
+
+    world.stop()?;
+    until("the fresh process to end", SLACK * 2, || Ok(!runs(heir)))?;
+    // One log, whole, with the end of every session that began.
+    verify_file(&world.audit_log())?;
+    let records = world.records();
+    let of = |name: &str| -> Vec<String> {
+        let mut found: Vec<_> =
+            records.iter().filter(|one| event(one) == name).map(|one| text(one, "session").to_owned()).collect();
+        found.sort();
+        found
+    };
+    assert_eq!(of("session.start"), of("session.end"));
+    let cut = records.iter().any(|one| event(one) == "session.end" && text(one, "reason").contains("lost laptop"));
+    assert!(cut && of("gate.started").len() >= 2, "{records:?}");
+    Ok(())
+}
+
+#[test]
+fn a_session_that_outlasts_its_gate_is_cut_with_a_word_and_its_end_is_recorded() -> Result<()> {
+    let mut world = World::new()?;
+    let session = world.start_ssh("dev1", &["echo here; exec sleep 60"])?;
+    session.wait_for("here")?;
+    let old = world.gate().process().id();
+    ask(world.gate())?;
+    world.gate().process().wait_for_error(TAKEN)?;
+    let heir = heir(world.gate())?;
+    // Only the fresh process is told to end, as a supervisor does it that knows one main process.
+    kill(Pid::from_raw(i32::try_from(heir)?), Signal::SIGTERM)?;
+    let ran = session.finish(SLACK * 2)?.failure(255)?;
+    assert!(ran.stderr.contains("the gate is shutting down"), "{ran}");
+    until("both to end", SLACK * 2, || Ok(!runs(old) && !runs(heir)))?;
+    let records = world.records();
+    let names: Vec<&str> = records.iter().map(event).collect();
+    assert!(names.contains(&"session.end") && names.last() == Some(&"gate.stopped"), "{names:?}");
+    verify_file(&world.audit_log())?;
+    world.stop()?;
+    Ok(())
+}
+
+#[test]
+fn sessions_end_where_the_fresh_process_dies_as_nothing_could_be_recorded() -> Result<()> {
+    let mut world = World::new()?;
+    let session = world.start_ssh("dev1", &["echo here; exec sleep 60"])?;
+    session.wait_for("here")?;
+    ask(world.gate())?;
+    world.gate().process().wait_for_error(TAKEN)?;
+    kill(Pid::from_raw(i32::try_from(heir(world.gate())?)?), Signal::SIGKILL)?;
+    let ran = session.finish(SLACK * 2)?.failure(255)?;
+    assert!(ran.stderr.contains("the gate is shutting down"), "{ran}");
+    world.stop()?;
+    world.start()?;
+    world.ssh("dev1", &["true"])?.success().map(drop)
+}
+
+#[test]
+fn nobody_is_turned_away_while_the_gate_changes_hands_twice() -> Result<()> {
+    let bare = Bare::new()?;
+    let over = Arc::new(AtomicBool::new(false));
+    let (url, end) = (bare.url(path::FIND), Arc::clone(&over));
+    let asking = thread::spawn(move || -> Result<u32> {
+        let mut asked = 0;
+        while !end.load(Ordering::Relaxed) {
+            let answer = curl(&url, &[])?;
+            ensure!(answer.status == 200, "{answer:?}");
+            asked += 1;
+        }
+        Ok(asked)
+    });
+    let first = bare.gate.process().id();
+    ask(&bare.gate)?;
+    bare.gate.process().wait_for_error(TAKEN)?;
+    let second = heir(&bare.gate)?;
+    until("the first process to end", SLACK, || Ok(!runs(first)))?;
+    let admin = |path: &str| curl(&format!("http://127.0.0.1:{}{path}", bare.admin_port), &[]);
+    assert_eq!(admin("/readyz")?.body, "ready, 0 sessions\n");
+
+    kill(Pid::from_raw(i32::try_from(second)?), Signal::SIGUSR2)?;
+    bare.gate.process().wait_for_error(TAKEN)?;
+    until("the second process to end", SLACK, || Ok(!runs(second)))?;
+    bare.is_well()?;
+    over.store(true, Ordering::Relaxed);
+    let asked = asking.join().expect("the thread does not panic")?;
+    assert!(asked > 3, "{asked}");
+    Ok(())
+}
+
+#[test]
+fn a_fresh_process_that_cannot_serve_leaves_the_old_one_in_its_place() -> Result<()> {
+    let lab = Lab::new()?;
+    let folder = lab.dir("resources")?;
+    let bare = gate_with(lab, &format!("resources: {}\n", folder.display()))?;
+    let good = fs::read_to_string(&bare.config)?;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let port = taken.local_addr()?.port();
+    let elsewhere =
+        good.replace(&format!("listen: \"127.0.0.1:{}\"", bare.port), &format!("listen: \"127.0.0.1:{port}\""));
+    assert_ne!(elsewhere, good);
+    let fails = |why: &str| -> Result<()> {
+        ask(&bare.gate)?;
+        bare.gate.process().wait_for_error(GOES_ON).context(why.to_owned())?;
+        assert!(bare.gate.process().stderr().contains(why), "{why}: {}", bare.gate.process().stderr());
+        bare.is_well()
+    };
+    fs::write(&bare.config, "colour: red\n")?;
+    fails("unknown key `colour`")?;
+    fs::write(&bare.config, &good)?;
+    fs::write(folder.join("broken.yaml"), "kind: nothing\n")?;
+    fails("stays out of the old one's way")?;
+    fs::remove_file(folder.join("broken.yaml"))?;
+    // This one finds out only when it has the data directory: it is taken back.
+    fs::write(&bare.config, &elsewhere)?;
+    fails(&format!("can't listen on 127.0.0.1:{port}"))?;
+
+    let metrics = curl(&format!("http://127.0.0.1:{}/metrics", bare.admin_port), &[])?.body;
+    assert!(metrics.contains("tapgate_hand_overs_failed_total 3"), "{metrics}");
+    fs::write(&bare.config, &good)?;
+    ask(&bare.gate)?;
+    bare.gate.process().wait_for_error(TAKEN)?;
+    bare.is_well()?;
+    verify_file(&bare.lab.path().join("data/audit.jsonl"))?;
+    Ok(())
+}
