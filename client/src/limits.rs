@@ -117,3 +117,6 @@ pub const LOCAL_CERTIFICATE_LIFE: Duration = Duration::from_hours(30 * 24);
 
 /// How large a body may be that a local proxy keeps, to send it once more after a fresh tap: what deletes is far below.
 pub const RETRY_BYTES_MAX: u64 = 1 << 20;
+
+/// A `.pub` file, in bytes: the longest key that is taken, in base64, and its comment.
+pub const SSH_PUBLIC_KEY_MAX: usize = 4 << 10;

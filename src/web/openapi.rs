@@ -24,6 +24,7 @@ use super::{api, apps, audit, device, live, recordings, sso};
         device::change_begin,
         device::change_finish,
         device::otp,
+        device::ssh_keys,
         api::device_browser,
         live::list,
         live::end,

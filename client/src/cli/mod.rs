@@ -14,6 +14,7 @@ pub mod output;
 pub mod password;
 pub mod play;
 pub mod resources;
+pub mod ssh_key;
 pub mod tap;
 pub mod tapctl;
 pub mod terminal;

@@ -12,6 +12,7 @@ use super::desktop::Desktops;
 use super::kube::{self, Kube};
 use super::mfa::{self, Mfa};
 use super::play::{self, Play};
+use super::ssh_key::{self, SshKeys};
 use super::{Context, Global, otp, output, password};
 use crate::db::config::ConfigDb;
 use crate::db::proxy::ProxyDb;
@@ -121,6 +122,9 @@ enum Command {
     /// Manage your security keys, and one-time codes for login
     #[command(subcommand, after_help = "Example:\n  tap mfa ls")]
     Mfa(Mfa),
+    /// Manage the SSH keys with which plain ssh logs in
+    #[command(subcommand, after_help = "Example:\n  tap ssh-key add ~/.ssh/id_ed25519_sk.pub")]
+    SshKey(SshKeys),
     /// List, open and query databases
     #[command(subcommand, after_help = "Example:\n  tap db connect orders --db-user app --db-name shop")]
     Db(Db),
@@ -276,6 +280,7 @@ pub async fn run(args: Tap) -> Result<u8> {
         Command::Config(Config::Db(config)) => db::config::run(&Context::new(&global, user.as_ref())?, &config).await,
         Command::Db(command) => return super::db::run(Context::new(&global, user.as_ref())?, command).await,
         Command::Mfa(command) => mfa::run(&Context::new(&global, user.as_ref())?, command).await,
+        Command::SshKey(command) => ssh_key::run(&Context::new(&global, user.as_ref())?, command).await,
         Command::Agent { socket } => agent::server::run(&socket).await,
         Command::Completions { shell } => super::completions(Tap::command(), shell),
     }?;

@@ -41,6 +41,7 @@ mod sealed;
 mod session;
 mod snapshot;
 mod spend;
+mod ssh_key;
 mod sso;
 mod tap;
 #[cfg(test)]

@@ -69,6 +69,9 @@ pub const HASHES_WAITING: usize = 64;
 /// The longest name of a security key, in characters: it stands in lists.
 pub const DEVICE_NAME_MAX: usize = 64;
 
+/// How many SSH keys a user may have: one a machine, and some.
+pub const SSH_KEYS_MAX: usize = 32;
+
 /// How many security keys a user may have. Every tap offers all of them to the authenticator.
 pub const DEVICES_MAX: usize = 16;
 

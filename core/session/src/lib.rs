@@ -58,6 +58,7 @@ mod resolve;
 mod snapshot;
 mod sso;
 mod tape;
+mod touched;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod verdict;
