@@ -5,6 +5,8 @@ mod approver;
 mod kube;
 mod mysql;
 mod postgres;
+mod sk_agent;
 mod ssh;
 mod ssh_hostile;
+mod ssh_key;
 mod ssh_tools;
