@@ -120,3 +120,9 @@ pub const RETRY_BYTES_MAX: u64 = 1 << 20;
 
 /// A `.pub` file, in bytes: the longest key that is taken, in base64, and its comment.
 pub const SSH_PUBLIC_KEY_MAX: usize = 4 << 10;
+
+/// How many connections the command of one `tap batch` may open: a play opens several to each host, for five minutes.
+pub const BATCH_SIGNATURES_MAX: u32 = 10_000;
+
+/// How many targets one `tap batch` may name: a statement holds no more, and a role may say less.
+pub const BATCH_TARGETS_MAX: usize = 64;

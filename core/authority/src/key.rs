@@ -68,6 +68,18 @@ pub(crate) fn ssh_key_count(id: &Digest) -> String {
     format!("ssh-key-count/{id}")
 }
 
+/// Login keys that their owner has locked.
+pub(crate) const LOCKED_KEYS: &str = "locked-key/";
+
+pub(crate) fn locked_key(key: &Digest) -> String {
+    format!("{LOCKED_KEYS}{key}")
+}
+
+/// The other key of the same login.
+pub(crate) fn login_pair(key: &Digest) -> String {
+    format!("login-pair/{key}")
+}
+
 /// The user's one-time codes.
 pub(crate) fn otp(user: &UserName) -> String {
     format!("{OTPS}{user}")

@@ -27,6 +27,7 @@ mod in_band;
 mod invite;
 mod key;
 pub mod limits;
+mod lock_key;
 mod lockout;
 mod login;
 mod node_key;

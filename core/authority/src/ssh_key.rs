@@ -101,6 +101,13 @@ impl Authority {
         Ok(format!("SSH key {title} has been removed"))
     }
 
+    /// Removes a key without a tap: its owner has seen somebody else use it.
+    pub(crate) fn drop_ssh_key(&self, user: &UserName, id: &tapgate_model::Digest) -> Result<(), Fault> {
+        let state = self.state.load();
+        let Some(known) = state.ssh_keys.find(id).filter(|known| known.user == *user) else { return Ok(()) };
+        self.put_ssh_key(&Stored { registration: (**known).clone(), removed: Some(self.now()) })
+    }
+
     fn put_ssh_key(&self, stored: &Stored) -> Result<(), Fault> {
         let key = key::ssh_key(&stored.registration.user, &stored.registration.key.id());
         self.store.put(&key, &serde_json::to_vec(stored)?, None)?;

@@ -63,7 +63,7 @@ impl fmt::Display for CutReason {
         match self {
             Self::Denied(message) => f.write_str(message),
             Self::NotRegistered => f.write_str("the security key of this session's tap was removed"),
-            Self::KeyRemoved => f.write_str("the SSH key that this session logged in with was removed"),
+            Self::KeyRemoved => f.write_str("the key that this session logged in with was removed or locked"),
             Self::MaxSessionTtl => f.write_str("the session has reached its role's max_session_ttl"),
             Self::LoginExpired => f.write_str("your login has expired (run `tap login`)"),
             Self::EndedByUser => f.write_str("you ended it from your list of sessions"),

@@ -1,9 +1,9 @@
 //! What is true now: policy, targets and registrations, swapped whole and never changed in place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tapgate_model::{Kind, Labels, TargetName, TargetRef, TargetUid, UserName};
+use tapgate_model::{Digest, Kind, Labels, TargetName, TargetRef, TargetUid, UserName};
 use tapgate_policy::Policy;
 use tapgate_identity::{Credential, Identity};
 use tapgate_proof::{Chained, SshKeys, SsoRegistration, VerifiedTap};
@@ -18,6 +18,7 @@ pub struct Snapshot {
     pub(crate) policy: Arc<Policy>,
     pub(crate) registrations: Chained,
     pub(crate) ssh_keys: SshKeys,
+    locked_keys: HashSet<Digest>,
     pub(crate) sso: SsoBook,
     targets: HashMap<Kind, HashMap<TargetName, Arc<Record>>>,
     /// Counts installations; evidence remembers under which one it was weighed.
@@ -42,7 +43,7 @@ impl Snapshot {
             let record = Record { target, labels: entry.labels.clone(), address, about };
             targets.entry(entry.kind).or_default().insert(entry.name.clone(), Arc::new(record));
         }
-        Self { policy, registrations, ssh_keys: SshKeys::default(), sso: SsoBook::default(), targets, epoch: 0 }
+        Self { policy, registrations, ssh_keys: SshKeys::default(), locked_keys: HashSet::new(), sso: SsoBook::default(), targets, epoch: 0 }
     }
 
     /// The same, in which these accounts may tap at their identity providers.
@@ -51,10 +52,10 @@ impl Snapshot {
         Self { sso: SsoBook::new(&self.policy, accounts, keys), ..self }
     }
 
-    /// The same, in which these SSH keys log in.
+    /// The same, in which these SSH keys log in, and these keys of logins count for nothing any more.
     #[must_use]
-    pub fn with_ssh_keys(self, ssh_keys: SshKeys) -> Self {
-        Self { ssh_keys, ..self }
+    pub fn with_ssh_keys(self, ssh_keys: SshKeys, locked_keys: HashSet<Digest>) -> Self {
+        Self { ssh_keys, locked_keys, ..self }
     }
 
     /// The SSH keys that log in.
@@ -62,10 +63,11 @@ impl Snapshot {
         &self.ssh_keys
     }
 
-    /// Whether what somebody has shown still counts. Certificates say that themselves.
+    /// Whether what somebody has shown still counts: an SSH key by its registration, a login unless it is locked.
     pub(crate) fn counts(&self, identity: &Identity) -> bool {
         let known = || self.ssh_keys.find(identity.fingerprint()).is_some_and(|known| known.user == *identity.user());
-        identity.credential() != Credential::SshKey || known()
+        let kept = identity.credential() != Credential::SshKey || known();
+        kept && !self.locked_keys.contains(identity.key())
     }
 
     /// Whether a tap of this user counts: by a key, or by an account, that is registered since before it.

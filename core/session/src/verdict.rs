@@ -116,8 +116,8 @@ pub enum DenialReason {
     /// The policy says no.
     #[error("{0}")]
     Policy(DenyReason),
-    /// The SSH key is not registered any more.
-    #[error("the SSH key is not registered")]
+    /// The SSH key is not registered any more, or the login is locked.
+    #[error("the key was removed or locked")]
     KeyRemoved,
     /// The certificate's time is over.
     #[error("the certificate has expired")]
@@ -175,7 +175,7 @@ impl Denial {
 
     pub(crate) fn key_removed() -> Self {
         Self {
-            message: "your SSH key was removed (register one with `tap ssh-key add`)".to_owned(),
+            message: "your key was removed or locked (run `tap login`, or register an SSH key anew)".to_owned(),
             reason: DenialReason::KeyRemoved,
         }
     }

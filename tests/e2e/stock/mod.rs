@@ -2,8 +2,10 @@
 //! browser.
 
 mod approver;
+mod batch;
 mod kube;
 mod mysql;
+mod not_me;
 mod postgres;
 mod sk_agent;
 mod ssh;

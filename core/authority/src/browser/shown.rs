@@ -24,6 +24,7 @@ pub(super) fn of(pending: &Pending, cluster: &str) -> Option<BrowserShown> {
         good_for: None,
         others: Vec::new(),
         address: String::new(),
+        host: None,
         elsewhere: false,
         asked: 0,
         expires: pending.expires().as_secs(),
