@@ -89,15 +89,25 @@ impl Target {
         };
         let (key, known_hosts) = self.files(way)?;
         let mut ssh = Command::new(tapgate_lab::program("ssh", "openssh-client")?);
-        ssh.args(["-b", address, "-T", "-F", "none", "-o", "StrictHostKeyChecking=yes", "-o", "GlobalKnownHostsFile=none"])
-            .args(["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"])
-            .args(["-o", &format!("Ciphers={CIPHER}"), "-o", &format!("HostKeyAlias={alias}")])
-            .args(["-o", &format!("KexAlgorithms={KEX}")])
-            .args(["-o", &format!("UserKnownHostsFile={}", known_hosts.display())])
-            .args(["-o", &format!("IdentityFile={}", key.display())])
-            .args(["-o", &format!("CertificateFile={}-cert.pub", key.display())])
-            .args(["-o", &format!("User={user}"), "-o", &format!("Port={port}"), "127.0.0.1", command])
-            .env_remove("SSH_AUTH_SOCK");
+        ssh.args([
+            "-b",
+            address,
+            "-T",
+            "-F",
+            "none",
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            "GlobalKnownHostsFile=none",
+        ])
+        .args(["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"])
+        .args(["-o", &format!("Ciphers={CIPHER}"), "-o", &format!("HostKeyAlias={alias}")])
+        .args(["-o", &format!("KexAlgorithms={KEX}")])
+        .args(["-o", &format!("UserKnownHostsFile={}", known_hosts.display())])
+        .args(["-o", &format!("IdentityFile={}", key.display())])
+        .args(["-o", &format!("CertificateFile={}-cert.pub", key.display())])
+        .args(["-o", &format!("User={user}"), "-o", &format!("Port={port}"), "127.0.0.1", command])
+        .env_remove("SSH_AUTH_SOCK");
         Ok(ssh)
     }
 

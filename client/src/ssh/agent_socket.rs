@@ -132,9 +132,9 @@ impl Desk {
     async fn sign(&self, key: &[u8], data: &[u8]) -> Result<Option<Vec<u8>>> {
         let ours = key == self.certificate.as_slice()
             && UserAuth::parse(data).is_some_and(|auth| auth.key == key && auth.user == self.user);
-        let left = self.signatures_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
-            if ours { left.checked_sub(1) } else { None }
-        });
+        let left = self
+            .signatures_left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| if ours { left.checked_sub(1) } else { None });
         if left.is_err() {
             return Ok(None);
         }

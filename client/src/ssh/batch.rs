@@ -71,7 +71,8 @@ pub async fn run(context: &Context, batch: Batch) -> Result<u8> {
     if !batch.yes && !proceed(nodes.len())? {
         return Err(Failure::new("nothing was run"));
     }
-    let goal = |node: &Node| Goal { kind: Kind::Node, target: node.name.clone(), login: Login::Unix(node.login.clone()) };
+    let goal =
+        |node: &Node| Goal { kind: Kind::Node, target: node.name.clone(), login: Login::Unix(node.login.clone()) };
     let goals: Vec<Goal> = nodes.iter().map(goal).collect();
     let one_by_one = || {
         Failure::new("a role of yours wants a tap for every single session, so one can't cover several")

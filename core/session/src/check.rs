@@ -190,7 +190,9 @@ impl Check<'_> {
             return Weighed::Nothing(because);
         }
         match parts.source_ip {
-            Some(ip) if ip != self.ask.connection.peer.ip().to_canonical() => return Weighed::Nothing(Because::Address),
+            Some(ip) if ip != self.ask.connection.peer.ip().to_canonical() => {
+                return Weighed::Nothing(Because::Address);
+            }
             None if terms.pin_source_ip => return Weighed::Nothing(Because::Address),
             _ => {}
         }

@@ -59,12 +59,7 @@ impl Basis {
 
 impl Grant {
     /// Makes a grant; only the check calls this.
-    pub(crate) fn new(
-        gate: &Gate,
-        facts: &ConnectionFacts,
-        basis: Arc<Basis>,
-        spend: Option<Spend>,
-    ) -> Self {
+    pub(crate) fn new(gate: &Gate, facts: &ConnectionFacts, basis: Arc<Basis>, spend: Option<Spend>) -> Self {
         Self { gate: gate.clone(), basis, facts: facts.clone(), spend, warm: false }
     }
 

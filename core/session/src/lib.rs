@@ -58,9 +58,9 @@ mod resolve;
 mod snapshot;
 mod sso;
 mod tape;
-mod touched;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod touched;
 mod verdict;
 mod waiting;
 

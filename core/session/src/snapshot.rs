@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use tapgate_identity::{Credential, Identity};
 use tapgate_model::{Digest, Kind, Labels, TargetName, TargetRef, TargetUid, UserName};
 use tapgate_policy::Policy;
-use tapgate_identity::{Credential, Identity};
 use tapgate_proof::{Chained, SshKeys, SsoRegistration, VerifiedTap};
 
 use crate::ProviderKeys;
@@ -43,7 +43,15 @@ impl Snapshot {
             let record = Record { target, labels: entry.labels.clone(), address, about };
             targets.entry(entry.kind).or_default().insert(entry.name.clone(), Arc::new(record));
         }
-        Self { policy, registrations, ssh_keys: SshKeys::default(), locked_keys: HashSet::new(), sso: SsoBook::default(), targets, epoch: 0 }
+        Self {
+            policy,
+            registrations,
+            ssh_keys: SshKeys::default(),
+            locked_keys: HashSet::new(),
+            sso: SsoBook::default(),
+            targets,
+            epoch: 0,
+        }
     }
 
     /// The same, in which these accounts may tap at their identity providers.
@@ -64,7 +72,7 @@ impl Snapshot {
     }
 
     /// Whether what somebody has shown still counts: an SSH key by its registration, a login unless it is locked.
-    pub(crate) fn counts(&self, identity: &Identity) -> bool {
+    pub fn counts(&self, identity: &Identity) -> bool {
         let known = || self.ssh_keys.find(identity.fingerprint()).is_some_and(|known| known.user == *identity.user());
         let kept = identity.credential() != Credential::SshKey || known();
         kept && !self.locked_keys.contains(identity.key())

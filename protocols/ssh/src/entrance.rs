@@ -160,7 +160,8 @@ impl Entrance {
         let blob = key.public_key.to_bytes().unwrap_or_default();
         let keys = self.ssh.gate().snapshot();
         let id = tapgate_identity::spki_digest(&blob);
-        let identity = Identity::of_ssh_key(keys.ssh_keys(), &id, self.ssh.clock().now()).ok_or(Rejection::UnknownKey)?;
+        let identity =
+            Identity::of_ssh_key(keys.ssh_keys(), &id, self.ssh.clock().now()).ok_or(Rejection::UnknownKey)?;
         let signed = Signed::of(user, blob, key.signature)?;
         self.place(user, identity, self.destination(user), signed)
     }
@@ -251,8 +252,7 @@ impl Handler for Entrance {
     }
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
-        let (Some(Admitted { identity, destination, signed }), Some(enter)) =
-            (self.admitted.take(), self.enter.take())
+        let (Some(Admitted { identity, destination, signed }), Some(enter)) = (self.admitted.take(), self.enter.take())
         else {
             return Err(russh::Error::NotAuthenticated);
         };

@@ -13,7 +13,8 @@ fn fleet(options: &str) -> Result<(World, Client, Vec<String>)> {
     let world = World::new()?;
     let names: Vec<String> = (1..=HOSTS).map(|n| format!("web{n:02}")).collect();
     let one = world.prod3.node_yaml();
-    let node = |name: &String| one.replacen("name: prod3", &format!("name: {name}"), 1).replace("\"prod\"", "\"fleet\"");
+    let node =
+        |name: &String| one.replacen("name: prod3", &format!("name: {name}"), 1).replace("\"prod\"", "\"fleet\"");
     let all = names.iter().map(node).chain([world.role("access-fleet", "fleet", options)]);
     world.put(&all.collect::<Vec<_>>().join("---\n"))?;
     let carl = person(&world.lab, "carl")?;

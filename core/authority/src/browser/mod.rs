@@ -12,8 +12,9 @@ use std::net::IpAddr;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tapgate_api::{DeviceAction, 
-    BrowserAnswer, BrowserBegin, BrowserCarried, BrowserOutcome, BrowserRequest, BrowserShown, browser_context, path,
+use tapgate_api::{
+    BrowserAnswer, BrowserBegin, BrowserCarried, BrowserOutcome, BrowserRequest, BrowserShown, DeviceAction,
+    browser_context, path,
 };
 use tapgate_audit::{BrowserStep, Event};
 use tapgate_identity::Identity;

@@ -15,8 +15,8 @@ use super::{Asked, Typed};
 use crate::browser::{not_open, same_place, shown_target};
 use crate::ceremony::{Work, new_id};
 use crate::demand::Demanded;
-use crate::session::must_fit;
 use crate::limits::{CEREMONY_TTL, ONCE_TTL};
+use crate::session::must_fit;
 use crate::tap::{GONE, Wanted, id_for_log};
 use crate::{Authority, Fault};
 
