@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use tapgate_api::{DeviceAction, SshKeyEntry, SshKeyList, path};
+use tapgate_api::{DeviceAction, SshKeyCertificate, SshKeyCertify, SshKeyEntry, SshKeyList, path};
 use tapgate_model::UnixTime;
 use tapgate_proof::{SshKey, SshRegistration};
 
@@ -30,6 +30,12 @@ pub enum SshKeys {
     /// List your SSH keys
     #[command(after_help = "Example:\n  tap ssh-key ls --format json")]
     Ls,
+    /// Print a login certificate over one of your security keys, as long as your login
+    #[command(after_help = "Example:\n  tap ssh-key certify yubi > ~/.ssh/id_ed25519_sk-cert.pub")]
+    Certify {
+        /// The key's name
+        name: String,
+    },
     /// Remove an SSH key; sessions that it opened end at once
     #[command(after_help = "Example:\n  tap ssh-key rm laptop")]
     Rm {
@@ -43,6 +49,11 @@ pub async fn run(context: &Context, command: SshKeys) -> Result<()> {
     match command {
         SshKeys::Add { file, name } => add(context, file, name).await,
         SshKeys::Ls => list(context).await,
+        SshKeys::Certify { name } => {
+            let wanted = SshKeyCertify { name };
+            let given: SshKeyCertificate = context.with_login()?.post(path::SSH_KEY_CERTIFY, &wanted).await?;
+            output::show(context.format(), &given, |given| format!("{}\n", given.certificate.trim()))
+        }
         SshKeys::Rm { name } => show(context, &change(context, &DeviceAction::RemoveSshKey { name }, None).await?),
     }
 }

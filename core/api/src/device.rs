@@ -106,6 +106,22 @@ pub struct SshKeyList {
     pub keys: Vec<SshKeyEntry>,
 }
 
+/// Asks for a login certificate over one of the caller's `sk-` keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SshKeyCertify {
+    /// What its user calls the key.
+    pub name: String,
+}
+
+/// A login certificate over an `sk-` key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SshKeyCertificate {
+    /// One line of OpenSSH.
+    pub certificate: String,
+    /// When it ends, in seconds since the epoch.
+    pub expires: u64,
+}
+
 /// One SSH key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct SshKeyEntry {

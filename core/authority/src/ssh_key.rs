@@ -3,15 +3,16 @@
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
-use tapgate_api::{SshKeyEntry, SshKeyList};
+use tapgate_api::{SshKeyCertificate, SshKeyCertify, SshKeyEntry, SshKeyList};
 use tapgate_audit::{AuditSshKey, Change, Life};
-use tapgate_identity::Identity;
+use tapgate_identity::{Identity, SshLoginSubject};
 use tapgate_model::{UnixTime, UserName};
 use tapgate_proof::{Chained, SshKey, SshKeys, SshRegistration, verify_ssh_keys};
 use tapgate_store::Write;
 
 use crate::enrol::device_name;
 use crate::limits::SSH_KEYS_MAX;
+use crate::login::unissued;
 use crate::tap::Given;
 use crate::{Authority, AuthorityError, Fault, key};
 
@@ -41,6 +42,29 @@ impl Authority {
         };
         let state = self.state.load();
         Ok(SshKeyList { keys: state.ssh_keys.of(identity.user()).into_iter().map(entry).collect() })
+    }
+
+    /// A login certificate over one of the user's security keys, as long as the login itself: for servers and clients that
+    /// want certificates. Its touch counts as the key's own.
+    pub fn ssh_key_certificate(
+        &self,
+        identity: &Identity,
+        wanted: &SshKeyCertify,
+        peer: IpAddr,
+    ) -> Result<SshKeyCertificate, Fault> {
+        self.must_be_owner(identity, peer)?;
+        let user = identity.user();
+        let known = self.ssh_key_named(user, &wanted.name)?;
+        if !known.key.is_sk() {
+            let what = format!("the SSH key \"{}\" is a file", known.name);
+            return Err(Fault::invalid(what, "`tap login` has a certificate for this machine already"));
+        }
+        let public_key = ssh_key::PublicKey::from_openssh(&known.key.to_string()).map_err(Fault::internal)?;
+        let (source_ip, expires) = (identity.source_ip(), identity.login_expires());
+        let subject = SshLoginSubject { user, public_key: &public_key, source_ip, expires };
+        let certificate = self.cas.login_ssh.issue_login(&subject, &self.gate, self.now()).map_err(unissued)?;
+        let certificate = certificate.to_openssh().map_err(Fault::internal)?;
+        Ok(SshKeyCertificate { certificate, expires: expires.as_secs() })
     }
 
     /// The key, if the user may register it under this name.

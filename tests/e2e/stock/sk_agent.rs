@@ -70,6 +70,13 @@ impl SkAgent {
         (state.flags, state.counter) = (flags, counter - 1);
     }
 
+    /// It offers the certificate in this line in place of the key.
+    pub(super) fn offer(&self, line: &str) -> Result<()> {
+        let blob = line.split_whitespace().nth(1).context("no certificate")?;
+        self.state.lock().unwrap().offered = BASE64_STANDARD.decode(blob)?;
+        Ok(())
+    }
+
     /// It signs for this application from now on, whatever its public key says.
     pub(super) fn sign_for(&self, application: &str) {
         application.clone_into(&mut self.state.lock().unwrap().application);

@@ -1,12 +1,16 @@
 //! Registered SSH keys: the stock ssh logs in with them, and the touch of an `sk-` key is a tap.
 
+use std::time::Duration;
+
 use anyhow::Result;
+use tapgate_identity::{CaKind, SshLoginSubject};
 use tapgate_lab::{KeyPair, Ran};
+use tapgate_model::{Clock as _, SystemClock};
 
 use super::approver::{Approver, Asked, REST};
 use super::sk_agent::{SkAgent, TOUCHED, VERIFIED};
 use crate::mfa::audit::independent;
-use crate::world::{World, login_files, person, text, until};
+use crate::world::{World, authority, login_files, open_store, person, text, until};
 
 /// The options of a stock ssh that has an agent and no file.
 fn words(world: &World, agent: &SkAgent, user: &str) -> Vec<String> {
@@ -141,6 +145,53 @@ fn a_bad_touch_opens_nothing() -> Result<()> {
         assert!(ran.stderr.contains("tap ssh"), "{options}: {ran}");
     }
     assert_eq!(world.prod3.connections(), before + 1);
+    Ok(())
+}
+
+#[test]
+fn a_certificate_over_a_security_key_counts_where_the_key_is_registered() -> Result<()> {
+    let mut world = World::new()?;
+    world.put_prod_options("require_session_mfa: true, in_band: sk")?;
+    let user = world.at("prod3");
+    for (name, ecdsa) in [("yubi", false), ("solo", true)] {
+        let agent = SkAgent::start(&world.lab, name, ecdsa)?;
+        add(&world, &agent)?;
+        let certificate = world.jerry.tap(["ssh-key", "certify", name])?.success()?.stdout;
+        assert!(certificate.starts_with("sk-") && certificate.contains("-cert-v01@openssh.com "), "{certificate}");
+        agent.offer(&certificate)?;
+        agent.next(TOUCHED, 5);
+        assert_eq!(ssh(&world, &agent, &user)?.success()?.stdout, "in\n");
+        agent.next(0, 6);
+        let ran = ssh(&world, &agent, &user)?.failure(255)?;
+        assert!(ran.stderr.contains("the key was not touched"), "{ran}");
+        agent.next(TOUCHED, 4);
+        let ran = ssh(&world, &agent, &user)?.failure(255)?;
+        assert!(ran.stderr.contains("counted backwards"), "{ran}");
+    }
+    let opened = world.prod3.connections();
+    // With a stolen authority a thief certifies a key of their own, and touches that: it opens what wants no tap.
+    world.stop()?;
+    let ca = authority(&open_store(&world)?, CaKind::LoginSsh)?;
+    world.start()?;
+    let thief = SkAgent::start(&world.lab, "thief", false)?;
+    let line = std::fs::read_to_string(&thief.public)?;
+    let (public_key, now) = (ssh_key::PublicKey::from_openssh(&line)?, SystemClock.now());
+    let (jerry, expires) = ("jerry".parse()?, now.plus(Duration::from_hours(1)));
+    let subject = SshLoginSubject { user: &jerry, public_key: &public_key, source_ip: None, expires };
+    thief.offer(&ca.issue_login(&subject, &world.fingerprint()?, now)?.to_openssh()?)?;
+    thief.next(TOUCHED, 5);
+    let mark = world.mark();
+    ssh(&world, &thief, &user)?.failure(255)?;
+    assert!(world.denied(mark)?.contains("is not registered"));
+    ssh(&world, &thief, &world.at("dev1"))?.success()?;
+    assert_eq!(world.prod3.connections(), opened);
+    // The proofs hold for an auditor too.
+    let found = world.olga.tapctl(["audit", "verify", "--format", "json"])?.success()?.json()?;
+    assert_eq!((&found["ssh_sk"], &found["required"]), (&2.into(), &2.into()), "{found}");
+    let keys = world.lab.path().join("keys.json");
+    world.olga.tapctl(["audit", "export-keys", "--out", &keys.display().to_string()])?.success()?;
+    assert!(world.stop()?.success());
+    assert_eq!(independent(&world, &keys)?["ssh_sk"], 2);
     Ok(())
 }
 
