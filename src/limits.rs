@@ -131,3 +131,9 @@ pub(crate) const PROXY_HEADER_MAX: usize = 1024;
 /// How often a page that is shown events hears something, whether anything has changed or not: proxies close what is
 /// silent for a minute, and the web session is looked at again.
 pub(crate) const EVENTS_EVERY: Duration = Duration::from_secs(25);
+
+/// How long a page waits for the name of an address: it is of use, and not worth a wait that a person notices.
+pub(crate) const REVERSE_MAX: Duration = Duration::from_millis(500);
+
+/// How many such names are asked for at once; a resolver that hangs keeps so many threads, and no more.
+pub(crate) const REVERSE_AT_ONCE_MAX: usize = 8;

@@ -128,6 +128,7 @@ fn keys(world: &World) -> Result<AuditKeys> {
         relying_party: world.rp.clone(),
         pins: vec![registration.pin()],
         log_keys: Vec::new(),
+        ssh_keys: Vec::new(),
         devices: vec![AuditKey { lives: vec![Life { from: registration.created, until: None }], registration }],
         accounts: Vec::new(),
         connectors: Vec::new(),

@@ -1,5 +1,7 @@
 //! What SSH through the gate costs: beside the same ssh and sshd without it, and in memory.
 
+#[path = "ssh/held.rs"]
+mod held;
 #[path = "ssh/line.rs"]
 mod line;
 #[path = "ssh/target.rs"]
@@ -58,9 +60,10 @@ struct Connected {
 
 fn main() -> Result<ExitCode> {
     let mut report = Report::from_arguments()?;
-    if report.wants_any(&[PAUSED, SESSION, DOWN, UP, FAR_DOWN, FAR_UP, CPU, WALL]) {
+    if report.wants_any(&[held::NAME, PAUSED, SESSION, DOWN, UP, FAR_DOWN, FAR_UP, CPU, WALL]) {
         let target = Target::new()?;
         // Memory goes first: what came before would be held against it, or for it.
+        held::measure(&target, &mut report)?;
         idle(&target, &mut report)?;
         paused(&target, &mut report)?;
         relayed(&target, &mut report, DOWN, SENDS, |line| {

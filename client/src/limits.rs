@@ -120,3 +120,12 @@ pub const LOCAL_CERTIFICATE_LIFE: Duration = Duration::from_hours(30 * 24);
 
 /// How large a body may be that a local proxy keeps, to send it once more after a fresh tap: what deletes is far below.
 pub const RETRY_BYTES_MAX: u64 = 1 << 20;
+
+/// A `.pub` file, in bytes: the longest key that is taken, in base64, and its comment.
+pub const SSH_PUBLIC_KEY_MAX: usize = 4 << 10;
+
+/// How many connections the command of one `tap batch` may open: a play opens several to each host, for five minutes.
+pub const BATCH_SIGNATURES_MAX: u32 = 10_000;
+
+/// How many targets one `tap batch` may name: a statement holds no more, and a role may say less.
+pub const BATCH_TARGETS_MAX: usize = 64;

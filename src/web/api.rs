@@ -38,6 +38,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(path::DEVICE_CHANGE, post(device::change_begin))
         .route(path::DEVICE_CHANGE_FINISH, post(device::change_finish))
         .route(path::DEVICE_OTP, post(device::otp))
+        .route(path::SSH_KEYS, get(device::ssh_keys))
+        .route(path::SSH_KEY_CERTIFY, post(device::certify_ssh_key))
         .route(path::DEVICE_BROWSER, post(device_browser))
         .route(path::SESSIONS_LIVE, get(live::list))
         .route(path::SESSIONS_END, post(live::end))

@@ -15,14 +15,14 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use futures::stream;
 use tapgate_api::{AskCode, AskDeny, AskOther, path};
-use tapgate_authority::WebSession;
+use tapgate_authority::{Fault, WebSession};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::api::Shared;
+use super::api::{Shared, install};
 use super::page::{own_page, page_where};
 use super::reply::{Reply, blocking, body};
-use super::{App, Caller};
+use super::{App, Caller, reverse};
 use crate::limits::EVENTS_EVERY;
 
 pub(super) fn router(app: &Arc<App>) -> Router {
@@ -41,7 +41,17 @@ async fn show(State(app): Shared, Extension(caller): Extension<Caller>, Path(id)
 }
 
 async fn request(State(app): Shared, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Reply {
-    blocking(&app, move |app| app.authority.ask_shown(&id, caller.peer.ip())).await
+    let (app, peer) = (Arc::clone(&app), caller.peer.ip());
+    let shown = tokio::task::spawn_blocking(move || app.authority.ask_shown(&id, peer)).await;
+    let mut shown = match shown.map_err(Fault::internal) {
+        Ok(Ok(shown)) => shown,
+        Ok(Err(fault)) | Err(fault) => return Err::<(), _>(fault).into(),
+    };
+    shown.host = match shown.address.parse() {
+        Ok(address) => reverse::name_of(address).await,
+        Err(_) => None,
+    };
+    Ok::<_, Fault>(shown).into()
 }
 
 async fn code(
@@ -132,8 +142,9 @@ pub(super) async fn deny_own(
     bytes: Bytes,
 ) -> Reply {
     blocking(&app, move |app| {
-        let AskDeny { token } = body(&bytes)?;
-        app.authority.ask_deny_own(&app.gate, session.user(), &token, caller.peer.ip())
+        let no: AskDeny = body(&bytes)?;
+        app.authority.ask_deny_own(&app.gate, session.user(), &no, caller.peer.ip())?;
+        if no.lock { install(app) } else { Ok(()) }
     })
     .await
 }

@@ -18,6 +18,27 @@ pub(super) async fn list(State(app): Shared, Extension(caller): Extension<Caller
     .await
 }
 
+/// The caller's SSH keys.
+#[utoipa::path(get, path = "/v1/ssh-keys", responses((status = 200, body = tapgate_api::SshKeyList)))]
+pub(super) async fn ssh_keys(State(app): Shared, Extension(caller): Extension<Caller>) -> Reply {
+    blocking(&app, move |app| {
+        let owner = identity(app, &caller)?;
+        app.authority.ssh_key_list(&owner, caller.peer.ip())
+    })
+    .await
+}
+
+/// A login certificate over one of the caller's `sk-` keys.
+#[utoipa::path(post, path = "/v1/ssh-keys/certify", request_body = tapgate_api::SshKeyCertify,
+    responses((status = 200, body = tapgate_api::SshKeyCertificate), (status = 404, body = tapgate_api::ApiError)))]
+pub(super) async fn certify_ssh_key(State(app): Shared, Extension(caller): Extension<Caller>, bytes: Bytes) -> Reply {
+    blocking(&app, move |app| {
+        let owner = identity(app, &caller)?;
+        app.authority.ssh_key_certificate(&owner, &body(&bytes)?, caller.peer.ip())
+    })
+    .await
+}
+
 /// Asks for a further security key.
 #[utoipa::path(post, path = "/v1/devices", request_body = tapgate_api::DeviceBegin,
     responses((status = 200, body = tapgate_api::DeviceChallenge), (status = 403, body = tapgate_api::ApiError)))]

@@ -11,6 +11,7 @@ mod openapi;
 mod page;
 pub(crate) mod recordings;
 mod reply;
+mod reverse;
 mod site;
 mod sso;
 mod version;

@@ -24,6 +24,8 @@ use super::{api, apps, audit, device, live, recordings, sso};
         device::change_begin,
         device::change_finish,
         device::otp,
+        device::ssh_keys,
+        device::certify_ssh_key,
         api::device_browser,
         live::list,
         live::end,

@@ -49,7 +49,12 @@ where
 /// The caller's identity, or the answer that says how to get one.
 pub(crate) fn identity(app: &App, caller: &Caller) -> Result<Arc<Identity>, Fault> {
     let identity = caller.identity(app.clock.now()).cloned();
-    identity.ok_or_else(|| Fault::unauthenticated("this needs a valid login certificate (run `tap login`)"))
+    let identity =
+        identity.ok_or_else(|| Fault::unauthenticated("this needs a valid login certificate (run `tap login`)"))?;
+    if app.gate.snapshot().counts(&identity) {
+        return Ok(identity);
+    }
+    Err(Fault::unauthenticated("your login was locked from your page of sessions (run `tap login`)"))
 }
 
 /// A request's body.

@@ -173,7 +173,7 @@ def parse_proof(der):
     names = ["random", "statement", "credential", "authenticator", "client", "signature"]
     proof = dict(zip(names, (value for _, value in fields[1:])))
     proof["der"] = der
-    proof["sso"] = not proof["authenticator"]
+    proof["method"] = "sso" if not proof["authenticator"] else "ssh-sk" if proof["client"][:1] == b"\0" else "webauthn"
     proof["parts"] = parse_statement(proof["statement"])
     return proof
 
@@ -220,6 +220,37 @@ def invite_digest(invite):
         encode(4, unhex(invite["request_sha256"])), encode_int(invite["created"]), encode_int(invite["expires"])))
 
 
+def ssh_strings(data):
+    found = []
+    while data:
+        length = int.from_bytes(data[:4], "big")
+        if len(data) < 4 + length:
+            raise Wrong("an SSH string that is cut short")
+        found.append(data[4 : 4 + length])
+        data = data[4 + length :]
+    return found
+
+
+def ssh_key(blob):
+    """An sk- key, bare or in a certificate: its own name, its key as others write it, and its application."""
+    parts = ssh_strings(blob) if b"-cert-v01" not in blob[:64] else []
+    if not parts:  # a certificate is not strings alone: its name, a number, and the key's parts come first
+        length = int.from_bytes(blob[:4], "big")
+        name, rest = blob[4 : 4 + length], blob[4 + length :]
+        count = 4 if b"ecdsa" in name else 3
+        values = []
+        for _ in range(count):
+            size = int.from_bytes(rest[:4], "big")
+            values.append(rest[4 : 4 + size])
+            rest = rest[4 + size :]
+        parts = [name.replace(b"-cert-v01", b""), *values[1:]]
+    if parts[0] == b"sk-ssh-ed25519@openssh.com" and len(parts) == 3:
+        return parts, "eddsa:" + b64(parts[1])
+    if parts[0] == b"sk-ecdsa-sha2-nistp256@openssh.com" and len(parts) == 4:
+        return parts, "es256:" + b64(parts[2])
+    raise Wrong("no key that can be touched")
+
+
 class Keys:
     def __init__(self, text):
         self.all = json.loads(text)
@@ -233,6 +264,17 @@ class Keys:
             self.devices[(reg["user"], unb64(reg["credential_id"]))] = device
         self.counting = set()
         self.chain()
+        self.ssh, self.ssh_counting = {}, set()
+        for known in sorted(self.all.get("ssh_keys", []), key=lambda known: known["registration"]["created"]):
+            reg = known["registration"]
+            blob = base64.b64decode(reg["key"].split()[1])
+            digest = sha256(b"tapgate/ssh-key/v1", encode_seq(encode(12, reg["user"].encode()), encode(4, blob)))
+            self.ssh[(reg["user"], sha256(blob))] = {**known, "blob": blob}
+            try:
+                self.link(reg["proof"], reg["user"], "add-device", digest, reg["created"])
+                self.ssh_counting.add((reg["user"], sha256(blob)))
+            except (Wrong, KeyError):
+                pass
 
     def chain(self):
         """Which registrations lead, tap by tap, to a pin."""
@@ -319,6 +361,39 @@ def verify_tap(proof, key, keys, user, purpose, at):
         raise Wrong("not signed by the registered key")
 
 
+def verify_touch(proof, known, keys, user, purpose, at):
+    """An sk- key's touch when its user logged in by SSH (RFC 4252, section 7)."""
+    parts, key = ssh_key(known["blob"])
+    data = proof["authenticator"]
+    if len(data) != 37 or data[:32] != sha256(parts[-1]) or not data[32] & 1 or proof["random"] != bytes(32):
+        raise Wrong("another application, or nobody was there")
+    message = proof["client"]
+    size = int.from_bytes(message[:4], "big")
+    session, rest = message[4 : 4 + size], message[4 + size :]
+    if rest[0] != 50:
+        raise Wrong("no login by SSH")
+    rest, strings = rest[1:], []
+    while len(strings) < 5:
+        if len(strings) == 3 and rest[:1] == b"\1":
+            rest = rest[1:]
+        size = int.from_bytes(rest[:4], "big")
+        strings.append(rest[4 : 4 + size])
+        rest = rest[4 + size :]
+    name, service, method, _, blob = strings
+    if rest or service != b"ssh-connection" or method != b"publickey" or ssh_key(blob)[0] != parts:
+        raise Wrong("no login by SSH with this key")
+    said = proof["parts"]
+    check_statement(said, keys, user, purpose, at)
+    if len(said["targets"]) != 1 or not said["once"] or said["targets"][0]["holder"] != (1, sha256(session)):
+        raise Wrong("the touch was made over another connection")
+    target = said["targets"][0]
+    named = f"{target['login']}@{target['name']}"
+    if name.decode() not in (named, f"{named}@{keys.all['cluster_name']}"):
+        raise Wrong("the touch names another login or node")
+    if not signed(key, data + sha256(message), proof["signature"]):
+        raise Wrong("not signed by the registered key")
+
+
 def account_digest(account):
     return sha256(b"tapgate/sso/v1", encode_seq(
         encode(12, account["issuer"].encode()), encode(12, account["subject"].encode())))
@@ -373,24 +448,28 @@ class Prover:
             raise Wrong("the record is not its proof's")
         if unb64(tap["credential_id"]) != proof["credential"]:
             raise Wrong("the record's credential is not its proof's")
-        if tap["method"] != ("sso" if proof["sso"] else "webauthn"):
+        if tap["method"] != proof["method"]:
             raise Wrong("the record's method is not its proof's")
         parts = proof["parts"]
         purpose = purpose or parts["purpose"]
         signer = parts["user"] if parts["purpose"] == "login" else user
         moment = min(at, parts["expires"]) if at - parts["expires"] <= LAG else at
-        if proof["sso"]:
+        if proof["method"] == "sso":
             verify_sso(proof, self.keys, user, signer, purpose, moment)
             return proof
-        device = self.keys.devices.get((user, proof["credential"]))
+        ssh = proof["method"] == "ssh-sk"
+        device = (self.keys.ssh if ssh else self.keys.devices).get((user, proof["credential"]))
         if device is None:
             raise Wrong("no exported key made the tap")
-        if (user, proof["credential"]) not in self.keys.counting:
+        if (user, proof["credential"]) not in (self.keys.ssh_counting if ssh else self.keys.counting):
             raise Wrong("the key leads to no pinned administrator")
         if not any(life["from"] <= at + LAG and (life["until"] is None or at <= life["until"] + LAG)
                    for life in device["lives"]):
             raise Wrong("the key did not count then")
-        verify_tap(proof, device["registration"]["key"], self.keys, signer, purpose, moment)
+        if ssh:
+            verify_touch(proof, device, self.keys, signer, purpose, moment)
+        else:
+            verify_tap(proof, device["registration"]["key"], self.keys, signer, purpose, moment)
         return proof
 
     def session(self, record):
@@ -415,7 +494,7 @@ class Prover:
             if proof["der"] in self.spent:
                 raise Wrong("the tap was good for one session")
             self.spent.add(proof["der"])
-        return "sso" if proof["sso"] else "webauthn"
+        return proof["method"]
 
 
 # --- the log
@@ -449,7 +528,7 @@ class Audit:
         self.findings, self.tree, self.due, self.head = [], Tree(), 0, bytes(32)
         self.begun, self.signed, self.place = False, 0, ("the checkpoints", 0)
         self.expected = expected
-        self.count = dict.fromkeys(["records", "sessions", "required", "webauthn", "sso", "missing", "altered",
+        self.count = dict.fromkeys(["records", "sessions", "required", "webauthn", "sso", "ssh_sk", "missing", "altered",
                                     "other_taps", "checkpoints"], 0)
         self.points = {}
         log_keys = {sha256(unb64(key.split(":")[1])).hex(): key for key in keys.all["log_keys"]}
@@ -550,7 +629,7 @@ class Audit:
         except (Wrong, ValueError, KeyError, IndexError, TypeError):
             self.count["altered"] += required
             raise
-        self.count[method] += required
+        self.count[method.replace("-", "_")] += required
 
     def end(self):
         most = max([size for size in self.points] + [size for size, _ in self.expected], default=0)

@@ -101,7 +101,7 @@ export function asks(show: (asks: Ask[]) => void): () => void {
   return () => events.close();
 }
 
-export const denyAsk = (token: string) => write<null>("/asks/deny", { token });
+export const denyAsk = (token: string, lock: boolean) => write<null>("/asks/deny", { token, lock });
 
 type Live = { sessions: LiveSession[] };
 export const sessions = () => read<Live>("/sessions").then((answer) => answer.sessions);

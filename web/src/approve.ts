@@ -27,6 +27,7 @@ export interface Shown {
   good_for: string | null;
   others: Other[];
   address: string;
+  host?: string | null;
   elsewhere: boolean;
   asked: number;
   expires: number;

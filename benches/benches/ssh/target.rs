@@ -68,8 +68,19 @@ impl Target {
         self.direct_ca.sign_user(&self.direct_key, &self.login).map(drop)
     }
 
+    /// From now on a session here wants a tap, which stock clients are asked for; or wants none.
+    pub(crate) fn want_taps(&self, wanted: bool) -> Result<()> {
+        let options = if wanted { "  options: {require_session_mfa: true}\n" } else { "" };
+        self.world.put(&role(&self.login).replacen("  allow:", &format!("{options}  allow:"), 1))
+    }
+
     /// The system's ssh on this way, with this command to be run on the target.
     pub(crate) fn ssh(&self, way: Way, command: &str) -> Result<Command> {
+        self.ssh_from("127.0.0.1", way, command)
+    }
+
+    /// The same from this address of loopback.
+    pub(crate) fn ssh_from(&self, address: &str, way: Way, command: &str) -> Result<Command> {
         let (user, port, alias) = match way {
             Way::Direct => (self.login.clone(), self.sshd.address().port(), "bench"),
             Way::FarDirect => (self.login.clone(), self.far_sshd.address().port(), "bench"),
@@ -78,15 +89,25 @@ impl Target {
         };
         let (key, known_hosts) = self.files(way)?;
         let mut ssh = Command::new(tapgate_lab::program("ssh", "openssh-client")?);
-        ssh.args(["-T", "-F", "none", "-o", "StrictHostKeyChecking=yes", "-o", "GlobalKnownHostsFile=none"])
-            .args(["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"])
-            .args(["-o", &format!("Ciphers={CIPHER}"), "-o", &format!("HostKeyAlias={alias}")])
-            .args(["-o", &format!("KexAlgorithms={KEX}")])
-            .args(["-o", &format!("UserKnownHostsFile={}", known_hosts.display())])
-            .args(["-o", &format!("IdentityFile={}", key.display())])
-            .args(["-o", &format!("CertificateFile={}-cert.pub", key.display())])
-            .args(["-o", &format!("User={user}"), "-o", &format!("Port={port}"), "127.0.0.1", command])
-            .env_remove("SSH_AUTH_SOCK");
+        ssh.args([
+            "-b",
+            address,
+            "-T",
+            "-F",
+            "none",
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            "GlobalKnownHostsFile=none",
+        ])
+        .args(["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"])
+        .args(["-o", &format!("Ciphers={CIPHER}"), "-o", &format!("HostKeyAlias={alias}")])
+        .args(["-o", &format!("KexAlgorithms={KEX}")])
+        .args(["-o", &format!("UserKnownHostsFile={}", known_hosts.display())])
+        .args(["-o", &format!("IdentityFile={}", key.display())])
+        .args(["-o", &format!("CertificateFile={}-cert.pub", key.display())])
+        .args(["-o", &format!("User={user}"), "-o", &format!("Port={port}"), "127.0.0.1", command])
+        .env_remove("SSH_AUTH_SOCK");
         Ok(ssh)
     }
 

@@ -189,12 +189,13 @@ fn told(audit: &Audit) -> String {
     let n = thousands;
     let chain = if audit.chain_intact { "chain intact" } else { "chain BROKEN" };
     let mut text = format!(
-        "{} records, {chain}; {} sessions required a tap: {} proven ({} WebAuthn, {} SSO), {} missing, {} altered\n",
+        "{} records, {chain}; {} sessions required a tap: {} proven ({} WebAuthn, {} SSO{}), {} missing, {} altered\n",
         n(audit.records),
         n(audit.required),
-        n(audit.webauthn + audit.sso),
+        n(audit.webauthn + audit.sso + audit.ssh_sk),
         n(audit.webauthn),
         n(audit.sso),
+        if audit.ssh_sk > 0 { format!(", {} SSH keys' touches", n(audit.ssh_sk)) } else { String::new() },
         n(audit.missing),
         n(audit.altered)
     );

@@ -74,13 +74,13 @@ pub async fn run(context: &Context, command: Mfa) -> Result<()> {
             add_key(context, DeviceBegin { name, passwordless }, new_software_key).await
         }
         Mfa::Rm { name } => {
-            let outcome = change(context, &DeviceAction::RemoveDevice { name }).await?;
+            let outcome = change(context, &DeviceAction::RemoveDevice { name }, None).await?;
             // What the removed key has opened is over; a window of it would only be refused.
             forget_windows(&context.home).await?;
             show(context, &outcome)
         }
         Mfa::Rename { name, to } => {
-            let outcome = change(context, &DeviceAction::RenameDevice { name, to }).await?;
+            let outcome = change(context, &DeviceAction::RenameDevice { name, to }, None).await?;
             show(context, &outcome)
         }
     }
@@ -160,7 +160,7 @@ async fn add_key(context: &Context, begin: DeviceBegin, software_key: Option<Pat
 }
 
 async fn add_otp(context: &Context, name: String) -> Result<()> {
-    let outcome = change(context, &DeviceAction::AddOtp { name }).await?;
+    let outcome = change(context, &DeviceAction::AddOtp { name }, None).await?;
     let secret = outcome.otp.ok_or_else(|| Failure::new("the gate gave no secret"))?;
     present(&secret)?;
     let http = context.with_login()?;
@@ -185,10 +185,14 @@ fn present(secret: &OtpSecret) -> Result<()> {
     Ok(())
 }
 
-/// Has the gate make a change, after a tap over exactly the bytes that were sent.
-async fn change(context: &Context, action: &DeviceAction) -> Result<DeviceOutcome> {
+/// Has the gate make a change, after a tap over exactly the bytes that were sent, or over what else is given.
+pub(super) async fn change(
+    context: &Context,
+    action: &DeviceAction,
+    deed: Option<Deed<'static>>,
+) -> Result<DeviceOutcome> {
     let body = serde_json::to_vec(action).act(|| "the change cannot be written".to_owned())?;
-    let deed = Deed::Admin(sha256(&body));
+    let deed = deed.unwrap_or_else(|| Deed::Admin(sha256(&body)));
     let http = context.with_login()?;
     let ceremony: Ceremony = http.post_bytes(path::DEVICE_CHANGE, body).await?;
     let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
@@ -205,11 +209,13 @@ fn described(action: &DeviceAction) -> String {
     let text = match action {
         DeviceAction::RemoveDevice { name } => format!("remove the device \"{name}\""),
         DeviceAction::RenameDevice { name, to } => format!("rename the device \"{name}\" to \"{to}\""),
+        DeviceAction::AddSshKey { name, .. } => format!("add the SSH key \"{name}\""),
+        DeviceAction::RemoveSshKey { name } => format!("remove the SSH key \"{name}\""),
         DeviceAction::AddOtp { name } => format!("add the one-time codes \"{name}\""),
     };
     printable(&text)
 }
 
-fn show(context: &Context, outcome: &DeviceOutcome) -> Result<()> {
+pub(super) fn show(context: &Context, outcome: &DeviceOutcome) -> Result<()> {
     output::show(context.format(), outcome, |outcome| output::lines(&outcome.lines))
 }

@@ -17,6 +17,7 @@ pub mod password;
 pub mod play;
 pub mod resources;
 pub mod sessions;
+pub mod ssh_key;
 pub mod tap;
 pub mod tapctl;
 pub mod terminal;

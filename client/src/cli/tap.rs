@@ -12,6 +12,7 @@ use super::desktop::Desktops;
 use super::kube::{self, Kube};
 use super::mfa::{self, Mfa};
 use super::play::{self, Play};
+use super::ssh_key::{self, SshKeys};
 use super::{Context, Global, otp, output, password};
 use crate::db::config::ConfigDb;
 use crate::db::proxy::ProxyDb;
@@ -23,6 +24,7 @@ use crate::login;
 use crate::profile::{Home, Profile};
 use crate::proxy::app;
 use crate::solver::MfaMode;
+use crate::ssh::batch::Batch;
 use crate::ssh::copy::Copy;
 use crate::ssh::destination::{Destination, Tail};
 use crate::ssh::options::Job;
@@ -115,12 +117,21 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "TARGET")]
         words: Vec<String>,
     },
+    /// Run a command that reaches many nodes over SSH, by one tap that names exactly those
+    #[command(
+        override_usage = "tap batch [OPTIONS] --labels KEY=VALUE --login LOGIN -- COMMAND...",
+        after_help = "Examples:\n  tap batch --labels env=prod --login deploy -- ansible-playbook site.yml\n  tap batch --nodes web1,web2 --login deploy --yes -- sh -c 'for h in web1 web2; do ssh $h uptime; done'\n  tap batch --labels env=prod --login deploy --format json"
+    )]
+    Batch(Batch),
     /// Reach Kubernetes clusters with kubectl and its like
     #[command(subcommand, after_help = "Example:\n  tap kube login prod")]
     Kube(Kube),
     /// Manage your security keys, and one-time codes for login
     #[command(subcommand, after_help = "Example:\n  tap mfa ls")]
     Mfa(Mfa),
+    /// Manage the SSH keys with which plain ssh logs in
+    #[command(subcommand, after_help = "Example:\n  tap ssh-key add ~/.ssh/id_ed25519_sk.pub")]
+    SshKey(SshKeys),
     /// List, open and query databases
     #[command(subcommand, after_help = "Example:\n  tap db connect orders --db-user app --db-name shop")]
     Db(Db),
@@ -202,6 +213,9 @@ enum Proxy {
         /// this; `tap config ssh` prints the lines that use it
         #[arg(long, value_name = "LOGIN@TARGET", conflicts_with = "destination", allow_hyphen_values = true)]
         window: Option<String>,
+        /// Lead to this target's own door, for a command that signs by itself
+        #[arg(long, hide = true, value_name = "TARGET", conflicts_with_all = ["destination", "window"])]
+        behind: Option<String>,
     },
     /// A database on this machine, for programs that know nothing of the gate
     #[command(
@@ -252,14 +266,18 @@ pub async fn run(args: Tap) -> Result<u8> {
             let job = Job::Ssh(Tail::parse(rest)?);
             return ssh::run::run(&context, &destination, &job, forward_agent).await;
         }
-        Command::Proxy(Proxy::Ssh { destination, window }) => {
+        Command::Proxy(Proxy::Ssh { destination, window, behind }) => {
             let context = Context::new(&global, user.as_ref())?;
+            if let Some(target) = behind {
+                return ssh::window::behind(&context, &target).await.map(|()| 0);
+            }
             if let Some(place) = window {
                 return ssh::window::run(&context, &place).await.map(|()| 0);
             }
             destination.map(|text| Destination::parse(&text, context.user()?)).transpose()?;
             ssh::tunnel::run(&context.tls()?).await
         }
+        Command::Batch(batch) => return ssh::batch::run(&Context::new(&global, user.as_ref())?, batch).await,
         Command::Kube(command) => kube::run(&Context::new(&global, user.as_ref())?, command).await,
         Command::Proxy(Proxy::App(flags)) => app::run(Context::new(&global, user.as_ref())?, flags).await,
         Command::App(App::Ls) => app::list(&Context::new(&global, user.as_ref())?).await,
@@ -276,6 +294,7 @@ pub async fn run(args: Tap) -> Result<u8> {
         Command::Config(Config::Db(config)) => db::config::run(&Context::new(&global, user.as_ref())?, &config).await,
         Command::Db(command) => return super::db::run(Context::new(&global, user.as_ref())?, command).await,
         Command::Mfa(command) => mfa::run(&Context::new(&global, user.as_ref())?, command).await,
+        Command::SshKey(command) => ssh_key::run(&Context::new(&global, user.as_ref())?, command).await,
         Command::Agent { socket } => agent::server::run(&socket).await,
         Command::Completions { shell } => super::completions(Tap::command(), shell),
     }?;

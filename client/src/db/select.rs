@@ -12,6 +12,13 @@ use crate::error::{Failure, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Labels(BTreeMap<String, String>);
 
+impl Labels {
+    /// Whether all of them are among these.
+    pub fn are_in(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.0.iter().all(|(key, value)| labels.get(key) == Some(value))
+    }
+}
+
 impl FromStr for Labels {
     type Err = String;
 
@@ -49,9 +56,8 @@ impl Selection {
     }
 
     fn takes(&self, database: &Database) -> bool {
-        let has = |(key, value): (&String, &String)| database.labels.get(key) == Some(value);
         let text = format!("{} {} {}", database.name, database.description, database.labels_text()).to_lowercase();
-        self.labels.as_ref().is_none_or(|labels| labels.0.iter().all(has))
+        self.labels.as_ref().is_none_or(|labels| labels.are_in(&database.labels))
             && self.search.iter().all(|word| text.contains(&word.to_lowercase()))
     }
 }

@@ -1,13 +1,16 @@
 //! What one `ssh` signs through: one certificate, one user name, for one login; and the socket of `tap ssh` for it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use ssh_key::Certificate;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
 
 use crate::error::{Act as _, Failure, Result};
-use crate::limits::{SSH_AGENT_MESSAGE_BYTES_MAX, SSH_SIGNATURES_MAX};
+use crate::limits::{BATCH_SIGNATURES_MAX, SSH_AGENT_MESSAGE_BYTES_MAX, SSH_SIGNATURES_MAX};
 use crate::profile::{Home, socket_path};
 use crate::session::Signer;
 use crate::ssh_agent::{Request, Response, UserAuth};
@@ -16,7 +19,7 @@ use crate::ssh_agent::{Request, Response, UserAuth};
 pub struct AgentSocket {
     folder: tempfile::TempDir,
     listener: UnixListener,
-    desk: Desk,
+    desk: Arc<Desk>,
 }
 
 /// The certificate, the user name that it is shown for, and who signs.
@@ -24,14 +27,24 @@ pub(super) struct Desk {
     certificate: Vec<u8>,
     user: String,
     signer: Signer,
-    signatures_left: u32,
+    signatures_left: AtomicU32,
 }
 
 impl AgentSocket {
     /// Makes the folder, the socket and the certificate file.
     pub fn new(home: &Home, certificate: &str, user: String, signer: Signer) -> Result<Self> {
-        let act = || "the socket for ssh cannot be made".to_owned();
+        Self::of(home, certificate, Desk::new(certificate, user, signer)?)
+    }
+
+    /// The same for a command that opens many connections, all of them under one login.
+    pub fn for_many(home: &Home, certificate: &str, user: String, signer: Signer) -> Result<Self> {
         let desk = Desk::new(certificate, user, signer)?;
+        Self::of(home, certificate, Desk { signatures_left: BATCH_SIGNATURES_MAX.into(), ..desk })
+    }
+
+    fn of(home: &Home, certificate: &str, desk: Desk) -> Result<Self> {
+        let act = || "the socket for ssh cannot be made".to_owned();
+        let desk = Arc::new(desk);
         let folder = tempfile::Builder::new()
             .prefix("ssh-")
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
@@ -54,14 +67,24 @@ impl AgentSocket {
         self.folder.path().join(CERTIFICATE)
     }
 
-    /// Serves until it is dropped; one connection after the other, as `ssh` makes them.
+    /// Serves until it is dropped; each connection by itself, so that none waits for another's login.
     pub async fn serve(&mut self) -> Result<()> {
+        let mut tasks = JoinSet::new();
         loop {
             let (stream, _) = self.listener.accept().await.act(|| "the socket for ssh has failed".to_owned())?;
-            if let Err(failure) = self.desk.connection(stream).await {
-                eprintln!("WARNING: {failure}");
-            }
+            let desk = Arc::clone(&self.desk);
+            tasks.spawn(async move {
+                if let Err(failure) = desk.connection(stream).await {
+                    eprintln!("WARNING: {failure}");
+                }
+            });
+            while tasks.try_join_next().is_some() {}
         }
+    }
+
+    /// The private folder, for what else a command needs; it goes with the socket.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 }
 
@@ -69,16 +92,16 @@ impl Desk {
     pub(super) fn new(certificate: &str, user: String, signer: Signer) -> Result<Self> {
         let blob = Certificate::from_openssh(certificate.trim()).and_then(|c| c.to_bytes());
         let certificate = blob.act(|| "the SSH certificate cannot be read".to_owned())?;
-        Ok(Self { certificate, user, signer, signatures_left: SSH_SIGNATURES_MAX })
+        Ok(Self { certificate, user, signer, signatures_left: SSH_SIGNATURES_MAX.into() })
     }
 
     /// Whether it has signed.
-    pub(super) const fn has_signed(&self) -> bool {
-        self.signatures_left < SSH_SIGNATURES_MAX
+    pub(super) fn has_signed(&self) -> bool {
+        self.signatures_left.load(Ordering::SeqCst) < SSH_SIGNATURES_MAX
     }
 
     /// Serves one connection to its end.
-    pub(super) async fn connection(&mut self, mut stream: UnixStream) -> Result<()> {
+    pub(super) async fn connection(&self, mut stream: UnixStream) -> Result<()> {
         let peer = stream.peer_cred().act(|| "the peer cannot be told".to_owned())?;
         if peer.uid() != nix::unistd::geteuid().as_raw() {
             return Err(Failure::new("another user has opened the socket for ssh"));
@@ -106,13 +129,15 @@ impl Desk {
     }
 
     /// Signs the login that this socket was made for. `None`: it is another one.
-    async fn sign(&mut self, key: &[u8], data: &[u8]) -> Result<Option<Vec<u8>>> {
+    async fn sign(&self, key: &[u8], data: &[u8]) -> Result<Option<Vec<u8>>> {
         let ours = key == self.certificate.as_slice()
             && UserAuth::parse(data).is_some_and(|auth| auth.key == key && auth.user == self.user);
-        if !ours || self.signatures_left == 0 {
+        let left = self
+            .signatures_left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| if ours { left.checked_sub(1) } else { None });
+        if left.is_err() {
             return Ok(None);
         }
-        self.signatures_left -= 1;
         self.signer.sign(data).await.map(Some)
     }
 }

@@ -1,6 +1,7 @@
 //! `tap ssh`, `tap scp` and `tap proxy ssh`: the system's OpenSSH, with the gate's certificates.
 
 pub mod agent_socket;
+pub mod batch;
 pub mod config;
 pub mod copy;
 pub mod destination;

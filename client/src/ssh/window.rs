@@ -72,6 +72,12 @@ fn line(tls: Tls, host: String) -> oneshot::Receiver<Result<()>> {
     ended
 }
 
+/// Leads to a target's own door at the gate, and carries bytes; whoever signs there is found elsewhere.
+pub async fn behind(context: &Context, host: &str) -> Result<()> {
+    Place::parse(&format!("x@{host}"), context.profile.gate.host())?;
+    connect(&context.tls()?, host).await
+}
+
 async fn connect(tls: &Tls, host: &str) -> Result<()> {
     let mut stream = tls.connect(Alpn::Ssh).await?;
     let lead = format!("TO {host}\n");
@@ -121,7 +127,7 @@ impl Counter {
 
     /// Serves until one login is signed, and from then on does nothing, for ever.
     async fn serve(&mut self, context: &Context, destination: &Destination) -> Result<()> {
-        let mut desk = desk(context, destination).await?;
+        let desk = desk(context, destination).await?;
         while !desk.has_signed() {
             let (stream, _) = self.listener.accept().await.act(|| "the socket for ssh has failed".to_owned())?;
             if let Err(failure) = desk.connection(stream).await {

@@ -71,6 +71,9 @@ pub struct BrowserShown {
     pub others: Vec<AskOther>,
     /// From where it was asked for.
     pub address: String,
+    /// The name that this address says it has, where it is known.
+    #[serde(default)]
+    pub host: Option<String>,
     /// Whether the browser is at another address than that.
     pub elsewhere: bool,
     /// When it was asked for, in seconds since the epoch.
@@ -124,6 +127,9 @@ pub struct AskCode {
 pub struct AskDeny {
     /// Its token, of [`AskOther`].
     pub token: String,
+    /// Whether the key that asks is somebody else's by now: it is locked, and everything that it has opened ends.
+    #[serde(default)]
+    pub lock: bool,
 }
 
 /// A tap that another client of the same user waits for at the same address.

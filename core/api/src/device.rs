@@ -84,6 +84,57 @@ pub enum DeviceAction {
         /// What the user calls it.
         name: String,
     },
+    /// Registers an SSH key, which then logs in at the SSH door. Its tap is of purpose add-device, and signs the
+    /// registration's digest in place of this body's.
+    AddSshKey {
+        /// What the user calls it.
+        name: String,
+        /// The line of its `.pub` file.
+        key: String,
+    },
+    /// Removes an SSH key. Sessions that it opened end at once.
+    RemoveSshKey {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// A user's SSH keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SshKeyList {
+    /// The oldest first.
+    pub keys: Vec<SshKeyEntry>,
+}
+
+/// Asks for a login certificate over one of the caller's `sk-` keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SshKeyCertify {
+    /// What its user calls the key.
+    pub name: String,
+}
+
+/// A login certificate over an `sk-` key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SshKeyCertificate {
+    /// One line of OpenSSH.
+    pub certificate: String,
+    /// When it ends, in seconds since the epoch.
+    pub expires: u64,
+}
+
+/// One SSH key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SshKeyEntry {
+    /// What its user calls it.
+    pub name: String,
+    /// Its algorithm, as SSH names it.
+    pub algorithm: String,
+    /// Its fingerprint, as OpenSSH writes it.
+    pub fingerprint: String,
+    /// When it was added, in seconds since the epoch.
+    pub added: u64,
+    /// Whether its touch at login is a tap.
+    pub touched: bool,
 }
 
 /// What was done.

@@ -31,7 +31,7 @@ pub use ceremony::{
 };
 pub use device::{
     Device, DeviceAction, DeviceBegin, DeviceChallenge, DeviceOutcome, DeviceRegister, Devices,
-    OtpConfirm, OtpLogin, OtpSecret,
+    OtpConfirm, OtpLogin, OtpSecret, SshKeyCertificate, SshKeyCertify, SshKeyEntry, SshKeyList,
 };
 pub use discovery::{Find, FindAuth, FindConnector, FindProxy, FindSsh};
 pub use passwordless::{PASSWORDLESS_USER, PasswordlessBegin};
@@ -109,6 +109,10 @@ pub mod path {
     pub const DEVICE_CHANGE: &str = "/v1/devices/change";
     /// `POST`, login certificate: [`crate::Assertion`] → [`crate::DeviceOutcome`].
     pub const DEVICE_CHANGE_FINISH: &str = "/v1/devices/change/finish";
+    /// `GET`, login certificate: [`crate::SshKeyList`]. They are changed as devices are.
+    pub const SSH_KEYS: &str = "/v1/ssh-keys";
+    /// `POST`, login certificate: [`crate::SshKeyCertify`] → [`crate::SshKeyCertificate`].
+    pub const SSH_KEY_CERTIFY: &str = "/v1/ssh-keys/certify";
     /// `POST`, login certificate: [`crate::OtpConfirm`] → [`crate::DeviceOutcome`].
     pub const DEVICE_OTP: &str = "/v1/devices/otp";
     /// `POST`, no certificate: [`crate::BrowserBegin`] → [`crate::BrowserRequest`].

@@ -98,6 +98,8 @@ pub struct Audit {
     pub webauthn: u64,
     /// How many of those are proven by an identity provider.
     pub sso: u64,
+    /// How many of those are proven by an `sk-` SSH key's touch.
+    pub ssh_sk: u64,
     /// How many of those have no tap.
     pub missing: u64,
     /// How many of those have a tap that does not hold.
@@ -362,6 +364,7 @@ impl<'a> Walk<'a> {
         match outcome {
             Ok(Some(Method::WebAuthn)) => audit.webauthn += 1,
             Ok(Some(Method::Sso)) => audit.sso += 1,
+            Ok(Some(Method::SshSk)) => audit.ssh_sk += 1,
             Ok(None) | Err(Unproven::Missing) => audit.missing += 1,
             Err(_) => audit.altered += 1,
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tapgate_model::{Digest, UnixTime};
-use tapgate_proof::{ProviderKey, Registration, RelyingParty, SsoRegistration};
+use tapgate_proof::{ProviderKey, Registration, RelyingParty, SshRegistration, SsoRegistration};
 
 use crate::LogPublicKey;
 
@@ -25,6 +25,9 @@ pub struct AuditKeys {
     pub log_keys: Vec<LogPublicKey>,
     /// The users' devices, those that were removed among them.
     pub devices: Vec<AuditKey>,
+    /// The users' SSH keys, those that were removed among them.
+    #[serde(default)]
+    pub ssh_keys: Vec<AuditSshKey>,
     /// The users' accounts at identity providers.
     pub accounts: Vec<SsoRegistration>,
     /// What is demanded of identity providers.
@@ -40,6 +43,16 @@ pub struct AuditKey {
     /// The registration, with the tap that vouches for it.
     pub registration: Registration,
     /// When it counted: once, or again after it was removed.
+    pub lives: Vec<Life>,
+}
+
+/// An SSH key, and when it counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditSshKey {
+    /// The registration, with the tap that vouches for it.
+    pub registration: SshRegistration,
+    /// When it counted.
     pub lives: Vec<Life>,
 }
 

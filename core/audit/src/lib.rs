@@ -30,7 +30,7 @@ pub use event::{BrowserStep, Change, DeedFacts, Event, SessionFacts, TapRecord};
 pub use expect::Expectation;
 pub use file::{AuditError, FileOptions, FileSink, WhenFull};
 pub use keeper::Checkpoints;
-pub use keys::{AuditConnector, AuditKey, AuditKeys, AuditProviderKey, Life};
+pub use keys::{AuditConnector, AuditKey, AuditKeys, AuditProviderKey, AuditSshKey, Life};
 pub use memory::MemorySink;
 pub use parts::{checkpoints_of, log_files};
 pub use prove::{Method, Prover, Unproven};

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tapgate_model::{Digest, UnixTime, UserName};
 use tapgate_proof::{
-    Expected, ExpectedSso, Holder, KnownParty, Proof, ProofError, ProviderKey, Purpose, SsoRegistration, Statement,
-    StatementParts, Uses, VerifiedTap, verify, verify_chain, verify_sso,
+    Expected, ExpectedSso, ExpectedTouch, Holder, KnownParty, Proof, ProofError, ProviderKey, Purpose, SsoRegistration,
+    Statement, StatementParts, Uses, VerifiedTap, verify, verify_chain, verify_ssh_keys, verify_sso, verify_touch,
 };
 
 use crate::limits::RECORD_LAG_MAX;
-use crate::{AuditConnector, AuditKey, AuditKeys, SessionFacts, TapRecord, Text};
+use crate::{AuditConnector, AuditKey, AuditKeys, AuditSshKey, Life, SessionFacts, TapRecord, Text};
 
 /// How long one tap may open sessions; the gate's own window is never longer.
 const WINDOW_MAX: Duration = Duration::from_mins(5);
@@ -22,6 +22,19 @@ pub enum Method {
     WebAuthn,
     /// The identity provider.
     Sso,
+    /// An `sk-` SSH key, at login.
+    SshSk,
+}
+
+impl Method {
+    /// The word for the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WebAuthn => "webauthn",
+            Self::Sso => "sso",
+            Self::SshSk => "ssh-sk",
+        }
+    }
 }
 
 /// Why a recorded tap proves nothing.
@@ -66,11 +79,19 @@ struct Device {
     refused: Option<String>,
 }
 
+/// An SSH key as the auditor knows it.
+struct SshDevice {
+    known: AuditSshKey,
+    refused: Option<String>,
+}
+
 /// Knows the keys, and remembers which taps are spent.
 pub struct Prover {
     relying_party: KnownParty,
     gate: Digest,
+    gate_name: String,
     devices: HashMap<(UserName, Vec<u8>), Device>,
+    ssh_keys: HashMap<(UserName, Digest), SshDevice>,
     /// Every account: whose it is, at which provider, and its digest.
     accounts: Vec<(UserName, String, Digest)>,
     connectors: Vec<AuditConnector>,
@@ -82,12 +103,20 @@ impl Prover {
     /// Verifies which keys count: those that lead, tap by tap, to a pinned administrator.
     pub fn new(keys: &AuditKeys) -> Self {
         let registrations = keys.devices.iter().map(|device| device.registration.clone()).collect();
-        let (_, refused) = verify_chain(registrations, &keys.pins, &keys.relying_party, &keys.gate);
+        let (chained, refused) = verify_chain(registrations, &keys.pins, &keys.relying_party, &keys.gate);
         let refused: HashMap<_, _> =
             refused.into_iter().map(|(registration, why)| (registration.digest(), why.to_string())).collect();
         let device = |known: &AuditKey| {
             let place = (known.registration.user.clone(), known.registration.credential_id.clone());
             (place, Device { known: known.clone(), refused: refused.get(&known.registration.digest()).cloned() })
+        };
+        let registrations = keys.ssh_keys.iter().map(|known| known.registration.clone()).collect();
+        let (_, refused) = verify_ssh_keys(registrations, &chained, &keys.relying_party, &keys.gate);
+        let refused: HashMap<_, _> =
+            refused.into_iter().map(|(registration, why)| (registration.digest(), why.to_string())).collect();
+        let ssh_device = |known: &AuditSshKey| {
+            let place = (known.registration.user.clone(), known.registration.key.id());
+            (place, SshDevice { known: known.clone(), refused: refused.get(&known.registration.digest()).cloned() })
         };
         let account = |known: &SsoRegistration| (known.user.clone(), known.issuer.clone(), known.account());
         let mut provider_keys: HashMap<_, Vec<_>> = HashMap::new();
@@ -97,7 +126,9 @@ impl Prover {
         Self {
             relying_party: keys.relying_party.clone().into(),
             gate: keys.gate,
+            gate_name: keys.cluster_name.clone(),
             devices: keys.devices.iter().map(device).collect(),
+            ssh_keys: keys.ssh_keys.iter().map(ssh_device).collect(),
             accounts: keys.accounts.iter().map(account).collect(),
             connectors: keys.connectors.clone(),
             provider_keys,
@@ -149,7 +180,7 @@ impl Prover {
             ("proof_id", proof.id() == tap.proof_id),
             ("statement", tap.statement_der().as_deref() == Some(&*proof.statement)),
             ("credential_id", tap.credential_id_bytes().as_deref() == Some(&*proof.credential_id)),
-            ("method", tap.method.as_str() == if proof.is_sso() { "sso" } else { "webauthn" }),
+            ("method", tap.method.as_str() == method(&proof).as_str()),
         ] {
             if !same {
                 return Err(Unproven::Differs(what));
@@ -157,7 +188,11 @@ impl Prover {
         }
         let statement = proof.statement().map_err(ProofError::from)?;
         let seen = Seen::of(&statement, purpose, user, at);
-        let verified = if proof.is_sso() { self.by_provider(&proof, &seen) } else { self.by_device(&proof, &seen, at) };
+        let verified = match method(&proof) {
+            Method::Sso => self.by_provider(&proof, &seen),
+            Method::SshSk => self.by_touch(&proof, &seen, at),
+            Method::WebAuthn => self.by_device(&proof, &seen, at),
+        };
         Ok((proof, verified?))
     }
 
@@ -167,7 +202,7 @@ impl Prover {
         if let Some(why) = &device.refused {
             return Err(Unproven::Unchained(why.clone()));
         }
-        check_alive(&device.known, at)?;
+        check_alive(&device.known.lives, device.known.registration.created, at)?;
         let expected = Expected {
             key: &device.known.registration.key,
             relying_party: &self.relying_party,
@@ -178,6 +213,26 @@ impl Prover {
             at: seen.at,
         };
         Ok(verify(proof, &expected)?)
+    }
+
+    fn by_touch(&self, proof: &Proof, seen: &Seen<'_>, at: UnixTime) -> Result<VerifiedTap, Unproven> {
+        let unknown = || Unproven::UnknownKey(seen.owner.clone());
+        let id = proof.credential_id.as_slice().try_into().map(Digest::from_bytes).map_err(|_| unknown())?;
+        let device = self.ssh_keys.get(&(seen.owner.clone(), id)).ok_or_else(unknown)?;
+        if let Some(why) = &device.refused {
+            return Err(Unproven::Unchained(why.clone()));
+        }
+        let AuditSshKey { registration, lives } = &device.known;
+        check_alive(lives, registration.created, at)?;
+        let expected = ExpectedTouch {
+            key: &registration.key,
+            gate_name: &self.gate_name,
+            gate: &self.gate,
+            user: seen.owner,
+            user_verification: false,
+            at: seen.at,
+        };
+        Ok(verify_touch(proof, &expected)?)
     }
 
     /// Connectors may have been changed since: one of those that are known must fit. Who signs in is told by the account
@@ -231,22 +286,26 @@ impl<'a> Seen<'a> {
     }
 }
 
-const fn method(proof: &Proof) -> Method {
-    if proof.is_sso() { Method::Sso } else { Method::WebAuthn }
+fn method(proof: &Proof) -> Method {
+    match proof {
+        proof if proof.is_sso() => Method::Sso,
+        proof if proof.is_touch() => Method::SshSk,
+        _ => Method::WebAuthn,
+    }
 }
 
-fn check_alive(device: &AuditKey, at: UnixTime) -> Result<(), Unproven> {
+fn check_alive(lives: &[Life], registered: UnixTime, at: UnixTime) -> Result<(), Unproven> {
     // A session may be recorded just after the key that opened it was removed.
-    let alive = |life: &crate::Life| {
+    let alive = |life: &Life| {
         life.from <= at.plus(RECORD_LAG_MAX) && life.until.is_none_or(|until| at <= until.plus(RECORD_LAG_MAX))
     };
-    if device.lives.iter().any(alive) {
+    if lives.iter().any(alive) {
         return Ok(());
     }
-    let ended = device.lives.iter().filter_map(|life| life.until).filter(|until| *until < at).max();
+    let ended = lives.iter().filter_map(|life| life.until).filter(|until| *until < at).max();
     Err(Unproven::NotAlive(match ended {
         Some(until) => format!("removed at {until}"),
-        None => format!("registered later, at {}", device.registration.created),
+        None => format!("registered later, at {registered}"),
     }))
 }
 

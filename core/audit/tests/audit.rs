@@ -48,6 +48,7 @@ impl Scene {
             pins: vec![registration.pin()],
             log_keys: vec![LogKey::from_pkcs8(&log_key).unwrap().public()],
             devices: vec![AuditKey { registration, lives }],
+            ssh_keys: Vec::new(),
             accounts: Vec::new(),
             connectors: Vec::new(),
             provider_keys: Vec::new(),

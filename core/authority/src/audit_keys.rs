@@ -50,6 +50,7 @@ impl Authority {
             pins: self.pins.load().to_vec(),
             log_keys: vec![log],
             devices,
+            ssh_keys: self.audit_ssh_keys()?,
             accounts: self.sso_accounts()?,
             connectors: policy.connectors().map(connector).collect(),
             provider_keys: provider_keys.collect(),

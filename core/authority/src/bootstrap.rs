@@ -33,7 +33,7 @@ impl Authority {
     /// once its pin is in `tapgate.yaml`, so whoever can write the store alone makes no administrator.
     pub fn first_admin(&self, user: &UserName) -> Result<InviteCreated, AuthorityError> {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(registration) = self.chained()?.iter().next() {
+        if let Some(registration) = self.chained()?.0.iter().next() {
             return Err(AuthorityError::HasAdmin(registration.user.clone()));
         }
         let documents = self.documents()?;

@@ -7,28 +7,29 @@
 use std::collections::HashSet;
 
 use tapgate_model::{Digest, UnixTime, UserName};
-use tapgate_proof::{ChainError, Chained, Registration, verify_chain};
+use tapgate_proof::{ChainError, Chained, Registration, SshKeys, verify_chain};
 use tapgate_store::Write;
 
 use crate::{Authority, AuthorityError, Fault, key};
 
 impl Authority {
-    /// The registrations whose chain holds. The others are reported, each once.
-    pub(crate) fn chained(&self) -> Result<Chained, AuthorityError> {
-        let (chained, dropped) = self.chain(self.registrations(key::REGISTRATIONS)?)?;
+    /// The registrations whose chain holds, and the SSH keys for which one of them has tapped. The others are reported, each once.
+    pub(crate) fn chained(&self) -> Result<(Chained, SshKeys), AuthorityError> {
+        let Verdict { active, whole, dropped } = self.chain(self.registrations(key::REGISTRATIONS)?)?;
         for (registration, why) in dropped {
             let (user, name, pin) = (&registration.user, &registration.name, registration.pin());
             self.warn_once(format!("the key \"{name}\" of {user} (sha256:{pin}) counts for nothing: {why}"));
         }
-        Ok(chained)
+        let ssh_keys = self.counting_ssh_keys(&whole)?;
+        Ok((active, ssh_keys))
     }
 
     /// Whether this new registration would count, beside those that are there.
     pub(crate) fn would_chain(&self, new: &Registration) -> Result<bool, AuthorityError> {
         let mut registrations = self.registrations(key::REGISTRATIONS)?;
         registrations.push(new.clone());
-        let (chained, _) = self.chain(registrations)?;
-        Ok(chained.credential(&new.user, &new.credential_id).is_some())
+        let Verdict { active, .. } = self.chain(registrations)?;
+        Ok(active.credential(&new.user, &new.credential_id).is_some())
     }
 
     /// Two passes: the first follows the chains through the retired registrations too, the second
@@ -37,7 +38,8 @@ impl Authority {
         let pins = self.pins.load();
         let retired = self.registrations(key::RETIRED)?;
         if retired.is_empty() {
-            return Ok(verify_chain(active, &pins, &self.relying_party, &self.gate));
+            let (active, dropped) = verify_chain(active, &pins, &self.relying_party, &self.gate);
+            return Ok(Verdict { whole: active.clone(), active, dropped });
         }
         let gone: HashSet<_> = retired.iter().map(Registration::digest).collect();
         let all = active.iter().cloned().chain(retired).collect();
@@ -46,8 +48,8 @@ impl Authority {
         let held: HashSet<_> = whole.iter().map(|registration| registration.digest()).filter(counts).collect();
         let dropped = dropped.into_iter().filter(|(registration, _)| counts(&registration.digest())).collect();
         let active = active.into_iter().filter(|registration| held.contains(&registration.digest())).collect();
-        let (chained, _) = verify_chain(active, &held.into_iter().collect::<Vec<_>>(), &self.relying_party, &self.gate);
-        Ok((chained, dropped))
+        let (active, _) = verify_chain(active, &held.into_iter().collect::<Vec<_>>(), &self.relying_party, &self.gate);
+        Ok(Verdict { active, whole, dropped })
     }
 
     /// All registrations under a prefix. One that can't be read is reported and left out.
@@ -68,6 +70,7 @@ impl Authority {
         let now = self.now().as_secs();
         let mut writes = vec![Write::Delete { key: key::password(user) }, Write::Delete { key: key::otp(user) }];
         writes.extend(self.end_web_sessions(user)?);
+        writes.extend(self.retire_ssh_keys(user)?);
         for (key, entry) in self.store.list(&key::registrations(user), now)? {
             writes.extend(retiring(key, entry.value, self.now()));
         }
@@ -92,7 +95,14 @@ pub(crate) fn retiring(key: String, value: Vec<u8>, now: UnixTime) -> [Write; 3]
     ]
 }
 
-type Verdict = (Chained, Vec<(Registration, ChainError)>);
+/// What following the chains has found.
+struct Verdict {
+    /// What counts.
+    active: Chained,
+    /// What counts or has counted: what may have vouched.
+    whole: Chained,
+    dropped: Vec<(Registration, ChainError)>,
+}
 
 fn prefix_key(prefix: &str, registration: &Registration) -> String {
     let key = key::registration(&registration.user, &registration.credential_id);

@@ -7,15 +7,16 @@ use tapgate_api::{Assertion, Ceremony, DeviceAction, DeviceOutcome};
 use tapgate_audit::{Change, Event};
 use tapgate_identity::Identity;
 use tapgate_model::UserName;
-use tapgate_proof::{Purpose, Registration};
+use tapgate_proof::{Purpose, Registration, SshRegistration};
 use tapgate_store::Write;
 
-use crate::ceremony::{Work, new_id};
+use crate::ceremony::{Pending, Work, new_id};
 use crate::chain::retiring;
 use crate::demand::Demanded;
 use crate::enrol::device_name;
 use crate::limits::PUBLIC_KEY_MAX;
 use crate::otp::StoredOtp;
+use crate::ssh_key::NewSshKey;
 use crate::tap::{Given, Wanted};
 use crate::{Authority, Fault, key, token};
 
@@ -30,6 +31,8 @@ enum Plan {
     Remove(Known),
     Rename(Known, String),
     AddOtp(String),
+    AddSshKey(NewSshKey),
+    RemoveSshKey(Box<SshRegistration>),
 }
 
 impl Authority {
@@ -37,9 +40,17 @@ impl Authority {
     pub fn device_change_begin(&self, identity: &Identity, body: &[u8], peer: IpAddr) -> Result<Ceremony, Fault> {
         self.must_be_owner(identity, peer)?;
         let user = identity.user();
-        let Demanded { keys, verified } = self.demanded(user, self.own_mfa(user), "change your devices")?;
-        self.device_plan(user, body)?;
-        let statement = self.own_statement(identity, Purpose::Admin, token::sha256(&[body]))?;
+        let (Demanded { keys, verified }, purpose, action) = match self.device_plan(user, body)? {
+            Plan::AddSshKey(new) => {
+                let action = SshRegistration::digest_of(user, &new.key);
+                (self.vouchers(user)?, Purpose::AddDevice, action)
+            }
+            _ => {
+                let demanded = self.demanded(user, self.own_mfa(user), "change your devices")?;
+                (demanded, Purpose::Admin, token::sha256(&[body]))
+            }
+        };
+        let statement = self.own_statement(identity, purpose, action)?;
         let work = Work::Device { body: token::to_text(body) };
         let wanted = Wanted { statement: &statement, verified, peer, identity: Some(identity), work };
         self.ask(new_id(), wanted, &keys)
@@ -54,7 +65,7 @@ impl Authority {
     ) -> Result<DeviceOutcome, Fault> {
         self.must_be_owner(identity, peer)?;
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let given = self.receive(answer, Purpose::Admin, Some(identity))?;
+        let given = self.receive(answer, self.purpose_of_change(&answer.id)?, Some(identity))?;
         self.record_success(&given);
         self.must_satisfy(self.own_mfa(identity.user()), &given)?;
         let Work::Device { body } = &given.pending.work else {
@@ -69,9 +80,17 @@ impl Authority {
                 let otp = Some(self.begin_otp(identity, &given, name)?);
                 return Ok(DeviceOutcome { lines: Vec::new(), otp });
             }
+            Plan::AddSshKey(new) => self.add_ssh_key(identity.user(), &given, new),
+            Plan::RemoveSshKey(registration) => self.remove_ssh_key(&given, *registration),
         }?;
         self.refresh();
         Ok(DeviceOutcome { lines: vec![outcome], otp: None })
+    }
+
+    /// What waits says what its tap is for; what the tap has signed must be the same.
+    fn purpose_of_change(&self, ceremony: &str) -> Result<Purpose, Fault> {
+        let Some(Pending::Tap(pending)) = self.look_at(ceremony)? else { return Ok(Purpose::Admin) };
+        Ok(pending.work.purpose())
     }
 
     /// What the body asks for, if it can be done.
@@ -98,6 +117,8 @@ impl Authority {
                 self.must_be_free_name(user, &to)?;
                 Ok(Plan::Rename(device, to))
             }
+            DeviceAction::AddSshKey { name, key } => Ok(Plan::AddSshKey(self.new_ssh_key(user, &name, &key)?)),
+            DeviceAction::RemoveSshKey { name } => Ok(Plan::RemoveSshKey(Box::new(self.ssh_key_named(user, &name)?))),
             DeviceAction::AddOtp { name } => {
                 self.otp_must_be_accepted()?;
                 let name = device_name(&name)?;
@@ -159,7 +180,7 @@ impl Authority {
         Ok(format!("{title} is called \"{to}\" now"))
     }
 
-    fn record_device(&self, given: &Given, kind: &str, name: &str, change: Change) {
+    pub(crate) fn record_device(&self, given: &Given, kind: &str, name: &str, change: Change) {
         let action = given.tap.statement().parts().action.unwrap_or_else(|| given.proof.id());
         let user = given.pending.user.clone();
         self.sink.record(Event::device_changed(user, kind, name, change, action, given.record()));

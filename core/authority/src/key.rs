@@ -16,6 +16,8 @@ pub(crate) const RETIRED: &str = "retired/";
 pub(crate) const LIVES: &str = "life/";
 /// One-time codes: `otp/<user>`.
 pub(crate) const OTPS: &str = "otp/";
+/// SSH keys, those that were removed among them: `ssh-key/<user>/<id>`.
+pub(crate) const SSH_KEYS: &str = "ssh-key/";
 pub(crate) const INVITES: &str = "invite/";
 pub(crate) const NODE_KEYS: &str = "node-key/";
 /// Private keys of the gate's own: authorities, the log's, the recordings'.
@@ -57,6 +59,31 @@ pub(crate) fn flagged(user: &UserName, credential: &[u8]) -> String {
 /// Whose keys have counted backwards.
 pub(crate) fn flags_of(user: &UserName) -> String {
     format!("flagged/{user}/")
+}
+
+pub(crate) fn ssh_keys(user: &UserName) -> String {
+    format!("{SSH_KEYS}{user}/")
+}
+
+pub(crate) fn ssh_key(user: &UserName, id: &Digest) -> String {
+    format!("{SSH_KEYS}{user}/{id}")
+}
+
+/// How often an SSH key was touched, as it counts itself.
+pub(crate) fn ssh_key_count(id: &Digest) -> String {
+    format!("ssh-key-count/{id}")
+}
+
+/// Login keys that their owner has locked.
+pub(crate) const LOCKED_KEYS: &str = "locked-key/";
+
+pub(crate) fn locked_key(key: &Digest) -> String {
+    format!("{LOCKED_KEYS}{key}")
+}
+
+/// The other key of the same login.
+pub(crate) fn login_pair(key: &Digest) -> String {
+    format!("login-pair/{key}")
 }
 
 /// The user's one-time codes.

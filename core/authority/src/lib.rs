@@ -27,6 +27,7 @@ mod in_band;
 mod invite;
 mod key;
 pub mod limits;
+mod lock_key;
 mod lockout;
 mod login;
 mod node_key;
@@ -43,6 +44,7 @@ mod sealed_store;
 mod session;
 mod snapshot;
 mod spend;
+mod ssh_key;
 mod sso;
 mod tap;
 #[cfg(test)]

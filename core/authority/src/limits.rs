@@ -45,9 +45,12 @@ pub const IN_BAND_PER_USER_AND_ADDRESS_MAX: usize = 64;
 /// How many wrong codes end what a stock client asks for. It can ask again; a guesser has three in a million.
 pub const IN_BAND_TRIES: u8 = 3;
 
-/// How many targets one tap may cover. A statement holds 8 KiB, and a person must be able to
-/// read the list before tapping.
-pub const TARGETS_MAX: usize = 32;
+/// How many targets one tap may cover, whatever the roles say: a statement holds no more. A person must be able to read
+/// the list before tapping, so that roles say less.
+pub const TARGETS_MAX: usize = 64;
+
+/// How many clients that wait are listed beside one on its page.
+pub const BESIDE_MAX: usize = 31;
 
 /// The shortest password, in characters. NIST SP 800-63B asks for 8 where a second factor is
 /// always due, as here, and for 15 where the password stands alone. 12 leaves a margin for the day
@@ -68,6 +71,9 @@ pub const HASHES_WAITING: usize = 64;
 
 /// The longest name of a security key, in characters: it stands in lists.
 pub const DEVICE_NAME_MAX: usize = 64;
+
+/// How many SSH keys a user may have: one a machine, and some.
+pub const SSH_KEYS_MAX: usize = 32;
 
 /// How many security keys a user may have. Every tap offers all of them to the authenticator.
 pub const DEVICES_MAX: usize = 16;

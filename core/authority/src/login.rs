@@ -113,6 +113,7 @@ impl Authority {
         let tls = self.cas().login.issue_login(&tls, &self.gate, now).map_err(unissued)?;
         let ssh = SshLoginSubject { user, public_key: &keys.ssh, source_ip, expires };
         let ssh = self.cas().login_ssh.issue_login(&ssh, &self.gate, now).map_err(unissued)?;
+        self.note_login_pair(keys, expires)?;
         let roles = state.policy.roles_of(user).unwrap_or_default();
         Ok(LoginCertificates {
             user: user.to_string(),

@@ -48,6 +48,16 @@ impl LoginKeys {
         Ok(Self { spki, ssh })
     }
 
+    /// What names the TLS key.
+    pub(crate) fn digest(&self) -> Digest {
+        spki_digest(&self.spki)
+    }
+
+    /// What names the SSH key.
+    pub(crate) fn ssh_digest(&self) -> Option<Digest> {
+        ssh_key_spki(&self.ssh).map(|spki| spki_digest(&spki))
+    }
+
     /// What a login's tap signs: the TLS key and the SSH key, one after the other.
     pub(crate) fn action(&self) -> Result<Digest, Fault> {
         let blob = self.ssh.to_bytes().map_err(Fault::internal)?;

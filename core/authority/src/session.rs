@@ -45,6 +45,7 @@ impl Authority {
         peer: IpAddr,
     ) -> Result<(Requirement, Option<Statement>), Fault> {
         let needed = self.requirement(gate, identity, wishes, peer)?;
+        must_fit(&needed)?;
         if needed.mfa == SessionMfa::Off {
             return Ok((Requirement::None, None));
         }
@@ -193,6 +194,9 @@ impl Authority {
         if identity.credential() != Credential::Login {
             return Err(Fault::unauthenticated("a session certificate asks for nothing (use the login certificate)"));
         }
+        if self.state.load().locked_keys.contains(identity.key()) {
+            return Err(Fault::unauthenticated("your login was locked from your page of sessions (run `tap login`)"));
+        }
         if identity.not_after() <= self.now() {
             return Err(Fault::unauthenticated("your login has expired (run `tap login`)"));
         }
@@ -224,6 +228,16 @@ fn denied(denial: &Denial) -> Fault {
         DenialReason::Limit(_) => Fault::too_many(),
         _ => Fault::denied(denial.message()),
     }
+}
+
+/// The roles let one tap cover as many.
+pub(crate) fn must_fit(needed: &Needed) -> Result<(), Fault> {
+    let (count, max) = (needed.targets.len(), needed.batch_max);
+    if count <= max {
+        return Ok(());
+    }
+    let what = format!("your roles let one tap cover {max} targets, not {count}");
+    Err(Fault::invalid(what, "choose fewer, or ask for `session_mfa_batch` in a role"))
 }
 
 pub(crate) fn parse_targets(targets: &[SessionTarget]) -> Result<Vec<Wish>, Fault> {

@@ -1,10 +1,11 @@
 //! What is true now: the policy of all resources, and the registrations that count.
 
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 
 use tapgate_model::Digest;
 use tapgate_policy::Policy;
-use tapgate_proof::{Chained, RelyingParty, verify_chain};
+use tapgate_proof::{Chained, RelyingParty, SshKeys, verify_chain};
 use tapgate_session::Snapshot;
 
 use crate::{Authority, AuthorityError};
@@ -13,6 +14,9 @@ use crate::{Authority, AuthorityError};
 pub(crate) struct State {
     pub(crate) policy: Arc<Policy>,
     pub(crate) registrations: Chained,
+    pub(crate) ssh_keys: SshKeys,
+    /// Login keys that their owners have locked.
+    pub(crate) locked_keys: HashSet<Digest>,
 }
 
 impl State {
@@ -20,7 +24,7 @@ impl State {
     pub(crate) fn empty(relying_party: &RelyingParty, gate: &Digest) -> Result<Self, AuthorityError> {
         let policy = Policy::build(&[]).map_err(AuthorityError::Problems)?;
         let (registrations, _) = verify_chain(Vec::new(), &[], relying_party, gate);
-        Ok(Self { policy: Arc::new(policy), registrations })
+        Ok(Self { policy: Arc::new(policy), registrations, ssh_keys: SshKeys::default(), locked_keys: HashSet::new() })
     }
 }
 
@@ -31,9 +35,17 @@ impl Authority {
     pub fn snapshot(&self) -> Result<Snapshot, AuthorityError> {
         let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         let policy = Arc::new(self.documents()?.build().map_err(AuthorityError::Problems)?);
-        let registrations = self.chained()?;
-        self.state.store(Arc::new(State { policy: Arc::clone(&policy), registrations: registrations.clone() }));
-        Ok(Snapshot::new(policy, registrations).with_sso(self.sso_accounts()?, self.sso_keys()?))
+        let (registrations, ssh_keys) = self.chained()?;
+        let locked_keys = self.locked_keys()?;
+        let (policy, kept) = (Arc::clone(&policy), policy);
+        self.state.store(Arc::new(State {
+            policy: kept,
+            registrations: registrations.clone(),
+            ssh_keys: ssh_keys.clone(),
+            locked_keys: locked_keys.clone(),
+        }));
+        let snapshot = Snapshot::new(policy, registrations).with_ssh_keys(ssh_keys, locked_keys);
+        Ok(snapshot.with_sso(self.sso_accounts()?, self.sso_keys()?))
     }
 
     /// Makes a change of the store count for what follows here. The gate has a snapshot of its own.

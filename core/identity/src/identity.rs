@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapgate_model::{Digest, UnixTime, UserName};
-use tapgate_proof::Proof;
+use tapgate_proof::{Proof, SshKeys, SshTouch};
 
 use crate::payload::Payload;
 use crate::{IdentityError, limits};
@@ -17,6 +17,8 @@ pub enum Credential {
     Login,
     /// A session certificate: it carries a tap.
     Session,
+    /// A registered SSH key, shown as it is: it says who somebody is, as a login certificate does.
+    SshKey,
 }
 
 impl Credential {
@@ -25,20 +27,21 @@ impl Credential {
         match self {
             Self::Login => "login",
             Self::Session => "session",
+            Self::SshKey => "ssh-key",
         }
     }
 
     /// The longest life of such a certificate, from its issue.
     const fn life_max(self) -> Duration {
         match self {
-            Self::Login => limits::LOGIN_MAX,
+            Self::Login | Self::SshKey => limits::LOGIN_MAX,
             Self::Session => limits::SESSION_MAX,
         }
     }
 }
 
-/// Somebody whose certificate one of our authorities signed, at a moment when it was valid. Only
-/// [`Trust`](crate::Trust) makes one. That the peer holds the certificate's key is the handshake's to show,
+/// Somebody whose certificate one of our authorities signed, at a moment when it was valid, or whose registered SSH key
+/// counts. Only [`Trust`](crate::Trust) and [`Identity::of_ssh_key`] make one. That the peer holds the certificate's key is the handshake's to show,
 /// and the tap inside is the gate's to verify.
 #[derive(Debug)]
 pub struct Identity {
@@ -50,9 +53,39 @@ pub struct Identity {
     login_expires: UnixTime,
     not_after: UnixTime,
     source_ip: Option<IpAddr>,
+    touch: Option<Arc<SshTouch>>,
 }
 
 impl Identity {
+    /// Whoever has shown that they hold this SSH key, if it is registered and counts. A key has no end of its own, so
+    /// each connection has that of a login.
+    pub fn of_ssh_key(keys: &SshKeys, id: &Digest, now: UnixTime) -> Option<Self> {
+        let known = keys.find(id)?;
+        let not_after = now.plus(limits::LOGIN_MAX);
+        Some(Self {
+            user: known.user.clone(),
+            credential: Credential::SshKey,
+            fingerprint: *id,
+            key: *id,
+            proof: None,
+            login_expires: not_after,
+            not_after,
+            source_ip: None,
+            touch: None,
+        })
+    }
+
+    /// The same, whose security key was touched for this connection, as it says; the gate verifies it.
+    #[must_use]
+    pub fn with_touch(self, touch: Option<SshTouch>) -> Self {
+        Self { touch: touch.map(Arc::new), ..self }
+    }
+
+    /// What the peer's `sk-` key has signed, not verified yet.
+    pub const fn touch(&self) -> Option<&Arc<SshTouch>> {
+        self.touch.as_ref()
+    }
+
     /// Whose certificate it is.
     pub const fn user(&self) -> &UserName {
         &self.user
@@ -63,12 +96,13 @@ impl Identity {
         self.credential
     }
 
-    /// SHA-256 of the certificate.
+    /// SHA-256 of the certificate; of a registered SSH key its own, as OpenSSH counts it.
     pub const fn fingerprint(&self) -> &Digest {
         &self.fingerprint
     }
 
-    /// SHA-256 of the key's `SubjectPublicKeyInfo`, the same in both certificate formats.
+    /// SHA-256 of the key's `SubjectPublicKeyInfo`, the same in both certificate formats; of a registered SSH key, and of
+    /// an `sk-` key in a certificate, of its SSH form.
     pub const fn key(&self) -> &Digest {
         &self.key
     }
@@ -126,6 +160,7 @@ impl Facts {
             Credential::Session if payload.login_expires < self.not_after => {
                 return Err(IdentityError::Inconsistent("the session certificate outlives the login"));
             }
+            Credential::SshKey => return Err(IdentityError::Inconsistent("a key is no certificate")),
             Credential::Login | Credential::Session => {}
         }
         Ok(Identity {
@@ -137,6 +172,7 @@ impl Facts {
             login_expires: payload.login_expires,
             not_after: self.not_after,
             source_ip: payload.source_ip,
+            touch: None,
         })
     }
 }

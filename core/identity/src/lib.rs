@@ -1,7 +1,7 @@
 //! The X.509 and SSH certificate profiles: issued and verified in one place.
 //!
-//! A certificate becomes an [`Identity`] through [`Trust::verify_x509`] or [`Trust::verify_ssh`] and in no
-//! other way. Which authority signed it is the first thing that decides what it is.
+//! A certificate becomes an [`Identity`] through [`Trust::verify_x509`] or [`Trust::verify_ssh`], a registered SSH key
+//! through [`Identity::of_ssh_key`], and nothing in any other way. Which authority signed it is the first thing that decides what it is.
 
 mod error;
 #[doc(hidden)]

@@ -39,6 +39,15 @@ pub fn ssh_key_spki(key: &ssh_key::PublicKey) -> Option<Vec<u8>> {
     key_data_spki(key.key_data())
 }
 
+/// The digest by which the key in an SSH certificate is named: that of its `SubjectPublicKeyInfo`, or of its SSH form where
+/// a security key holds it, since such a key signs otherwise.
+pub(crate) fn key_data_digest(key: &KeyData) -> Option<Digest> {
+    if matches!(key, KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_)) {
+        return ssh_key::PublicKey::from(key.clone()).to_bytes().ok().map(|bytes| sha256(&bytes));
+    }
+    key_data_spki(key).map(|spki| spki_digest(&spki))
+}
+
 pub(crate) fn key_data_spki(key: &KeyData) -> Option<Vec<u8>> {
     match key {
         KeyData::Ed25519(key) => Some([ED25519_SPKI.as_slice(), key.as_ref()].concat()),

@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+/// How many targets one tap covers where no role says otherwise: as many as a person reads at a glance.
+pub(crate) const BATCH_DEFAULT: u8 = 32;
+
+/// How many it covers at most: a statement holds no more.
+pub(crate) const BATCH_MAX: u8 = 64;
+
 /// One text of resources. A directory holds many files, and a policy of a thousand roles is far below this.
 pub(crate) const TEXT_MAX: usize = 4 * 1024 * 1024;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::at::At;
 use crate::db::{self, DbTerms};
 use crate::kube_verbs::KubeFreshTap;
-use crate::limits::{SESSION_TTL_DEFAULT, SESSION_TTL_MAX, WINDOW_MAX};
+use crate::limits::{BATCH_DEFAULT, BATCH_MAX, SESSION_TTL_DEFAULT, SESSION_TTL_MAX, WINDOW_MAX};
 use crate::section::Section;
 use crate::terms::{DesktopTerms, InBand, RecordSession, SessionMfa, Terms};
 
@@ -36,6 +36,7 @@ const UNSUPPORTED: &[(&str, &str)] = &[
 pub(crate) const fn defaults() -> Terms {
     Terms {
         max_session_ttl: SESSION_TTL_DEFAULT,
+        batch_max: BATCH_DEFAULT,
         reuse_login_key: false,
         port_forwarding: true,
         db: DbTerms::DEFAULT,
@@ -55,6 +56,7 @@ pub(crate) fn read(at: Option<At<'_>>) -> Terms {
         client_idle_timeout: idle_timeout(&section),
         disconnect_expired_cert: section.flag("disconnect_expired_cert", false),
         pin_source_ip: section.flag("pin_source_ip", false),
+        batch_max: batch_max(&section),
         reuse_login_key: reuse(&section, session_mfa),
         in_band: in_band(&section, session_mfa),
         port_forwarding: section.flag("port_forwarding", true),
@@ -129,6 +131,20 @@ fn idle_timeout(section: &Section<'_>) -> Option<Duration> {
         return None;
     }
     at.duration().filter(|timeout| !timeout.is_zero())
+}
+
+/// Reads `session_mfa_batch`. What is not understood is reported, and one target covered meanwhile.
+fn batch_max(section: &Section<'_>) -> u8 {
+    let Some(batch) = section.section("session_mfa_batch", "session_mfa_batch") else { return BATCH_DEFAULT };
+    let read = batch.need("max_targets", "40").map(|at| {
+        let max = at.word().parse().ok().filter(|max| (1..=BATCH_MAX).contains(max));
+        max.unwrap_or_else(|| {
+            at.problem(format!("`max_targets` must be 1 to {BATCH_MAX}: one tap covers no more"));
+            1
+        })
+    });
+    batch.finish();
+    read.unwrap_or(1)
 }
 
 fn reuse(section: &Section<'_>, mfa: SessionMfa) -> bool {

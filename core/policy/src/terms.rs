@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::db::DbTerms;
 use crate::kube_verbs::KubeFreshTap;
-use crate::limits::{SESSION_TTL_MAX, WINDOW_MAX};
+use crate::limits::{BATCH_MAX, SESSION_TTL_MAX, WINDOW_MAX};
 
 /// Whether a session needs a tap of its own; the greater of two is the stricter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -64,6 +64,8 @@ pub struct Terms {
     pub disconnect_expired_cert: bool,
     /// Whether certificates are good from one address only.
     pub pin_source_ip: bool,
+    /// How many targets one tap may cover.
+    pub batch_max: u8,
     /// Whether evidence may be used again by login key and address inside the window.
     pub reuse_login_key: bool,
     /// How a stock client may be asked.
@@ -130,6 +132,7 @@ impl Terms {
             client_idle_timeout: None,
             disconnect_expired_cert: false,
             pin_source_ip: false,
+            batch_max: BATCH_MAX,
             reuse_login_key: true,
             in_band: InBand::Url,
             port_forwarding: false,
@@ -150,6 +153,7 @@ impl Terms {
         Self {
             session_mfa: self.session_mfa.max(other.session_mfa),
             window: self.window.min(other.window),
+            batch_max: self.batch_max.min(other.batch_max),
             in_band: self.in_band.max(other.in_band),
             reuse_login_key: self.reuse_login_key && other.reuse_login_key,
             port_forwarding: self.port_forwarding || other.port_forwarding,
@@ -241,6 +245,7 @@ mod tests {
             client_idle_timeout: Some(Duration::from_secs(9)),
             disconnect_expired_cert: true,
             pin_source_ip: true,
+            batch_max: 7,
             reuse_login_key: true,
             in_band: InBand::Sk,
             port_forwarding: true,

@@ -3,8 +3,8 @@
 use tapgate_model::{Digest, UnixTime};
 
 use crate::{
-    CredentialKey, Expected, ExpectedSso, KnownParty, Proof, ProviderKey, Purpose, RelyingParty, Statement, verify,
-    verify_sso,
+    CredentialKey, Expected, ExpectedSso, KnownParty, Proof, ProviderKey, Purpose, RelyingParty, SshKey, Statement,
+    verify, verify_sso,
 };
 
 /// Reads a statement.
@@ -57,6 +57,16 @@ pub fn fuzz_proof(data: &[u8]) {
         ..expected
     };
     assert!(verify(&proof, &expected).is_err());
+}
+
+/// Reads what an SSH key signs, and the key itself.
+pub fn fuzz_ssh(data: &[u8]) {
+    crate::ssh::fuzz_message(data);
+    if let Ok(key) = SshKey::from_blob(data) {
+        assert_eq!(key.blob(), data, "a key has one encoding");
+        assert_eq!(key.to_string().parse(), Ok(key));
+    }
+    drop(SshKey::presented(data));
 }
 
 /// The public key of RFC 8032's first test; its secret is known, and no fuzzer signs with it by chance.

@@ -23,6 +23,7 @@ mod proof;
 mod purpose;
 mod registration;
 mod signature;
+mod ssh;
 mod sso;
 mod statement;
 #[cfg(any(test, feature = "testing"))]
@@ -42,6 +43,9 @@ pub use party::{KnownParty, RelyingParty};
 pub use proof::{Proof, ProofError};
 pub use purpose::{Purpose, Uses};
 pub use registration::{Invite, Link, Registration};
+pub use ssh::{
+    ExpectedTouch, SshKey, SshKeyError, SshKeys, SshRegistration, SshTouch, TouchError, verify_ssh_keys, verify_touch,
+};
 pub use sso::{Claims, ExpectedSso, IdToken, JwkError, ProviderKey, SsoRegistration, TokenError, verify_sso};
 pub use statement::{Statement, StatementError, StatementParts, StatementTarget};
 pub use traits::{Attested, Traits};

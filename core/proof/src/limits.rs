@@ -63,6 +63,9 @@ pub const RSA_BITS_MIN: usize = 2048;
 /// The longest RSA modulus: authenticators make 2048 bits, and a longer key would make each check slow.
 pub const RSA_BITS_MAX: usize = 4096;
 
+/// An SSH public key in its wire form: the longest is an RSA key of [`RSA_BITS_MAX`], of some 530 bytes.
+pub const SSH_KEY_MAX: usize = 1024;
+
 /// An RSA exponent, in bytes: 65537 takes three, and a longer one would make each check slow.
 pub const RSA_EXPONENT_MAX: usize = 4;
 

@@ -21,7 +21,7 @@ pub struct Proof {
     /// The statement's encoding, exactly as it was signed.
     #[serde(with = "bytes")]
     pub statement: Vec<u8>,
-    /// The credential that signed; the account's digest where an identity provider did.
+    /// The credential that signed; the account's digest where an identity provider did, the key's where an SSH key did.
     #[serde(with = "bytes")]
     pub credential_id: Vec<u8>,
     /// The authenticator's data, exactly as it was signed; empty where an identity provider has signed.
@@ -115,6 +115,9 @@ pub enum ProofError {
     /// The signature is not the credential's.
     #[error("the signature is not by the registered credential")]
     Signature,
+    /// An SSH key's touch is of something else.
+    #[error("the SSH key's signature {0}")]
+    Touch(&'static str),
     /// A key has signed where a provider should have, or the other way round.
     #[error("the tap was not made by an identity provider")]
     Signer,

@@ -37,8 +37,13 @@ fn smaller(signature: &[u8]) -> Option<Vec<u8>> {
 /// The signature of which a token writes both numbers in 32 bytes each (RFC 7518, section 3.4).
 pub(crate) fn from_fixed(signature: &[u8]) -> Option<Vec<u8>> {
     let (r, s) = signature.split_at_checked(32).filter(|(_, s)| s.len() == 32)?;
+    from_numbers(without_zeros(r), without_zeros(s))
+}
+
+/// The signature of these two numbers, big-endian.
+pub(crate) fn from_numbers(r: &[u8], s: &[u8]) -> Option<Vec<u8>> {
     let number = |bytes| UintRef::new(bytes).ok();
-    let der = Ecdsa { r: number(without_zeros(r))?, s: number(without_zeros(s))? }.to_der().ok()?;
+    let der = Ecdsa { r: number(r)?, s: number(s)? }.to_der().ok()?;
     Some(one_form(&der).into_owned())
 }
 

@@ -26,7 +26,7 @@ pub struct Expected<'a> {
     pub at: UnixTime,
 }
 
-/// A tap that was verified. [`verify`] and [`crate::verify_sso`] alone make one:
+/// A tap that was verified. [`verify`], [`crate::verify_sso`] and [`crate::verify_touch`] alone make one:
 ///
 /// ```compile_fail,E0451
 /// fn forge(statement: tapgate_proof::Statement) -> tapgate_proof::VerifiedTap {
@@ -40,6 +40,7 @@ pub struct VerifiedTap {
     pub(crate) flags: Flags,
     pub(crate) sign_count: u32,
     pub(crate) sso: bool,
+    pub(crate) touch: bool,
 }
 
 impl VerifiedTap {
@@ -51,6 +52,11 @@ impl VerifiedTap {
     /// Whether an identity provider signed it, and no key of the user's own.
     pub const fn is_sso(&self) -> bool {
         self.sso
+    }
+
+    /// Whether an SSH key's touch at login signed it.
+    pub const fn is_touch(&self) -> bool {
+        self.touch
     }
 
     /// The credential that signed it; the account's digest where an identity provider did.
@@ -99,6 +105,7 @@ pub fn verify(proof: &Proof, expected: &Expected<'_>) -> Result<VerifiedTap, Pro
         flags: authenticator.flags,
         sign_count: authenticator.sign_count,
         sso: false,
+        touch: false,
     })
 }
 
@@ -128,7 +135,7 @@ pub(crate) fn check_statement(
 }
 
 /// The authenticator signs its data followed by the digest of the client's.
-fn check_signature(proof: &Proof, key: &CredentialKey) -> Result<(), ProofError> {
+pub(crate) fn check_signature(proof: &Proof, key: &CredentialKey) -> Result<(), ProofError> {
     let mut message = [0; AUTHENTICATOR_DATA_MAX + 32];
     let length = proof.authenticator_data.len();
     // INVARIANT: `check_sizes` came before, so that the data fits.

@@ -22,7 +22,7 @@ impl Door {
     /// The door by which a client with this certificate comes: who brings a tap is asked for none.
     pub fn of(identity: &Identity) -> Self {
         match identity.credential() {
-            Credential::Login => Self::InBand,
+            Credential::Login | Credential::SshKey => Self::InBand,
             Credential::Session => Self::Certificate,
         }
     }
@@ -109,9 +109,9 @@ impl Ask<'_> {
         self.connection.holder.clone().unwrap_or(Holder::SessionKey(*self.identity.key()))
     }
 
-    /// The login key and the address, for asks that may have a tap by these: stock clients with a login certificate.
+    /// The login key and the address, for asks that may have a tap by these: stock clients with a login certificate or a registered key.
     pub(crate) fn login_key(&self) -> Option<Holder> {
-        let stock = self.connection.door == Door::InBand && self.identity.credential() == Credential::Login;
+        let stock = self.connection.door == Door::InBand && self.identity.credential() != Credential::Session;
         let address = self.connection.peer.ip().to_canonical();
         stock.then(|| Holder::LoginKey { key: *self.identity.key(), address })
     }

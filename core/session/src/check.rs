@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use tapgate_model::{Digest, UnixTime};
-use tapgate_policy::{Decision, Query, SessionMfa, Terms};
+use tapgate_policy::{Decision, InBand, Query, SessionMfa, Terms};
 use tapgate_proof::{Expected, ExpectedSso, Holder, Proof, ProofError, Purpose, Uses, VerifiedTap};
 
 use crate::evidence::{Probe, Tap};
-use crate::grant::Basis;
+use crate::grant::{Basis, Spend};
 use crate::limits::WINDOW_MAX;
 use crate::snapshot::{Record, Snapshot};
 use crate::verdict::Because;
-use crate::{Ask, Challenge, Denial, Gate, Grant, Verdict};
+use crate::{Ask, Challenge, Denial, Gate, Grant, Verdict, touched};
 
 /// The verdict on an ask; `fresh` is a tap that was just made over this connection.
 pub(crate) fn verdict(gate: &Gate, ask: &Ask<'_>, fresh: Option<&Arc<Tap>>) -> Verdict {
@@ -57,6 +57,9 @@ enum Weighed {
 impl Check<'_> {
     /// The verdict where no evidence settles it; `known` is a tap that was verified before.
     fn verdict(&self, known: Option<Arc<Tap>>) -> Verdict {
+        if !self.snapshot.counts(self.ask.identity) {
+            return Verdict::Denial(Denial::key_removed());
+        }
         let Some(record) = self.snapshot.find(self.ask.kind, self.ask.target) else {
             return Verdict::Denial(Denial::unknown(self.ask));
         };
@@ -87,7 +90,7 @@ impl Check<'_> {
             Err(denial) => return Verdict::Denial(denial),
             Ok(terms) => terms,
         };
-        let tap = match known.map_or_else(|| self.verify(&terms), Ok) {
+        let tap = match known.map_or_else(|| self.verify(record, &terms), Ok) {
             Err(Because::NoTap) if terms.session_mfa == SessionMfa::Off => return self.untapped(record, terms),
             Err(because) => return self.challenge(record, &terms, because),
             Ok(tap) => tap,
@@ -99,7 +102,9 @@ impl Check<'_> {
             }
             Weighed::Once(until) => {
                 self.gate.brought().taken(&tap);
-                let spend = Some((self.spent_as(&tap), until));
+                let touch = tap.verified().is_touch().then(|| self.ask.identity.touch()).flatten();
+                let count = touch.map(|touch| (touch.key().id(), tap.verified().sign_count()));
+                let spend = Some(Spend { proof: self.spent_as(&tap), until, count });
                 let basis = self.basis(record, terms, Some(tap), None);
                 Verdict::Grant(Grant::new(self.gate, self.ask.connection, basis, spend))
             }
@@ -111,9 +116,13 @@ impl Check<'_> {
         }
     }
 
-    /// Verifies the tap in the session certificate: one signature.
-    fn verify(&self, terms: &Terms) -> Result<Arc<Tap>, Because> {
+    /// Verifies the tap in the session certificate, or the touch of the key that has logged in: one signature.
+    fn verify(&self, record: &Record, terms: &Terms) -> Result<Arc<Tap>, Because> {
         let identity = self.ask.identity;
+        let due = terms.session_mfa != SessionMfa::Off && terms.in_band != InBand::Off;
+        if let Some(touch) = identity.touch().filter(|_| due) {
+            return touched::verify(self.gate, self.snapshot, self.ask, (record, terms, touch), self.now);
+        }
         let proof = identity.proof().ok_or(Because::NoTap)?;
         if proof.is_sso() {
             return self.verify_sso(proof);
@@ -181,7 +190,9 @@ impl Check<'_> {
             return Weighed::Nothing(because);
         }
         match parts.source_ip {
-            Some(ip) if ip != self.ask.connection.peer.ip() => return Weighed::Nothing(Because::Address),
+            Some(ip) if ip != self.ask.connection.peer.ip().to_canonical() => {
+                return Weighed::Nothing(Because::Address);
+            }
             None if terms.pin_source_ip => return Weighed::Nothing(Because::Address),
             _ => {}
         }

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tracing::Instrument as _;
 
+use crate::grant::Spend;
 use crate::limits::DIAL_MAX;
 use crate::live::{CutWatch, Entry};
 use crate::report;
@@ -24,6 +25,9 @@ pub enum DialError {
     /// The tap was good for one session, and that was opened before.
     #[error("the tap was good for one session and is spent (tap again)")]
     Spent,
+    /// An SSH key has counted backwards.
+    #[error("your SSH key counted backwards, so there may be a copy of it (remove it with `tap ssh-key rm`)")]
+    Copied,
     /// The store could not say whether the tap is spent, so it counts as spent.
     #[error("the gate can't check the tap now (try again later)")]
     Unsure,
@@ -74,15 +78,10 @@ impl Grant {
         if !gate.sink().takes_sessions() {
             return Err(self.refused(DialError::Unrecorded));
         }
-        if let Some((proof, until)) = self.spend {
-            match gate.spender().spend(proof, until).await {
-                Ok(true) => {}
-                Ok(false) => return Err(self.refused(DialError::Spent)),
-                Err(error) => {
-                    tracing::error!(%error, "Could not spend a one-time tap");
-                    return Err(self.refused(DialError::Unsure));
-                }
-            }
+        if let Some(spend) = self.spend
+            && let Err(error) = pay(&gate, spend).await
+        {
+            return Err(self.refused(error));
         }
         let entry = Arc::new(Entry::of(self));
         let Some(live) = gate.live().enter(&gate, &entry) else {
@@ -125,6 +124,21 @@ impl Live {
     pub async fn connect_at(&self, port: Option<u16>) -> Result<Upstream, DialError> {
         self.still_allowed().map_err(DialError::Denied)?;
         connect(&self.gate, self.record(), self.cut(), port, self.counts()).await
+    }
+}
+
+/// Spends what is good for one session.
+async fn pay(gate: &Gate, spend: Spend) -> Result<(), DialError> {
+    let unsure = |error| {
+        tracing::error!(%error, "Could not spend a one-time tap");
+        DialError::Unsure
+    };
+    if !gate.spender().spend(spend.proof, spend.until).await.map_err(unsure)? {
+        return Err(DialError::Spent);
+    }
+    match spend.count {
+        Some((key, to)) if !gate.spender().count(key, to).await.map_err(unsure)? => Err(DialError::Copied),
+        _ => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use moka::Equivalent;
 use moka::sync::Cache;
 use tapgate_model::{Digest, Kind, Login, TargetName, UserName};
-use tapgate_proof::{Expected, ExpectedSso, Holder, Proof, ProofError, VerifiedTap};
+use tapgate_proof::{Expected, ExpectedSso, ExpectedTouch, Holder, Proof, ProofError, VerifiedTap};
 
 use crate::grant::Basis;
 use crate::limits::{EVIDENCE_MAX, WINDOW_MAX};
@@ -93,6 +93,12 @@ impl Tap {
     /// Verifies a proof that an identity provider signed: one signature.
     pub fn verify_sso(proof: &Arc<Proof>, expected: &ExpectedSso<'_>) -> Result<Self, ProofError> {
         let verified = tapgate_proof::verify_sso(proof, expected)?;
+        Ok(Self { verified, proof: Arc::clone(proof) })
+    }
+
+    /// Verifies a proof that an SSH key's touch made: one signature.
+    pub fn verify_touch(proof: &Arc<Proof>, expected: &ExpectedTouch<'_>) -> Result<Self, ProofError> {
+        let verified = tapgate_proof::verify_touch(proof, expected)?;
         Ok(Self { verified, proof: Arc::clone(proof) })
     }
 

@@ -91,6 +91,8 @@ pub struct Requirement {
     pub mfa: SessionMfa,
     /// The shortest window of them.
     pub window: Duration,
+    /// How many targets one tap may cover: the least that any of them allows.
+    pub batch_max: usize,
     /// Whether any of them pins the address.
     pub pin_source_ip: bool,
 }
@@ -289,6 +291,7 @@ impl Gate {
             targets: Vec::with_capacity(asks.len()),
             mfa: SessionMfa::Off,
             window: crate::limits::WINDOW_MAX,
+            batch_max: usize::MAX,
             pin_source_ip: false,
         };
         for wish @ (kind, name, login) in asks {
@@ -300,6 +303,7 @@ impl Gate {
             };
             all.mfa = all.mfa.max(terms.session_mfa);
             all.window = all.window.min(terms.window);
+            all.batch_max = all.batch_max.min(terms.batch_max.into());
             all.pin_source_ip |= terms.pin_source_ip;
             all.targets.push((record.target.clone(), login.clone(), terms));
         }

@@ -20,9 +20,18 @@ pub struct Grant {
     pub(crate) basis: Arc<Basis>,
     pub(crate) facts: ConnectionFacts,
     /// A tap that is good for one session must be spent before the target is dialled.
-    pub(crate) spend: Option<(Digest, UnixTime)>,
+    pub(crate) spend: Option<Spend>,
     /// Whether evidence was at hand, so that nothing had to be decided or verified.
     pub(crate) warm: bool,
+}
+
+/// What must be spent for one session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spend {
+    pub(crate) proof: Digest,
+    pub(crate) until: UnixTime,
+    /// The SSH key whose touch it is, and what it has counted.
+    pub(crate) count: Option<(Digest, u32)>,
 }
 
 /// What a grant rests on. Every session under one piece of evidence shares it, so that a check which
@@ -50,12 +59,7 @@ impl Basis {
 
 impl Grant {
     /// Makes a grant; only the check calls this.
-    pub(crate) fn new(
-        gate: &Gate,
-        facts: &ConnectionFacts,
-        basis: Arc<Basis>,
-        spend: Option<(Digest, UnixTime)>,
-    ) -> Self {
+    pub(crate) fn new(gate: &Gate, facts: &ConnectionFacts, basis: Arc<Basis>, spend: Option<Spend>) -> Self {
         Self { gate: gate.clone(), basis, facts: facts.clone(), spend, warm: false }
     }
 

@@ -61,6 +61,7 @@ mod sso;
 mod tape;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod touched;
 mod verdict;
 mod waiting;
 

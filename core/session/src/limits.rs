@@ -12,6 +12,10 @@ pub const HOLD_MAX: Duration = Duration::from_mins(2);
 /// How long after its tap a client that was turned away may come again, once: people press one key for that.
 pub const RETURN_MAX: Duration = Duration::from_mins(1);
 
+/// For how long a connection that a key's touch opened may open further channels where a role gives no window: what one
+/// command opens, it opens at once.
+pub const TOUCH_SPAN_MIN: Duration = Duration::from_mins(1);
+
 /// How many asks may be held at once in the whole gate, so that held clients can't eat its memory.
 pub const HELD_MAX: usize = 4_096;
 

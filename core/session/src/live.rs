@@ -46,6 +46,8 @@ pub enum CutReason {
     Denied(String),
     /// The key of its tap is no longer registered.
     NotRegistered,
+    /// The SSH key that logged in is no longer registered.
+    KeyRemoved,
     /// It has lasted as long as the role lets it.
     MaxSessionTtl,
     /// The login has ended, and the role ends sessions with it.
@@ -65,6 +67,7 @@ impl fmt::Display for CutReason {
         match self {
             Self::Denied(message) => f.write_str(message),
             Self::NotRegistered => f.write_str("the security key of this session's tap was removed"),
+            Self::KeyRemoved => f.write_str("the key that this session logged in with was removed or locked"),
             Self::MaxSessionTtl => f.write_str("the session has reached its role's max_session_ttl"),
             Self::LoginExpired => f.write_str("your login has expired (run `tap login`)"),
             Self::EndedByUser => f.write_str("you ended it from your list of sessions"),
@@ -150,6 +153,9 @@ impl Entry {
         let TargetRef { kind, name, uid } = &self.record.target;
         if !snapshot.has(*kind, name, uid) {
             return Err(CutReason::Denied("the target was removed".to_owned()));
+        }
+        if !snapshot.counts(&self.identity) {
+            return Err(CutReason::KeyRemoved);
         }
         let locked = |hop: &&Hop| snapshot.policy.lock_on_node(&hop.node.name, &hop.node.uid, now).is_some();
         if self.record.about.hops().iter().find(locked).is_some() {

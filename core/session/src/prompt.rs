@@ -145,4 +145,8 @@ pub struct SpendError(pub String);
 pub trait Spender: Send + Sync {
     /// Spends a proof; `false` when it is spent already. It may be forgotten after `until`.
     fn spend(&self, proof: Digest, until: UnixTime) -> BoxFuture<'_, Result<bool, SpendError>>;
+
+    /// Moves the count of an SSH key's touches on; `false` when it would not go forward, so that there may be a copy of
+    /// the key. A key that counts nothing says 0 each time.
+    fn count(&self, key: Digest, to: u32) -> BoxFuture<'_, Result<bool, SpendError>>;
 }

@@ -15,7 +15,11 @@ use crate::{Ask, ConnectionFacts, ConnectionId, EndReason, Refusal, meter};
 pub fn tap_record(proof: &Proof) -> TapRecord {
     let (id, der) = (proof.id(), proof.to_der().unwrap_or_default());
     let record = TapRecord::webauthn(id, &proof.credential_id, &proof.statement, &der);
-    if proof.is_sso() { TapRecord { method: "sso".into(), ..record } } else { record }
+    match proof {
+        proof if proof.is_sso() => TapRecord { method: "sso".into(), ..record },
+        proof if proof.is_touch() => TapRecord { method: "ssh-sk".into(), ..record },
+        _ => record,
+    }
 }
 
 fn facts(

@@ -1,11 +1,12 @@
 //! What is true now: policy, targets and registrations, swapped whole and never changed in place.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tapgate_model::{Kind, Labels, TargetName, TargetRef, TargetUid, UserName};
+use tapgate_identity::{Credential, Identity};
+use tapgate_model::{Digest, Kind, Labels, TargetName, TargetRef, TargetUid, UserName};
 use tapgate_policy::Policy;
-use tapgate_proof::{Chained, SsoRegistration, VerifiedTap};
+use tapgate_proof::{Chained, SshKeys, SsoRegistration, VerifiedTap};
 
 use crate::ProviderKeys;
 use crate::sso::SsoBook;
@@ -16,6 +17,8 @@ use crate::about::{self, About};
 pub struct Snapshot {
     pub(crate) policy: Arc<Policy>,
     pub(crate) registrations: Chained,
+    pub(crate) ssh_keys: SshKeys,
+    locked_keys: HashSet<Digest>,
     pub(crate) sso: SsoBook,
     targets: HashMap<Kind, HashMap<TargetName, Arc<Record>>>,
     /// Counts installations; evidence remembers under which one it was weighed.
@@ -40,7 +43,15 @@ impl Snapshot {
             let record = Record { target, labels: entry.labels.clone(), address, about };
             targets.entry(entry.kind).or_default().insert(entry.name.clone(), Arc::new(record));
         }
-        Self { policy, registrations, sso: SsoBook::default(), targets, epoch: 0 }
+        Self {
+            policy,
+            registrations,
+            ssh_keys: SshKeys::default(),
+            locked_keys: HashSet::new(),
+            sso: SsoBook::default(),
+            targets,
+            epoch: 0,
+        }
     }
 
     /// The same, in which these accounts may tap at their identity providers.
@@ -49,9 +60,29 @@ impl Snapshot {
         Self { sso: SsoBook::new(&self.policy, accounts, keys), ..self }
     }
 
+    /// The same, in which these SSH keys log in, and these keys of logins count for nothing any more.
+    #[must_use]
+    pub fn with_ssh_keys(self, ssh_keys: SshKeys, locked_keys: HashSet<Digest>) -> Self {
+        Self { ssh_keys, locked_keys, ..self }
+    }
+
+    /// The SSH keys that log in.
+    pub const fn ssh_keys(&self) -> &SshKeys {
+        &self.ssh_keys
+    }
+
+    /// Whether what somebody has shown still counts: an SSH key by its registration, a login unless it is locked.
+    pub fn counts(&self, identity: &Identity) -> bool {
+        let known = || self.ssh_keys.find(identity.fingerprint()).is_some_and(|known| known.user == *identity.user());
+        let kept = identity.credential() != Credential::SshKey || known();
+        kept && !self.locked_keys.contains(identity.key())
+    }
+
     /// Whether a tap of this user counts: by a key, or by an account, that is registered since before it.
     pub(crate) fn is_registered(&self, user: &UserName, tap: &VerifiedTap) -> bool {
-        let since = if tap.is_sso() {
+        let since = if tap.is_touch() {
+            self.ssh_keys.credential(user, tap.credential_id()).map(|known| known.created)
+        } else if tap.is_sso() {
             let account = self.sso.of(user).filter(|known| known.account.as_bytes() == tap.credential_id());
             account.map(|known| known.registration.created)
         } else {

@@ -1,6 +1,6 @@
 //! A small world for tests and benches: a gate with real authorities, real certificates, real taps.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -37,12 +37,17 @@ fn sound<T, E: std::fmt::Display>(value: Result<T, E>) -> T {
 
 /// Spends in memory.
 #[derive(Debug, Default)]
-pub struct MemorySpender(Mutex<HashSet<Digest>>);
+pub struct MemorySpender(Mutex<HashSet<Digest>>, Mutex<HashMap<Digest, u32>>);
 
 impl Spender for MemorySpender {
     fn spend(&self, proof: Digest, _: UnixTime) -> BoxFuture<'_, Result<bool, SpendError>> {
         let fresh = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(proof);
         ready(Ok(fresh)).boxed()
+    }
+
+    fn count(&self, key: Digest, to: u32) -> BoxFuture<'_, Result<bool, SpendError>> {
+        let before = self.1.lock().unwrap_or_else(PoisonError::into_inner).insert(key, to).unwrap_or(0);
+        ready(Ok((before, to) == (0, 0) || to > before)).boxed()
     }
 }
 

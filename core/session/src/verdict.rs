@@ -41,6 +41,7 @@ pub(crate) enum Because {
     NotAttested,
     Address,
     KeyDemanded,
+    NoTouch(ProofError),
     Invalid(ProofError),
 }
 
@@ -85,6 +86,7 @@ impl Challenge {
             Because::NotAttested => "no maker that counts here has vouched for the security key".to_owned(),
             Because::Address => "the tap was made from another address".to_owned(),
             Because::KeyDemanded => "a security key is demanded, and the identity provider made the tap".to_owned(),
+            Because::NoTouch(error) => format!("the touch of your SSH key is no tap for this: {error}"),
             Because::Invalid(error) => format!("the tap does not verify: {error}"),
         }
     }
@@ -114,6 +116,9 @@ pub enum DenialReason {
     /// The policy says no.
     #[error("{0}")]
     Policy(DenyReason),
+    /// The SSH key is not registered any more, or the login is locked.
+    #[error("the key was removed or locked")]
+    KeyRemoved,
     /// The certificate's time is over.
     #[error("the certificate has expired")]
     CertificateExpired,
@@ -187,6 +192,13 @@ impl Denial {
         Self {
             message: "your certificate has expired (run `tap login`)".to_owned(),
             reason: DenialReason::CertificateExpired,
+        }
+    }
+
+    pub(crate) fn key_removed() -> Self {
+        Self {
+            message: "your key was removed or locked (run `tap login`, or register an SSH key anew)".to_owned(),
+            reason: DenialReason::KeyRemoved,
         }
     }
 
@@ -271,6 +283,7 @@ impl From<&Challenge> for Refusal {
         let command = challenge.target.kind.command();
         let hint = match &challenge.because {
             Because::NoTap => format!("this connection brought no tap; use `{command}`"),
+            Because::NoTouch(_) => format!("{}; or use `{command}`", challenge.reason()),
             _ => format!("{}; start again with `{command}`", challenge.reason()),
         };
         let message = format!("{challenge} ({hint})");

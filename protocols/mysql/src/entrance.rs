@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mysql_common::constants::CapabilityFlags as Flags;
 use tapgate_identity::Identity;
 use tapgate_model::{Login, LoginName, TargetName};
+use tapgate_proof::Holder;
 use tapgate_relay::{Io, StartTls, TlsFacts};
 
 use crate::wire::WireError;
@@ -30,6 +31,15 @@ pub(crate) struct Visitor {
     pub(crate) target: TargetName,
     pub(crate) user: LoginName,
     pub(crate) login: Login,
+    /// The connection itself, as a tap may name it.
+    pub(crate) channel: Option<Holder>,
+}
+
+impl Visitor {
+    /// Whether the client was started with MariaDB's `dialog` plugin: it shows a question, and waits at it.
+    pub(crate) fn can_be_asked(&self) -> bool {
+        self.packet.plugin == b"dialog"
+    }
 }
 
 /// A client that could not say who it is.
@@ -86,7 +96,10 @@ pub(crate) async fn receive(
         return Err(Turned::Told(client, ServerError::access(words.to_owned())));
     };
     match destination(&packet) {
-        Ok((target, user, login)) => Ok((client, Visitor { identity, packet, target, user, login })),
+        Ok((target, user, login)) => {
+            let channel = facts.channel;
+            Ok((client, Visitor { identity, packet, target, user, login, channel }))
+        }
         Err(words) => Err(Turned::Told(client, ServerError::access(words))),
     }
 }

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// From the first byte to the client's last word of its login. Nobody types in between.
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(30);
 
+/// How long a client that was asked may take to press Enter after the tap: a person goes back to the terminal for that.
+pub(crate) const ANSWER_MAX: Duration = Duration::from_mins(1);
+
 /// From the dialled target to its acceptance of our login. A server on a loaded machine takes seconds, not tens.
 pub(crate) const TARGET_LOGIN_MAX: Duration = Duration::from_secs(20);
 

@@ -2,9 +2,15 @@
 
 use futures::future::{BoxFuture, FutureExt as _, ready};
 use tapgate_session::{Challenge, Invitation, Manner, Prompt, PromptError, Refusal};
+use tokio::sync::mpsc;
 
 use crate::wire::error::ServerError;
 use crate::wire::login::LoginPacket;
+
+/// What the client calls itself.
+fn program(packet: &LoginPacket) -> String {
+    packet.attribute(b"program_name").or_else(|| packet.attribute(b"_client_name")).unwrap_or_default()
+}
 
 /// Turns a stock client away with the address of the page.
 pub(crate) struct TurnAway<'a> {
@@ -17,13 +23,43 @@ impl Prompt for TurnAway<'_> {
     }
 
     fn prepare(&mut self) -> BoxFuture<'_, Result<String, PromptError>> {
-        let name = self.packet.attribute(b"program_name").or_else(|| self.packet.attribute(b"_client_name"));
-        ready(Ok(name.unwrap_or_default())).boxed()
+        ready(Ok(program(self.packet))).boxed()
     }
 
     /// Never: nothing can be said to a client that waits for the end of its login.
     fn show<'a>(&'a mut self, _: &'a Challenge, _: &'a Invitation) -> BoxFuture<'a, Result<(), PromptError>> {
         ready(Err(PromptError::CannotAsk)).boxed()
+    }
+}
+
+/// Asks a client that was started with MariaDB's `dialog` plugin: it shows the question and sends a line for an answer.
+/// What is to be said goes to whoever has the connection.
+pub(crate) struct Dialog<'a> {
+    pub(crate) packet: &'a LoginPacket,
+    pub(crate) question: mpsc::Sender<Vec<u8>>,
+}
+
+/// The last question, whose answer may be seen as it is typed.
+const LAST_QUESTION: u8 = 3;
+
+impl Prompt for Dialog<'_> {
+    fn prepare(&mut self) -> BoxFuture<'_, Result<String, PromptError>> {
+        ready(Ok(program(self.packet))).boxed()
+    }
+
+    fn may_return(&self) -> bool {
+        true
+    }
+
+    fn show<'a>(
+        &'a mut self,
+        challenge: &'a Challenge,
+        Invitation { url, code }: &'a Invitation,
+    ) -> BoxFuture<'a, Result<(), PromptError>> {
+        let words =
+            format!("{challenge}\nOpen {url} and type the code {code} there. Press Enter here once you have tapped:");
+        let packet = [&[LAST_QUESTION], words.as_bytes(), &[0]].concat();
+        ready(self.question.try_send(packet).map_err(|_| PromptError::Gone)).boxed()
     }
 }
 

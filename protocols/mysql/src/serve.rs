@@ -7,14 +7,15 @@ use tapgate_identity::X509CaSource;
 use tapgate_model::{Clock, Kind, LoginName, tunnel};
 use tapgate_relay::{Accepted, Io, Protocol, Sniff, StartTls, TlsDoor};
 use tapgate_session::{
-    Ask, ConnectionFacts, DbProtocol, DbResource, Door, EndReason, Gate, Live, ProtocolName, Upstream,
+    Ask, ConnectionFacts, DbProtocol, DbResource, Door, EndReason, Gate, Live, Prompt, ProtocolName, Upstream,
 };
 use tapgate_sql::Classifier;
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::entrance::{Turned, Visitor, receive};
-use crate::limits::{FAREWELL_MAX, HANDSHAKE_MAX};
-use crate::prompt::{self, TurnAway};
+use crate::limits::{ANSWER_MAX, FAREWELL_MAX, HANDSHAKE_MAX};
+use crate::prompt::{self, Dialog, TurnAway};
 use crate::relay::{self, Legs, Standing};
 use crate::target::login::{Wish, enter};
 use crate::target::tls::Passport;
@@ -87,11 +88,21 @@ async fn serve(mysql: &Mysql, conn: Accepted) {
         Err(_) => return tracing::debug!(%peer, "A client did not say its name in time"),
     };
     let door = Door::of(&visitor.identity);
-    let facts = ConnectionFacts { peer, door, protocol: ProtocolName::Mysql, holder: None };
-    // In a box: an idle session does not carry along what it took to get there.
-    match Box::pin(open(mysql, &visitor, &facts)).await {
-        Ok((entered, live)) => go(mysql, client, visitor.user, (entered, live), ticket).await,
-        Err(error) => tell(client, &error).await,
+    let asked = visitor.can_be_asked() && door == Door::InBand;
+    // Who is not held is told from others by the login key alone.
+    let holder = visitor.channel.clone().filter(|_| asked);
+    let facts = ConnectionFacts { peer, door, protocol: ProtocolName::Mysql, holder };
+    let mut client = client;
+    // In boxes: an idle session does not carry along what it took to get there.
+    let opened = if asked {
+        Box::pin(open_held(mysql, &mut client, &visitor, &facts)).await
+    } else {
+        Some(Box::pin(open(mysql, &visitor, &facts, &mut TurnAway { packet: &visitor.packet })).await)
+    };
+    match opened {
+        Some(Ok((entered, live))) => go(mysql, client, visitor.user, (entered, live), ticket).await,
+        Some(Err(error)) => tell(client, &error).await,
+        None => tracing::debug!(%peer, "A client left while its tap was awaited"),
     }
 }
 
@@ -109,12 +120,53 @@ async fn tell(mut client: Framed<Box<dyn Io>>, error: &ServerError) {
     drop(timeout(FAREWELL_MAX, told).await);
 }
 
+/// The same for a client that can be asked a question: it is asked, and held until both its answer and the tap are there.
+/// `None`: it left meanwhile.
+async fn open_held(
+    mysql: &Mysql,
+    client: &mut Framed<Box<dyn Io>>,
+    visitor: &Visitor,
+    facts: &ConnectionFacts,
+) -> Option<Result<(Entered, Live), ServerError>> {
+    let (question, mut questions) = mpsc::channel(1);
+    let mut prompt = Dialog { packet: &visitor.packet, question };
+    let opening = open(mysql, visitor, facts, &mut prompt);
+    tokio::pin!(opening);
+    let packet = tokio::select! {
+        opened = &mut opening => return Some(opened),
+        Some(packet) = questions.recv() => packet,
+    };
+    client.write(&packet).await.ok()?;
+    let answered = {
+        let answer = client.read();
+        tokio::pin!(answer);
+        tokio::select! {
+            answer = &mut answer => answer.map(|_| None),
+            opened = &mut opening => {
+                // Whatever it is, the client reads it once its question is answered.
+                timeout(ANSWER_MAX, answer).await.ok()?.map(|_| Some(opened))
+            }
+        }
+    };
+    match answered.ok()? {
+        Some(opened) => Some(opened),
+        None => tokio::select! {
+            opened = &mut opening => Some(opened),
+            () = client.gone() => None,
+        },
+    }
+}
+
 /// Asks for the session and enters the target; the error is for the client.
-async fn open(mysql: &Mysql, visitor: &Visitor, facts: &ConnectionFacts) -> Result<(Entered, Live), ServerError> {
+async fn open(
+    mysql: &Mysql,
+    visitor: &Visitor,
+    facts: &ConnectionFacts,
+    prompt: &mut dyn Prompt,
+) -> Result<(Entered, Live), ServerError> {
     let Visitor { identity, target, login, .. } = visitor;
     let ask = Ask { identity, kind: Kind::Db, target, login, connection: facts };
-    let mut prompt = TurnAway { packet: &visitor.packet };
-    let grant = mysql.gate.open(&ask, &mut prompt).await.map_err(|refusal| {
+    let grant = mysql.gate.open(&ask, prompt).await.map_err(|refusal| {
         tracing::info!(peer = %facts.peer, user = %identity.user(), %target, reason = refusal.reason(),
             "Refused a session");
         prompt::refused(&refusal)

@@ -221,7 +221,7 @@ impl Postgres {
             let code = match &error {
                 DialError::Unreachable { .. } => "08006",
                 DialError::Full | DialError::Unrecorded => "53300",
-                DialError::Spent | DialError::Unsure | DialError::Denied(_) => "28000",
+                DialError::Spent | DialError::Copied | DialError::Unsure | DialError::Denied(_) => "28000",
             };
             Refused::new(code, error.to_string())
         })?;

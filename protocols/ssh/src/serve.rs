@@ -92,6 +92,10 @@ impl Ssh {
         })
     }
 
+    pub(crate) const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
     pub(crate) fn trust(&self) -> Arc<Trust> {
         (self.trust)()
     }

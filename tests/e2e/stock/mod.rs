@@ -2,9 +2,13 @@
 //! browser.
 
 mod approver;
+mod batch;
 mod kube;
 mod mysql;
+mod not_me;
 mod postgres;
+mod sk_agent;
 mod ssh;
 mod ssh_hostile;
+mod ssh_key;
 mod ssh_tools;

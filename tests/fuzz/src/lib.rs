@@ -20,7 +20,7 @@ pub struct Body {
 }
 
 /// All of them.
-pub const BODIES: [Body; 23] = [
+pub const BODIES: [Body; 24] = [
     Body { name: "desktop_client_info", run: tapgate_desktop::fuzz::client_info },
     Body { name: "desktop_mcs", run: tapgate_desktop::fuzz::mcs },
     Body { name: "desktop_rdp_session", run: tapgate_desktop::fuzz::rdp_session },
@@ -37,6 +37,7 @@ pub const BODIES: [Body; 23] = [
     Body { name: "postgres_login", run: tapgate_postgres::fuzz::login },
     Body { name: "postgres_startup", run: tapgate_postgres::fuzz::startup },
     Body { name: "proof_proof", run: tapgate_proof::fuzz::fuzz_proof },
+    Body { name: "proof_ssh", run: tapgate_proof::fuzz::fuzz_ssh },
     Body { name: "proof_statement", run: tapgate_proof::fuzz::fuzz_statement },
     Body { name: "sql_classify", run: tapgate_sql::fuzz::classify },
     Body { name: "sql_redacted", run: tapgate_sql::fuzz::redacted },

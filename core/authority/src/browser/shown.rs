@@ -2,7 +2,7 @@
 
 use tapgate_api::{AdminAction, BrowserShown, BrowserTarget, DeviceAction};
 use tapgate_model::Login;
-use tapgate_proof::{Statement, StatementTarget, Uses};
+use tapgate_proof::{SshKey, Statement, StatementTarget, Uses};
 
 use crate::ceremony::{Pending, PendingEnrolment, PendingTap, Work};
 use crate::limits::DETAILS_MAX;
@@ -24,6 +24,7 @@ pub(super) fn of(pending: &Pending, cluster: &str) -> Option<BrowserShown> {
         good_for: None,
         others: Vec::new(),
         address: String::new(),
+        host: None,
         elsewhere: false,
         asked: 0,
         expires: pending.expires().as_secs(),
@@ -81,6 +82,11 @@ fn device_change(body: &[u8]) -> Option<String> {
     Some(match serde_json::from_slice(body).ok()? {
         DeviceAction::RemoveDevice { name } => format!("Remove the device \"{name}\""),
         DeviceAction::RenameDevice { name, to } => format!("Rename the device \"{name}\" to \"{to}\""),
+        DeviceAction::AddSshKey { name, key } => {
+            let fingerprint = key.parse::<SshKey>().ok()?.fingerprint();
+            format!("Add the SSH key \"{name}\", {fingerprint}, which logs in as you from then on")
+        }
+        DeviceAction::RemoveSshKey { name } => format!("Remove the SSH key \"{name}\""),
         DeviceAction::AddOtp { name } => format!("Add one-time codes \"{name}\", good for login alone"),
     })
 }

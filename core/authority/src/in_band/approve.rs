@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tapgate_api::{AskApproved, AskCeremony, AskCode, AskOther, Assertion, BrowserShown, BrowserTarget};
+use tapgate_api::{AskApproved, AskCeremony, AskCode, AskDeny, AskOther, Assertion, BrowserShown, BrowserTarget};
 use tapgate_audit::{BrowserStep, Event};
 use tapgate_model::{Login, TargetRef, UserName};
 use tapgate_proof::{Expected, Holder, Purpose, Statement, StatementParts, StatementTarget, Uses};
@@ -16,6 +16,7 @@ use crate::browser::{not_open, same_place, shown_target};
 use crate::ceremony::{Work, new_id};
 use crate::demand::Demanded;
 use crate::limits::{CEREMONY_TTL, ONCE_TTL};
+use crate::session::must_fit;
 use crate::tap::{GONE, Wanted, id_for_log};
 use crate::{Authority, Fault};
 
@@ -44,6 +45,7 @@ impl Authority {
             others: self.asks.beside(id, &asked, self.now()).iter().map(|(id, other)| other.listed(id)).collect(),
             elsewhere: !same_place(asked.peer, peer),
             address: asked.peer.to_string(),
+            host: None,
             asked: asked.since.as_secs(),
             expires: asked.expires.as_secs(),
         })
@@ -67,6 +69,7 @@ impl Authority {
         let wish = |asked: &&Asked| (asked.target.kind, asked.target.name.clone(), asked.login.clone());
         let wishes: Vec<Wish> = all.iter().map(wish).collect();
         let needed = self.requirement(gate, &asked.identity, &wishes, asked.peer)?;
+        must_fit(&needed)?;
         let Demanded { keys, verified } = self.demanded(asked.identity.user(), needed.mfa, "access this resource")?;
         let statement = self.ask_statement(&asked, &all, &needed)?;
         let (identity, work) = (Some(&*asked.identity), Work::InBand);
@@ -165,11 +168,12 @@ impl Authority {
         self.asks.news()
     }
 
-    /// The user says no on the own page.
-    pub fn ask_deny_own(&self, gate: &Gate, user: &UserName, token: &str, peer: IpAddr) -> Result<(), Fault> {
+    /// The user says no on the own page; or that somebody else has the key, which is locked then.
+    pub fn ask_deny_own(&self, gate: &Gate, user: &UserName, deny: &AskDeny, peer: IpAddr) -> Result<(), Fault> {
         let own = self.asks.of(user, self.now());
-        let (id, _) = own.iter().find(|(id, _)| id_for_log(id) == token).ok_or_else(not_open)?;
-        self.ask_deny(gate, id, peer)
+        let (id, asked) = own.iter().find(|(id, _)| id_for_log(id) == deny.token).ok_or_else(not_open)?;
+        self.ask_deny(gate, id, peer)?;
+        if deny.lock { self.lock_key(&asked.identity) } else { Ok(()) }
     }
 
     /// The window runs from the code, so a slow tap leaves less of it. Over a connection it is good for that one

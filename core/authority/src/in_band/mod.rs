@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use crate::Authority;
 use crate::browser::new_code;
 use crate::ceremony::new_id;
-use crate::limits::{CEREMONY_TTL, IN_BAND_PER_USER_AND_ADDRESS_MAX, IN_BAND_TRIES, TARGETS_MAX};
+use crate::limits::{BESIDE_MAX, CEREMONY_TTL, IN_BAND_PER_USER_AND_ADDRESS_MAX, IN_BAND_TRIES};
 use crate::tap::id_for_log;
 
 /// The authority, as the gate asks it for taps; `origin` is where its pages are.
@@ -184,7 +184,7 @@ impl Asks {
         let others = all.iter().filter(|(other, known)| *other != id && fits(known));
         let mut found: Vec<_> = others.map(|(id, asked)| (id.clone(), asked.clone())).collect();
         found.sort_by(|a, b| (a.1.since, &a.1.target.name).cmp(&(b.1.since, &b.1.target.name)));
-        found.truncate(if asked.is_over_a_connection() { TARGETS_MAX - 1 } else { 0 });
+        found.truncate(if asked.is_over_a_connection() { BESIDE_MAX } else { 0 });
         found
     }
 

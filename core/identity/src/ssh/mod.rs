@@ -16,7 +16,7 @@ const SOURCE_ADDRESS: &str = "source-address";
 /// mistake refuses the certificate.
 const fn record_option(credential: Credential) -> &'static str {
     match credential {
-        Credential::Login => "tapgate-login@tapgate",
+        Credential::Login | Credential::SshKey => "tapgate-login@tapgate",
         Credential::Session => "tapgate-session@tapgate",
     }
 }

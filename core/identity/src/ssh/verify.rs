@@ -41,12 +41,12 @@ impl Trust {
         if credential == Credential::Login && !certificate.valid_principals().iter().eq([payload.user.as_str()]) {
             return Err(IdentityError::Inconsistent("the principal is not the user"));
         }
-        let spki = spki::key_data_spki(certificate.public_key()).ok_or(IdentityError::Key)?;
+        let key = spki::key_data_digest(certificate.public_key()).ok_or(IdentityError::Key)?;
         let bytes = certificate.to_bytes().map_err(|_| IdentityError::Malformed("it is not an SSH certificate"))?;
         let facts = Facts {
             credential,
             fingerprint: spki::sha256(&bytes),
-            key: spki::spki_digest(&spki),
+            key,
             not_before: UnixTime::from_secs(certificate.valid_after()),
             not_after: UnixTime::from_secs(certificate.valid_before()),
         };

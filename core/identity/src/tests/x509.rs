@@ -26,7 +26,7 @@ pub(super) fn forger(ca: &X509Ca) -> Issuer<'static, KeyPair> {
 /// What a right certificate holds, to be bent afterwards.
 pub(super) fn right(payload: &Payload, credential: Credential) -> CertificateParams {
     let (usage, life) = match credential {
-        Credential::Login => (oid::LOGIN_USAGE, 8 * HOUR),
+        Credential::Login | Credential::SshKey => (oid::LOGIN_USAGE, 8 * HOUR),
         Credential::Session => (oid::SESSION_USAGE, 5 * MINUTE),
     };
     let uri = format!("tapgate://{}/user/{}/{}", payload.gate, payload.user, credential.as_str());

@@ -168,7 +168,7 @@ impl X509Ca {
         let key = Some(spki_der).filter(|spki| spki::is_usable(spki)).ok_or(IssueError::Key)?;
         let key = SubjectPublicKeyInfo::from_der(key).map_err(|_| IssueError::Key)?;
         let usage = match credential {
-            Credential::Login => oid::LOGIN_USAGE,
+            Credential::Login | Credential::SshKey => oid::LOGIN_USAGE,
             Credential::Session => oid::SESSION_USAGE,
         };
         let record = payload.to_der().ok_or(IssueError::Oversized { max: limits::X509_MAX })?;

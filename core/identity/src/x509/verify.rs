@@ -63,7 +63,7 @@ fn signed_by(certificate: &EndEntityCert<'_>, authority: &X509Authority, now: Un
 
 const fn usage(credential: Credential) -> &'static [u8] {
     match credential {
-        Credential::Login => oid::LOGIN_USAGE_DER,
+        Credential::Login | Credential::SshKey => oid::LOGIN_USAGE_DER,
         Credential::Session => oid::SESSION_USAGE_DER,
     }
 }

@@ -151,6 +151,14 @@ fn reuse_by_login_key_only_where_every_role_here_opts_in() {
 }
 
 #[test]
+fn how_many_targets_one_tap_covers() {
+    let forty = "session_mfa_batch: {max_targets: 40}";
+    assert_eq!(with(&[""], forty).batch_max, 32);
+    assert_eq!(with(&[forty], "").batch_max, 40);
+    assert_eq!(with(&[forty, "session_mfa_batch: {max_targets: 2}"], "").batch_max, 2, "the least of the roles");
+}
+
+#[test]
 fn what_ssh_may_do() {
     assert!(with(&["port_forwarding: false", ""], "").port_forwarding, "any role here may give it");
     assert!(!with(&["port_forwarding: false"], "").port_forwarding);

@@ -139,7 +139,7 @@ pub fn verify_sso(proof: &Proof, expected: &ExpectedSso<'_>) -> Result<VerifiedT
         return Err(ProofError::ProviderSignature);
     }
     let (credential_id, flags) = (proof.credential_id.clone(), Flags::present());
-    Ok(VerifiedTap { statement, credential_id, flags, sign_count: 0, sso: true })
+    Ok(VerifiedTap { statement, credential_id, flags, sign_count: 0, sso: true, touch: false })
 }
 
 fn check_claims(claims: &Claims, expected: &ExpectedSso<'_>) -> Result<(), ProofError> {

@@ -9,6 +9,7 @@ mod fuzz;
 mod generated;
 mod sso;
 mod tampering;
+mod touches;
 
 use std::sync::LazyLock;
 use std::time::Duration;

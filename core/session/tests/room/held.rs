@@ -23,17 +23,24 @@ impl Prompt for Shown {
     }
 }
 
-fn connection(number: u8) -> ConnectionFacts {
-    let holder = Some(Holder::SshSession(Digest::from_bytes([number; 32])));
-    ConnectionFacts { door: Door::InBand, holder, ..facts() }
+/// The connection with this number.
+fn numbered(number: u16) -> Digest {
+    let [low, high] = number.to_le_bytes();
+    let mut bytes = [low; 32];
+    bytes[31] = high;
+    Digest::from_bytes(bytes)
 }
 
 /// jerry's tap for prod3 over the connection with this number.
 fn tap(world: &World, number: u8) -> Arc<Tap> {
-    let holder = Holder::SshSession(Digest::from_bytes([number; 32]));
+    tap_for(world, Digest::from_bytes([number; 32]))
+}
+
+fn tap_for(world: &World, connection: Digest) -> Arc<Tap> {
+    let holder = Holder::SshSession(connection);
     let entry = world.entry("prod3", "jerry", holder);
     let statement = world.statement(vec![entry], Uses::Once, Duration::from_mins(1));
-    let proof = Arc::new(world.key.tap(&statement, [number; 32], &world.rp));
+    let proof = Arc::new(world.key.tap(&statement, *connection.as_bytes(), &world.rp));
     let expected = Expected {
         key: world.key.key(),
         relying_party: &world.rp.clone().into(),
@@ -51,8 +58,13 @@ async fn open(world: &World, number: u8) -> Result<(), String> {
 }
 
 async fn open_from(world: &World, number: u8, peer: SocketAddr) -> Result<(), String> {
+    open_as(world, Digest::from_bytes([number; 32]), peer).await
+}
+
+async fn open_as(world: &World, connection: Digest, peer: SocketAddr) -> Result<(), String> {
     let (jerry, name, login) = (world.login("jerry"), target("prod3"), unix("jerry"));
-    let facts = ConnectionFacts { peer, ..connection(number) };
+    let holder = Some(Holder::SshSession(connection));
+    let facts = ConnectionFacts { peer, door: Door::InBand, holder, ..facts() };
     let ask = Ask { identity: &jerry, kind: Kind::Node, target: &name, login: &login, connection: &facts };
     let opened = world.gate.open(&ask, &mut Shown).await;
     opened.map(drop).map_err(|refusal| refusal.message().to_owned())
@@ -82,6 +94,31 @@ async fn of_two_holders_a_tap_frees_its_own_only() {
     assert!(!theirs.is_finished(), "another's tap freed it");
     let Err(refused) = theirs.await.unwrap() else { unreachable!("nobody tapped for it") };
     assert!(refused.contains("nobody tapped in time"), "{refused}");
+}
+
+/// A thousand connections from as many addresses as that takes: each goes on by its own tap, at the very moment of it.
+/// The clock stands still here, and moves only when everybody waits: whoever looked now and then would move it.
+#[tokio::test(start_paused = true)]
+async fn a_thousand_wait_and_each_goes_on_at_once_by_its_own_tap() {
+    const HELD: u16 = 1_000;
+    let world = Arc::new(World::with_taps(&policy("", "127.0.0.1:9"), Arc::new(CountingTaps::default())));
+    let mut held = Vec::new();
+    for number in 0..HELD {
+        let [street, _] = (number / 32).to_le_bytes();
+        let (world, peer) = (Arc::clone(&world), SocketAddr::from(([198, 51, 100, street], 50_000)));
+        held.push(tokio::spawn(async move { open_as(&world, numbered(number), peer).await }));
+    }
+    for _ in 0..20 {
+        settle().await;
+    }
+    let begun = tokio::time::Instant::now();
+    // The last first: nobody stands in anybody's way.
+    for (number, one) in (0..HELD).zip(held).rev() {
+        assert!(!one.is_finished(), "{number} went on by another's tap");
+        assert_eq!(world.gate.deposit(&tap_for(&world, numbered(number))), 1);
+        assert_eq!(one.await.unwrap(), Ok(()));
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO, "somebody was waited for by the clock");
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,6 +52,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Framed<S> {
         Ok(payload)
     }
 
+    /// Waits until the peer is gone, or says what nobody asked for.
+    pub(crate) async fn gone(&mut self) {
+        let mut byte = [0; 1];
+        drop(self.io.read(&mut byte).await);
+    }
+
     /// Writes one packet, which is short.
     pub(crate) async fn write(&mut self, payload: &[u8]) -> Result<(), WireError> {
         if payload.len() > LOGIN_PACKET_MAX {
