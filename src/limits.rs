@@ -64,3 +64,21 @@ pub(crate) const PROXY_HEADER_MAX: usize = 1024;
 /// How often a page that is shown events hears something, whether anything has changed or not: proxies close what is
 /// silent for a minute, and the web session is looked at again.
 pub(crate) const EVENTS_EVERY: Duration = Duration::from_secs(25);
+
+/// How much of a WebSocket is read at once: a page says little, each time somebody presses a key.
+pub(crate) const SOCKET_BUFFER: usize = 4 * 1024;
+
+/// How large one message of a WebSocket may be: a clipboard's whole text.
+pub(crate) const SOCKET_MESSAGE_MAX: usize = 1024 * 1024;
+
+/// How long a page may take to read why its WebSocket ends.
+pub(crate) const SOCKET_CLOSE_MAX: Duration = Duration::from_secs(2);
+
+/// How long a page may take from asking for a desktop to having its WebSocket there: as long as its tap is good.
+pub(crate) const TICKET_TTL: Duration = Duration::from_mins(5);
+
+/// How many pages may be on that way at once: each is a hundred bytes.
+pub(crate) const TICKETS_MAX: usize = 8_192;
+
+/// How many of them one web session may have.
+pub(crate) const TICKETS_PER_SESSION_MAX: usize = 32;

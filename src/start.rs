@@ -31,7 +31,7 @@ use crate::reload::Watched;
 use crate::tls::{Tls, TlsParts};
 use crate::web::audit::AuditPlace;
 use crate::web::recordings::Library;
-use crate::web::{App, Web};
+use crate::web::{App, Tickets, Web};
 use crate::{admin, doors};
 
 /// The parts that have a state on the disk.
@@ -264,6 +264,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
     };
     let classifier = Classifier::new();
     let kube = tapgate_kube::Health::default();
+    let desktops = Arc::new(doors::desktop::make(opened, gate, &parts)?);
     let protocols: Vec<Arc<dyn Protocol>> = vec![
         Arc::new(ssh),
         http,
@@ -271,7 +272,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         Arc::new(doors::postgres::make(config, authority, gate, clock, &parts, &classifier)?),
         Arc::new(doors::mysql::make(authority, gate, clock, &parts, &classifier)?),
         doors::kube::open(gate, clock, &names(config), &kube),
-        Arc::new(doors::desktop::make(gate, &parts)?),
+        desktops.clone(),
     ];
     let tls = Tls::new(parts, &protocols).context("the gate's TLS certificate can't be used")?;
     let app = App {
@@ -285,6 +286,8 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         origin: config.origins.first().cloned().unwrap_or_default(),
         pages_host: pages_host(config),
         apps,
+        desktops,
+        tickets: Tickets::default(),
         kube,
         signer,
         audit: opened.audit.clone(),

@@ -16,7 +16,8 @@ pub enum Holder {
     TlsExporter(Digest),
     /// A browser's session with the gate.
     WebSession(Digest),
-    /// One connection of a browser's session with the gate: a terminal's.
+    /// One connection of a browser's session with the gate: a terminal's, a desktop's, or that of a client of RDP to
+    /// which a file of that session was given.
     WebConnection {
         /// The browser's session.
         session: Digest,
@@ -50,7 +51,7 @@ impl fmt::Display for Holder {
             Self::SshSession(_) => f.write_str("for this SSH connection only"),
             Self::TlsExporter(_) => f.write_str("for this TLS connection only"),
             Self::WebSession(_) => f.write_str("for this browser session only"),
-            Self::WebConnection { .. } => f.write_str("for this terminal in this browser only"),
+            Self::WebConnection { .. } => f.write_str("for one connection of this browser session only"),
             Self::LoginKey { address, .. } => write!(f, "for ANY connection with your login key from {address}"),
         }
     }

@@ -1,5 +1,8 @@
 //! What the edge hands to a protocol, and the one small trait that a protocol implements.
 
+pub mod carry;
+pub mod hail;
+mod limits;
 mod prefixed;
 
 use std::net::SocketAddr;

@@ -6,7 +6,6 @@ mod cookie;
 mod device;
 mod door;
 mod engine;
-mod hail;
 mod headers;
 mod hosts;
 mod jwt;
