@@ -2,7 +2,7 @@
 import "@devolutions/iron-remote-desktop";
 import type { UserInteraction } from "@devolutions/iron-remote-desktop";
 import { Backend, displayControl, enableCredssp, init } from "@devolutions/iron-remote-desktop-rdp";
-import type { Screen, Wanted } from "./screen";
+import { reasonOf, type Screen, type Wanted } from "./screen";
 
 type Element = HTMLElement & { module: typeof Backend };
 type Ready = CustomEvent<{ irgUserInteraction: UserInteraction }>;
@@ -52,7 +52,7 @@ export async function open({ socket, box, login, clipboard, opened, ended }: Wan
   let why: string | null = null;
   const closed = new Promise<void>((resolve) => {
     heard = (event) => {
-      why = event.reason;
+      why = reasonOf(event);
       resolve();
     };
   });

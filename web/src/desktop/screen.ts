@@ -25,3 +25,6 @@ export interface Screen {
 /** Where a desktop's bytes come from: the gate, which knows the way. */
 export const socketOf = (desktop: string, login: string, ticket: string) =>
   `wss://${location.host}/web/api/desktops/socket?${new URLSearchParams({ desktop, login, ticket })}`;
+
+/** Why the gate has closed, if it was the gate: it has codes of its own for that. */
+export const reasonOf = ({ code, reason }: CloseEvent) => (code === 4000 || code === 4403 ? reason : "");

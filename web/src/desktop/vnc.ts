@@ -1,12 +1,12 @@
 // A VNC desktop, by noVNC. The gate has answered the desktop's authentication, so that none is left for the page.
 import RFB from "@novnc/novnc";
-import type { Screen, Wanted } from "./screen";
+import { reasonOf, type Screen, type Wanted } from "./screen";
 
 export function open({ socket, box, clipboard, opened, ended, copied }: Wanted): Promise<Screen> {
   const line = new WebSocket(socket);
   const rfb = new RFB(box, line, { shared: true });
   // Only the gate's closing message says why.
-  line.addEventListener("close", (event) => ended(event.reason));
+  line.addEventListener("close", (event) => ended(reasonOf(event)));
   rfb.scaleViewport = true;
   rfb.resizeSession = true;
   rfb.background = "transparent";
