@@ -56,20 +56,20 @@ export async function open({ socket, box, login, clipboard, opened, ended }: Wan
       resolve();
     };
   });
-  // The client may notice the end before the socket has said why.
-  const over = async (otherwise: string) => {
+  let isOpen = false;
+  // The client may notice the end before the socket has said why, or never.
+  const over = async () => {
     await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 1000))]);
-    ended(why || otherwise);
+    ended(why || (isOpen ? "" : "The desktop could not be shown here."));
   };
+  void closed.then(over);
   try {
     const session = await ui.connect(config);
+    isOpen = true;
     opened();
-    session.run().then(
-      () => over(""),
-      () => over(""),
-    );
+    void session.run().then(over, over);
   } catch {
-    await over("The desktop could not be shown here.");
+    await over();
   }
   const resized = new ResizeObserver(() => {
     clearTimeout(later);
