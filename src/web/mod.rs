@@ -56,7 +56,7 @@ pub(crate) struct App {
     /// The desktops.
     pub(crate) desktops: Arc<tapgate_desktop::Desktop>,
     /// The pages that are on their way to one.
-    pub(crate) tickets: tickets::Tickets,
+    pub(crate) tickets: Tickets,
     /// What is wrong with Kubernetes clusters.
     pub(crate) kube: tapgate_kube::Health,
     /// Who signs identities for them.
