@@ -137,3 +137,21 @@ pub(crate) const REVERSE_MAX: Duration = Duration::from_millis(500);
 
 /// How many such names are asked for at once; a resolver that hangs keeps so many threads, and no more.
 pub(crate) const REVERSE_AT_ONCE_MAX: usize = 8;
+
+/// How much of a WebSocket is read at once: a page says little, each time somebody presses a key.
+pub(crate) const SOCKET_BUFFER: usize = 4 * 1024;
+
+/// How large one message of a WebSocket may be: a clipboard's whole text.
+pub(crate) const SOCKET_MESSAGE_MAX: usize = 1024 * 1024;
+
+/// How long a page may take to read why its WebSocket ends.
+pub(crate) const SOCKET_CLOSE_MAX: Duration = Duration::from_secs(2);
+
+/// How long a page may take from asking for a desktop to having its WebSocket there: as long as its tap is good.
+pub(crate) const TICKET_TTL: Duration = Duration::from_mins(5);
+
+/// How many pages may be on that way at once: each is a hundred bytes.
+pub(crate) const TICKETS_MAX: usize = 8_192;
+
+/// How many of them one web session may have.
+pub(crate) const TICKETS_PER_SESSION_MAX: usize = 32;

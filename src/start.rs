@@ -35,7 +35,7 @@ use crate::tls::{Tls, TlsParts};
 use crate::vault::Vault;
 use crate::web::audit::AuditPlace;
 use crate::web::recordings::Library;
-use crate::web::{App, Web};
+use crate::web::{App, Tickets, Web};
 use crate::{admin, doors, notify, run};
 
 /// The parts that have a state on the disk.
@@ -344,6 +344,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
     };
     let classifier = Classifier::new();
     let kube = tapgate_kube::Health::default();
+    let desktops = Arc::new(doors::desktop::make(opened, gate, &parts)?);
     let protocols: Vec<Arc<dyn Protocol>> = vec![
         Arc::new(ssh),
         http,
@@ -351,7 +352,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         Arc::new(doors::postgres::make(config, authority, gate, clock, &parts, &classifier)?),
         Arc::new(doors::mysql::make(authority, gate, clock, &parts, &classifier)?),
         doors::kube::open(gate, clock, &names(config), &kube),
-        Arc::new(doors::desktop::make(gate, &parts)?),
+        desktops.clone(),
     ];
     let tls = Tls::new(parts, &protocols).context("the gate's TLS certificate can't be used")?;
     let app = App {
@@ -365,6 +366,8 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         origin: config.origins.first().cloned().unwrap_or_default(),
         pages_host: pages_host(config),
         apps,
+        desktops,
+        tickets: Tickets::default(),
         kube,
         signer,
         audit: opened.audit.clone(),

@@ -13,6 +13,11 @@ export default defineConfig({
     rollupOptions: {
       output: {
         entryFileNames: "page.js",
+        // noVNC's licence asks that whoever gets it is told where its source is.
+        banner: (chunk) =>
+          chunk.name === "vnc" ? "/*! noVNC, unchanged but for being bundled: MPL-2.0, https://github.com/novnc/noVNC */" : "",
+        // What shows desktops is large, and loaded where one is opened.
+        chunkFileNames: "[name].js",
         assetFileNames: "page[extname]",
       },
     },

@@ -4,7 +4,9 @@ mod api;
 mod apps;
 mod ask;
 pub(crate) mod audit;
+mod byte_socket;
 mod cookie;
+mod desktops;
 mod device;
 mod live;
 mod openapi;
@@ -14,6 +16,7 @@ mod reply;
 mod reverse;
 mod site;
 mod sso;
+mod tickets;
 mod version;
 
 use std::net::SocketAddr;
@@ -37,6 +40,8 @@ use tokio::sync::watch;
 use crate::limits::{BODY_MAX, BODY_READ_MAX, REQUEST_HEAD_MAX, REQUEST_MAX};
 use crate::tls::Opened;
 
+pub(crate) use tickets::Tickets;
+
 /// What the handlers work with.
 pub(crate) struct App {
     pub(crate) authority: Arc<Authority>,
@@ -51,6 +56,10 @@ pub(crate) struct App {
     pub(crate) pages_host: Option<String>,
     /// The door to applications.
     pub(crate) apps: Arc<tapgate_http::Http>,
+    /// The desktops.
+    pub(crate) desktops: Arc<tapgate_desktop::Desktop>,
+    /// The pages that are on their way to one.
+    pub(crate) tickets: Tickets,
     /// What is wrong with Kubernetes clusters.
     pub(crate) kube: tapgate_kube::Health,
     /// Who signs identities for them.
@@ -125,7 +134,9 @@ impl Web {
         let served = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(REQUEST_HEAD_MAX)
-            .serve_connection(TokioIo::new(opened.stream), service);
+            .serve_connection(TokioIo::new(opened.stream), service)
+            // Pages go on in a WebSocket.
+            .with_upgrades();
         let (mut served, mut wind_up) = (std::pin::pin!(served), self.wind_up.subscribe());
         let ended = tokio::select! {
             ended = &mut served => ended,
@@ -141,7 +152,7 @@ impl Web {
 }
 
 /// Around every handler: the host is ours and the one that TLS was made for, and the answer, whatever it is,
-/// comes in time and is kept by nobody.
+/// comes in time and is kept by nobody, but for scripts that say otherwise.
 async fn guard(
     axum::extract::State(app): axum::extract::State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -156,7 +167,7 @@ async fn guard(
         (StatusCode::MISDIRECTED_REQUEST, "this connection was made for another host name\n").into_response()
     };
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(header::HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
     // A browser would take it for every other server on that name too: on localhost those are others' own.
     if !plain_elsewhere {

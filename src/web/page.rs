@@ -16,6 +16,7 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use tapgate_api::{path, web_path};
 use tapgate_authority::Fault;
+use tapgate_identity::spki_digest;
 
 use super::reply::{Reply, blocking, body};
 use super::{App, Caller};
@@ -23,12 +24,21 @@ use super::{App, Caller};
 const PAGE: &str = include_str!("../../web/dist/index.html");
 const SCRIPT: &str = include_str!("../../web/dist/page.js");
 const STYLE: &str = include_str!("../../web/dist/page.css");
+/// What shows VNC desktops (noVNC) and RDP desktops (IronRDP, with its `WebAssembly`): loaded where one is opened.
+const VNC_SCRIPT: &str = include_str!("../../web/dist/vnc.js");
+const RDP_SCRIPT: &str = include_str!("../../web/dist/rdp.js");
 const ICON: &str = include_str!("../../web/dist/icon.svg");
 
 /// What the page may do: load from here, ask here, and post a form here or to this machine. `'self'` is there
 /// for the way back, because the policy governs where a form's answer leads too.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
                       form-action 'self' http://127.0.0.1:*; frame-ancestors 'none'; base-uri 'none'";
+
+/// The same for the page that desktops are on, and for no other: their clients compile `WebAssembly` that stands in their
+/// own script, draw pointers from data, and style what they draw.
+const DESKTOP_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; \
+                              style-src 'self' 'unsafe-inline'; connect-src 'self' data:; img-src 'self' data:; \
+                              form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
 
 /// A page asks for keys, and for nothing else that a browser could give.
 const PERMISSIONS: &str = "publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), \
@@ -39,7 +49,8 @@ type Shared = State<Arc<App>>;
 pub(super) fn router(app: &Arc<App>, site: Router) -> Router {
     let page = path::BROWSER_PAGE;
     let (approved, denied) = (path::BROWSER_APPROVED, path::BROWSER_DENIED);
-    let fixed = [approved, denied, web_path::SIGN_IN_PAGE, web_path::ENROL_PAGE, web_path::APP_PAGE];
+    let fixed =
+        [approved, denied, web_path::SIGN_IN_PAGE, web_path::ENROL_PAGE, web_path::APP_PAGE, web_path::DESKTOP_PAGE];
     let fixed = fixed.into_iter().chain(web_path::PAGES);
     let pages = fixed
         .fold(Router::new(), |router, path| router.route(path, get(async || file("text/html; charset=utf-8", PAGE))));
@@ -51,6 +62,8 @@ pub(super) fn router(app: &Arc<App>, site: Router) -> Router {
         .route(&format!("{page}/{{id}}/approve"), post(approve))
         .route(&format!("{page}/{{id}}/deny"), post(deny))
         .route("/web/page.js", get(async || file("text/javascript; charset=utf-8", SCRIPT)))
+        .route("/web/vnc.js", get(async |headers: HeaderMap| kept(&headers, VNC_SCRIPT)))
+        .route("/web/rdp.js", get(async |headers: HeaderMap| kept(&headers, RDP_SCRIPT)))
         .route("/web/page.css", get(async || file("text/css; charset=utf-8", STYLE)))
         .route("/web/icon.svg", get(async || file("image/svg+xml", ICON)))
         .with_state(Arc::clone(app))
@@ -80,6 +93,19 @@ pub(super) fn page() -> Response {
 
 fn file(kind: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(kind))], text).into_response()
+}
+
+/// A large script. A browser that has it asks whether it is still the one, and does not load it again.
+fn kept(headers: &HeaderMap, script: &'static str) -> Response {
+    let tag = format!("\"{}\"", spki_digest(script.as_bytes()));
+    let has_it = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let mut response =
+        if has_it { StatusCode::NOT_MODIFIED.into_response() } else { file("text/javascript; charset=utf-8", script) };
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
 }
 
 async fn request_page(State(app): Shared, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Response {
@@ -139,9 +165,10 @@ pub(super) fn own_page(origins: &[String], headers: &HeaderMap) -> Result<(), Fa
 
 /// What every answer below `/web` carries.
 pub(super) async fn protect(request: Request, next: Next) -> Response {
+    let policy = if request.uri().path() == web_path::DESKTOP_PAGE { DESKTOP_POLICY } else { POLICY };
     let mut response = next.run(request).await;
     let fixed = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (HeaderName::from_static("permissions-policy"), PERMISSIONS),

@@ -17,7 +17,7 @@ use tapgate_proof::Holder;
 use super::api::Shared;
 use super::page::own_page;
 use super::reply::{Reply, blocking, body};
-use super::{App, Caller, api, apps, ask, cookie, device, live};
+use super::{App, Caller, api, apps, ask, cookie, desktops, device, live};
 
 /// After these the session may do more than before, or something else, and gets another cookie.
 const ROTATING: [&str; 3] = ["/devices/finish", "/devices/change/finish", "/tap/finish"];
@@ -30,6 +30,10 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(&of("/sessions"), get(live::list))
         .route(&of("/sessions/end"), post(live::end))
         .route(&of("/apps/open"), post(apps::open))
+        .route(&of("/desktops/about"), get(desktops::about))
+        .route(&of("/desktops/open"), post(desktops::open))
+        .route(&of("/desktops/socket"), get(desktops::socket))
+        .route(&of("/desktops/file"), post(desktops::file))
         .route(&of("/asks"), get(ask::list))
         .route(&of("/asks/deny"), post(ask::deny_own))
         .route(&of("/tap"), post(tap_begin))
@@ -198,7 +202,7 @@ async fn tap_begin(
 ) -> Reply {
     blocking(&app, move |app| {
         let begin: tapgate_api::WebTapBegin = body(&bytes)?;
-        app.authority.web_tap_begin(&app.gate, &session, &begin.targets, caller.peer.ip())
+        app.authority.web_tap_begin(&app.gate, &session, (&begin.targets, &session.holder()), caller.peer.ip())
     })
     .await
 }

@@ -24,7 +24,8 @@ export function go(path: string): void {
 export function intercept(event: MouseEvent): void {
   const link = (event.target as Element).closest("a");
   const plain = !event.defaultPrevented && event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
-  if (!link || !plain || link.target || link.origin !== location.origin || !PAGES.has(link.pathname)) return;
+  // A page with wider rights than others ends where one leaves it: its links load.
+  if (!link || !plain || link.target || "load" in link.dataset || link.origin !== location.origin || !PAGES.has(link.pathname)) return;
   event.preventDefault();
   go(link.pathname);
 }

@@ -44,8 +44,9 @@ pub use sso::{
     SsoSessionBegin, SsoShown, SsoSignedIn, SsoStart,
 };
 pub use web::{
-    InviteShown, InviteToken, LiveSessionEntry, LiveSessions, PasskeyChallenge, SessionEnd, WebMe,
-    WebOtp, WebSignIn, WebTap, WebTapBegin, WebTapped, web_path,
+    InviteShown, InviteToken, LiveSessionEntry, LiveSessions, PasskeyChallenge, SessionEnd,
+    WebDesktop, WebDesktopFile, WebDesktopOpen, WebDesktopWish, WebMe, WebOtp, WebSignIn, WebTap,
+    WebTapBegin, WebTapped, web_path,
 };
 
 use serde::{Deserialize, Serialize};

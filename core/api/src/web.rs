@@ -172,6 +172,66 @@ pub struct WebTapped {
     pub expires: u64,
 }
 
+/// What a page must know of a desktop before it opens it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WebDesktop {
+    /// `rdp` or `vnc`.
+    pub protocol: String,
+    /// Whether a page can open it: one that is passed through needs a client of its own.
+    pub on_page: bool,
+    /// Whether the role lets the clipboard through.
+    pub clipboard: bool,
+}
+
+/// A page's right to one connection to a desktop, and the tap that makes it good.
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WebDesktopOpen {
+    /// The connection's secret, which goes with its WebSocket.
+    pub ticket: String,
+    /// The tap.
+    pub tap: WebTap,
+}
+
+/// Never prints the secret.
+impl std::fmt::Debug for WebDesktopOpen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebDesktopOpen").finish_non_exhaustive()
+    }
+}
+
+/// Asks for a way to a desktop: on the page, or by a file for a client of RDP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WebDesktopWish {
+    /// The desktop.
+    pub desktop: String,
+    /// Who to become there.
+    pub login: String,
+}
+
+/// A file for a client of RDP, and the tap that makes it good.
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WebDesktopFile {
+    /// The file's name.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+    /// What the client asks its user for.
+    pub password: String,
+    /// Until when it opens a session, in seconds since the epoch.
+    pub until: u64,
+    /// The tap.
+    pub tap: WebTap,
+}
+
+/// Never prints the password.
+impl std::fmt::Debug for WebDesktopFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebDesktopFile")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The paths below `/web` that pages ask, each in one place. None is for programs: they need the session's cookie,
 /// and a page's own origin.
 pub mod web_path {
@@ -183,6 +243,8 @@ pub mod web_path {
     pub const ENROL_PAGE: &str = "/web/enrol";
     /// The page that leads into an application, with what its host has given the browser along.
     pub const APP_PAGE: &str = "/web/app";
+    /// The page that a desktop is on; its name and the login stand behind `?`.
+    pub const DESKTOP_PAGE: &str = "/web/desktop";
     /// Pages of their own for the signed-in user.
     pub const PAGES: [&str; 4] = ["/web/", "/web/targets", "/web/sessions", "/web/devices"];
 }

@@ -48,6 +48,31 @@ pub const OPEN: &str = "open";
 /// What the gate's answer begins with where it does not; the reason follows behind a space.
 pub const REFUSED: &str = "refused";
 
+/// A line that a tunnel begins with.
+pub trait Line: Sized {
+    /// How long it may be, in bytes without its end.
+    const BYTES_MAX: usize;
+
+    /// Reads it, without its end. `None`: it is none.
+    fn of(line: &str) -> Option<Self>;
+}
+
+impl Line for Hail {
+    const BYTES_MAX: usize = HAIL_BYTES_MAX;
+
+    fn of(line: &str) -> Option<Self> {
+        Self::parse(line)
+    }
+}
+
+impl Line for DesktopHail {
+    const BYTES_MAX: usize = DESKTOP_HAIL_BYTES_MAX;
+
+    fn of(line: &str) -> Option<Self> {
+        Self::parse(line)
+    }
+}
+
 /// The first line within a tunnel of [`TCP`] or [`APP`]: the application, and the port of one that lists several.
 ///
 /// Its text is `tapgate-to/1 NAME` or `tapgate-to/1 NAME PORT`, ended by a line feed. The gate answers with a line

@@ -16,6 +16,14 @@ pub enum Holder {
     TlsExporter(Digest),
     /// A browser's session with the gate.
     WebSession(Digest),
+    /// One connection of a browser's session with the gate: a terminal's, a desktop's, or that of a client of RDP to
+    /// which a file of that session was given.
+    WebConnection {
+        /// The browser's session.
+        session: Digest,
+        /// The SHA-256 of the connection's own secret.
+        connection: Digest,
+    },
     /// Any connection with a login key from one address; a role must have opted in to this.
     LoginKey {
         /// The SHA-256 of the login key's SPKI.
@@ -23,6 +31,16 @@ pub enum Holder {
         /// The address.
         address: IpAddr,
     },
+}
+
+impl Holder {
+    /// The browser's session that it is, or is a connection of.
+    pub const fn web_session(&self) -> Option<&Digest> {
+        match self {
+            Self::WebSession(session) | Self::WebConnection { session, .. } => Some(session),
+            Self::SessionKey(_) | Self::SshSession(_) | Self::TlsExporter(_) | Self::LoginKey { .. } => None,
+        }
+    }
 }
 
 /// In words, as the person reads it before tapping.
@@ -33,6 +51,7 @@ impl fmt::Display for Holder {
             Self::SshSession(_) => f.write_str("for this SSH connection only"),
             Self::TlsExporter(_) => f.write_str("for this TLS connection only"),
             Self::WebSession(_) => f.write_str("for this browser session only"),
+            Self::WebConnection { .. } => f.write_str("for one connection of this browser session only"),
             Self::LoginKey { address, .. } => write!(f, "for ANY connection with your login key from {address}"),
         }
     }

@@ -1,6 +1,9 @@
 //! What the edge hands to a protocol, and the one small trait that a protocol implements.
 
+pub mod carry;
+pub mod hail;
 mod inbox;
+mod limits;
 mod password_file;
 mod prefixed;
 

@@ -1,12 +1,13 @@
 //! Fuzz bodies: plain functions that panic where something is wrong.
 
 use futures::FutureExt as _;
+use tapgate_relay::carry::Eye;
 
+use crate::rdp::clean_path;
 use crate::rdp::info::{self, Logon, Said};
 use crate::rdp::mcs::{self, Allowed};
 use crate::rdp::scan;
 use crate::rdp::x224;
-use crate::relay::Eye;
 use crate::vnc;
 
 /// RDP's first two messages, of a client or a desktop.
@@ -18,6 +19,15 @@ pub fn x224(bytes: &[u8]) {
         assert_eq!(again.map(|again| again.protocols), Some(request.protocols), "what is written reads as itself");
     }
     let _ = x224::confirm(bytes);
+}
+
+/// A page's first message of RDP.
+pub fn clean_path(bytes: &[u8]) {
+    if let Some(protocols) = clean_path::asked(bytes).filter(|_| bytes.len() < 4096) {
+        let mut io = tokio::io::join(bytes, tokio::io::sink());
+        let greeted = clean_path::greet(&mut io, 0, &[vec![7; 20]]).now_or_never();
+        assert_eq!(greeted.is_some_and(|greeted| greeted.is_ok()), protocols & x224::TLS != 0);
+    }
 }
 
 /// The conference: what is changed keeps its length, and changes no more when it is changed again.

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-/// How long a client of a tunnel may take to say where it leads.
-pub(crate) const HAIL_MAX: Duration = Duration::from_secs(10);
+use tapgate_relay::carry::Pace;
 
 /// How long the desktop may take, from the first byte to where the gate is in: a logon that asks a domain takes a few
 /// seconds.
@@ -15,17 +14,17 @@ pub(crate) const CLIENT_MAX: Duration = Duration::from_mins(2);
 /// How long a session may rest at most where no role says anything: a forgotten one ends some day.
 pub(crate) const IDLE_MAX: Duration = Duration::from_hours(8);
 
-/// How many bytes are on their way at once, each way: a TLS record.
-pub(crate) const COPY_BUFFER: usize = 16 * 1024;
-
-/// How long one write may take.
-pub(crate) const WRITE_MAX: Duration = Duration::from_mins(1);
-
 /// How long the last bytes may take once one side has ended.
 pub(crate) const LINGER_MAX: Duration = Duration::from_secs(5);
 
+/// Both.
+pub(crate) const PACE: Pace = Pace { idle_max: IDLE_MAX, linger_max: LINGER_MAX };
+
 /// How large RDP's first message may be, in bytes: its length indicator is one byte, and a correlation id follows.
 pub(crate) const X224_MAX: usize = 512;
+
+/// How large a page's first message may be: a request of X.224, and texts that are not looked at.
+pub(crate) const CLEAN_PATH_MAX: usize = 8 * 1024;
 
 /// How large one message may be before the session's picture begins: the largest that clients send, with sixteen
 /// monitors and thirty-one channels, is below two kilobytes.
@@ -47,3 +46,23 @@ pub(crate) const VNC_TYPES_MAX: u8 = 32;
 
 /// How long its reason for a refusal may be, and the name that it gives itself.
 pub(crate) const VNC_TEXT_MAX: usize = 4 * 1024;
+
+/// How long a client with a file may take to prove its password, from its first byte: it has asked its user before.
+#[cfg(feature = "rdp-nla")]
+pub(crate) const PROVE_MAX: Duration = Duration::from_secs(30);
+
+/// How often a file's password may be tried: clients come twice for one click, and once more when they were refused.
+#[cfg(feature = "rdp-nla")]
+pub(crate) const TRIES_MAX: u8 = 8;
+
+/// How many files may be out at once: each is a few hundred bytes, and gone with its window.
+#[cfg(feature = "rdp-nla")]
+pub(crate) const FILES_MAX: usize = 4_096;
+
+/// How many of them one user may have out: a person opens a few desktops at once.
+#[cfg(feature = "rdp-nla")]
+pub(crate) const FILES_PER_USER_MAX: usize = 16;
+
+/// How long a file is good: as long as a tap's window is at most.
+#[cfg(feature = "rdp-nla")]
+pub(crate) const FILE_TTL: Duration = Duration::from_mins(5);

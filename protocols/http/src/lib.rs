@@ -7,7 +7,6 @@ mod cookie;
 mod device;
 mod door;
 mod engine;
-mod hail;
 mod headers;
 mod hosts;
 mod jwt;

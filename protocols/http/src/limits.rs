@@ -76,14 +76,8 @@ pub const WRITE_BUFFER: usize = 4 * 1024;
 /// How long a signed identity is good, and after which part of that it is signed anew.
 pub const JWT_LIFE: Duration = Duration::from_mins(5);
 
-/// How long a client of a tunnel may take to say where it leads.
-pub const HAIL_MAX: Duration = Duration::from_secs(10);
-
 /// How long a TCP session may rest at most where no role says anything: a forgotten connection ends some day.
 pub const TCP_IDLE_MAX: Duration = Duration::from_hours(8);
-
-/// How many bytes of a TCP session are on their way at once, each way.
-pub const COPY_BUFFER: usize = 16 * 1024;
 
 /// How long the last bytes of a TCP session may take once one side has ended.
 pub const LINGER_MAX: Duration = Duration::from_secs(30);

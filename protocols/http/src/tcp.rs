@@ -7,14 +7,16 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tapgate_identity::Identity;
 use tapgate_model::{Kind, Login, tunnel};
-use tapgate_relay::{Accepted, Io, Protocol, Sniff, TlsDoor};
+use tapgate_relay::carry::{Blind, Pace, carry};
+use tapgate_relay::{Accepted, Io, Protocol, Sniff, TlsDoor, hail};
 use tapgate_session::{Ask, ConnectionFacts, Door, EndReason, Gate, Live, NoPrompt, ProtocolName, Upstream};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
-use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::hail;
-use crate::limits::{COPY_BUFFER, LINGER_MAX, TCP_IDLE_MAX, WRITE_MAX};
+use crate::limits::{LINGER_MAX, TCP_IDLE_MAX};
+
+/// What moves either way is somebody's doing: nobody can tell what it is.
+const STIRS: Blind = Blind { stirs: true };
+
+const PACE: Pace = Pace { idle_max: TCP_IDLE_MAX, linger_max: LINGER_MAX };
 
 /// TCP applications.
 pub struct Tcp {
@@ -39,7 +41,7 @@ impl Tcp {
             Err(why) => drop(hail::refuse(&mut io, &why).await),
             Ok((upstream, live)) => {
                 let reason = match hail::open(&mut io).await {
-                    Ok(()) => relay(io, upstream, &live).await,
+                    Ok(()) => carry(io, upstream, &live, PACE, (STIRS, STIRS)).await,
                     Err(_) => EndReason::Client,
                 };
                 live.finish(&reason);
@@ -89,57 +91,5 @@ impl Protocol for Tcp {
             }
         }
         .boxed()
-    }
-}
-
-/// Carries bytes both ways until one side ends, the session is cut, or nothing moves for too long.
-async fn relay(client: Box<dyn Io>, target: Upstream, live: &Live) -> EndReason {
-    let idle = live.terms().client_idle_timeout.unwrap_or(TCP_IDLE_MAX).min(TCP_IDLE_MAX);
-    let mut cut = live.cut();
-    let moved = Notify::new();
-    let (from_client, to_client) = split(client);
-    let (from_target, to_target) = split(target);
-    let mut up = Box::pin(copy(from_client, to_target, &moved));
-    let mut down = Box::pin(copy(from_target, to_client, &moved));
-    let mut due = Instant::now() + idle;
-    loop {
-        tokio::select! {
-            reason = cut.wanted() => return EndReason::Cut(reason),
-            // The end of the one way is told on; the other may still have something to say.
-            ended = &mut up => {
-                return match timeout(LINGER_MAX, &mut down).await {
-                    Ok(Err(why)) => EndReason::Error(why),
-                    _ => ended.err().map_or(EndReason::Client, EndReason::Error),
-                };
-            }
-            ended = &mut down => {
-                return match timeout(LINGER_MAX, &mut up).await {
-                    Ok(Err(why)) => EndReason::Error(why),
-                    _ => ended.err().map_or(EndReason::Target, EndReason::Error),
-                };
-            }
-            () = moved.notified() => due = Instant::now() + idle,
-            () = sleep_until(due) => return EndReason::Idle,
-        }
-    }
-}
-
-/// One way, to its end.
-async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, moved: &Notify) -> Result<(), String> {
-    let mut buffer = vec![0; COPY_BUFFER];
-    let in_words = |error: std::io::Error| error.kind().to_string();
-    loop {
-        let n = from.read(&mut buffer).await.map_err(in_words)?;
-        if n == 0 {
-            // The other side may have gone first, which its own way says.
-            to.shutdown().await.ok();
-            return Ok(());
-        }
-        moved.notify_one();
-        let write = async {
-            to.write_all(buffer.get(..n).unwrap_or_default()).await?;
-            to.flush().await
-        };
-        timeout(WRITE_MAX, write).await.map_err(|_| "the other side does not read".to_owned())?.map_err(in_words)?;
     }
 }

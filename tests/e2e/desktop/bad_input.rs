@@ -6,6 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result};
+use tapgate_lab::{OddDesktop, Screen};
 
 use super::rdp::Desk;
 use super::scene::{Proxy, SEEN, Scene, auth};
@@ -151,5 +152,59 @@ fn desktops_that_stall() -> Result<()> {
     for (_, proxy, _) in &waiting {
         proxy.process.wait_for_error("did not let the gate in within")?;
     }
+    Ok(())
+}
+
+#[test]
+fn desktops_that_go_odd_ways_behind_the_first_messages() -> Result<()> {
+    let scene = Scene::new()?;
+    let viewer = Screen::start(&scene.world.lab, 900, 700)?;
+    for (way, why) in [
+        // The client never learns of it, nor goes there.
+        ("redirect", "tried to send its client to another server"),
+        ("noise", "what was said is no RDP"),
+        ("large-conference", "a message is too long"),
+        ("cut-conference", "the conference's first message is malformed"),
+    ] {
+        let desktop = OddDesktop::start(&scene.world.lab, way)?;
+        let spec = format!("{}  tls: {{ insecure: true }}\n", auth("ann", desktop.password_file()));
+        scene.put("odd", desktop.port(), &spec)?;
+        let mark = scene.world.mark();
+        let process = scene.connect(&viewer, &["odd", "--login", "ann", "--", "/size:800x600"])?;
+        let end = scene.world.await_record(mark, "session.end", |record| text(record, "target") == "odd")?;
+        assert!(text(&end, "reason").contains(why), "{way}: {end}");
+        drop(process);
+    }
+    Ok(())
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test is the gate's client")]
+fn clients_of_rdp_at_the_gates_own_port() -> Result<()> {
+    let scene = Scene::new()?;
+    let cookie = [&b"Cookie: msts="[..], &vec![b'x'; 60_000], b"\r\n"].concat();
+    let answer = |said: &[u8]| -> Result<Vec<u8>> {
+        let mut stream = TcpStream::connect(scene.world.gate().address())?;
+        stream.set_read_timeout(Some(SEEN))?;
+        stream.write_all(said)?;
+        stream.shutdown(std::net::Shutdown::Write)?;
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).map(drop).unwrap_or_default();
+        Ok(heard)
+    };
+    let wants = |protocols: u8| x224(&[&b"Cookie: msts=t0\r\n"[..], &[1, 0, 8, 0, protocols, 0, 0, 0]].concat());
+    for (said, expected) in [
+        (x224(&cookie)?, &[][..]),
+        (x224(b"Cookie: without an end")?, &[]),
+        (vec![3, 0, 0, 19, 14, 0xe0], &[]),
+        // Who does no Network Level Authentication is told so, and who does goes on with TLS.
+        (x224(&[])?, &[3, 0, 8, 0, 5, 0, 0, 0]),
+        (wants(1)?, &[3, 0, 8, 0, 5, 0, 0, 0]),
+        (wants(3)?, &[2, 3, 8, 0, 2, 0, 0, 0]),
+    ] {
+        assert_eq!(answer(&said)?.get(11..).unwrap_or_default(), expected, "{:?}", said.get(..30));
+    }
+    let listed = scene.world.jerry.tap(["desktop", "ls"])?.success()?;
+    assert!(listed.stdout.contains("Name"), "the gate goes on: {listed}");
     Ok(())
 }

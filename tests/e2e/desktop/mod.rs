@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod ends;
+mod file;
 mod nla;
+mod page;
 mod rdp;
 mod scene;
 mod vnc;

@@ -4,13 +4,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use tapgate_lab::{Process, Screen, VncDesktop, own_binary};
+use tapgate_lab::{Browser, Process, Screen, VncDesktop, own_binary, program};
+use tapgate_model::Digest;
 
 use crate::world::{World, until};
 
 /// How long a picture or a typed command's effect may take: several viewers share one machine.
 pub(super) const SEEN: Duration = Duration::from_mins(1);
+
+/// ann's password on the pages.
+const PASSWORD: &str = "correct horse battery ann";
 
 /// A gate whose role for production allows desktops after a tap.
 pub(super) struct Scene {
@@ -58,6 +64,49 @@ impl Scene {
         process.wait_for("\n}")?;
         let told = serde_json::from_str(process.stdout().trim()).context("no JSON")?;
         Ok(Proxy { told, process })
+    }
+
+    /// An address of the gate.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("https://{}{path}", self.world.address)
+    }
+
+    /// ann's browser, with ann enrolled and signed in there.
+    pub(super) fn signed_in(&self) -> Result<Browser> {
+        // The gate's own authority is in every chain that it shows, and its pin is this very hash.
+        let pin: Digest = self.world.pin.trim_start_matches("sha256:").parse().map_err(anyhow::Error::msg)?;
+        let browser = Browser::start(&self.world.lab, &STANDARD.encode(pin.as_bytes()))?;
+        let token = self.world.invite("ann", "access-prod")?;
+        browser.go(&self.url(&format!("/web/enrol#{token}")))?;
+        browser.wait_for("Welcome, ann")?;
+        for (field, text) in [("#password", PASSWORD), ("#again", PASSWORD), ("#device", "laptop")] {
+            browser.fill(field, text)?;
+        }
+        browser.click("#submit")?;
+        browser.wait_for("You are enrolled")?;
+        browser.go(&self.url("/web/sign-in"))?;
+        browser.wait_for_element("#passkey")?;
+        browser.click("#passkey")?;
+        browser.wait_for("At a new terminal")?;
+        Ok(browser)
+    }
+
+    /// curl's answer to a request at the gate: what it writes, by this word of its own.
+    fn curl(&self, path: &str, words: &[&str]) -> Result<String> {
+        let url = self.url(path);
+        let fixed = ["-sk", "--http1.1", "--max-time", "20", "-o", "/dev/null", &url];
+        let words = fixed.into_iter().chain(words.iter().copied());
+        Ok(self.world.jerry.start(&program("curl", "curl")?, words)?.finish(SEEN)?.stdout)
+    }
+
+    /// The status of the gate's answer.
+    pub(super) fn curl_status(&self, path: &str, words: &[&str]) -> Result<u16> {
+        Ok(self.curl(path, &[words, &["-w", "%{http_code}"]].concat())?.parse()?)
+    }
+
+    /// The head of the gate's answer.
+    pub(super) fn curl_head(&self, path: &str) -> Result<String> {
+        self.curl(path, &["-D", "-"])
     }
 
     /// jerry's `tap desktop connect`, with its viewer on this screen.

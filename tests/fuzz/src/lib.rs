@@ -20,7 +20,8 @@ pub struct Body {
 }
 
 /// All of them.
-pub const BODIES: [Body; 24] = [
+pub const BODIES: &[Body] = &[
+    Body { name: "desktop_clean_path", run: tapgate_desktop::fuzz::clean_path },
     Body { name: "desktop_client_info", run: tapgate_desktop::fuzz::client_info },
     Body { name: "desktop_mcs", run: tapgate_desktop::fuzz::mcs },
     Body { name: "desktop_rdp_session", run: tapgate_desktop::fuzz::rdp_session },

@@ -88,6 +88,17 @@ impl Browser {
     /// The enter key.
     pub const ENTER: &str = "\u{e007}";
 
+    /// Clicks at this place of the window, whatever is there.
+    pub fn click_at(&self, x: u32, y: u32) -> Result<()> {
+        let actions = json!([
+            { "type": "pointerMove", "duration": 0, "x": x, "y": y },
+            { "type": "pointerDown", "button": 0 },
+            { "type": "pointerUp", "button": 0 },
+        ]);
+        let mouse = json!({ "type": "pointer", "id": "mouse", "actions": actions });
+        self.post("/actions", &json!({ "actions": [mouse] })).map(drop)
+    }
+
     /// Waits until there is an element for this CSS selector, as while a page is being made.
     pub fn wait_for_element(&self, selector: &str) -> Result<()> {
         let until = Instant::now() + limits::READY;

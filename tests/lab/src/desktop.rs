@@ -1,4 +1,5 @@
-//! Real desktops: a VNC server with a terminal on it, xrdp before one, and a server of FreeRDP that demands NLA.
+//! Real desktops: a VNC server with a terminal on it, xrdp before one, and a server of FreeRDP that demands NLA. And
+//! one that goes odd ways.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +8,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{Certificate, Lab, Process, Screen, limits, program};
+use crate::{CertAuthority, Certificate, Lab, Process, Screen, limits, program};
+
+const ODD: &str = include_str!("odd_desktop.py");
 
 /// The password of every desktop of the lab; VNC counts eight letters.
 const PASSWORD: &str = "vncpass1";
@@ -175,6 +178,36 @@ impl NlaDesktop {
     }
 
     /// The file that alice's password is in.
+    pub fn password_file(&self) -> &Path {
+        &self.password_file
+    }
+}
+
+/// A desktop of RDP that keeps to the protocol up to where its client has said who it is, and then goes an odd way.
+#[derive(Debug)]
+pub struct OddDesktop {
+    port: u16,
+    password_file: PathBuf,
+    _process: Process,
+}
+
+impl OddDesktop {
+    /// Starts one that goes this way, such as `redirect`.
+    pub fn start(lab: &Lab, way: &str) -> Result<Self> {
+        let certificate = CertAuthority::make(lab, &format!("ca-{way}"))?.server(way, "DNS:localhost")?;
+        let mut command = Command::new(program("/usr/bin/python3", "python3")?);
+        command.arg(lab.write("odd_desktop.py", ODD)?).arg(way).arg(&certificate.certificate).arg(&certificate.key);
+        let process = Process::start("the odd desktop", &mut command)?;
+        let port = process.wait_for_line("the port", |line| line.strip_prefix("port ")?.trim().parse().ok())?;
+        Ok(Self { port, password_file: password_file(lab, &format!("{way}.password"), PASSWORD)?, _process: process })
+    }
+
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The file that its password is in.
     pub fn password_file(&self) -> &Path {
         &self.password_file
     }

@@ -31,7 +31,7 @@ pub use app::{AppTls, GrpcApp, Nginx, PythonApp, app_identity};
 pub use browser::Browser;
 pub use certificates::{CertAuthority, Certificate};
 pub use client::{Client, Ran};
-pub use desktop::{NlaDesktop, VncDesktop, Xrdp};
+pub use desktop::{NlaDesktop, OddDesktop, VncDesktop, Xrdp};
 pub use gate::Gate;
 pub use hostile::Hostile;
 pub use keys::KeyPair;

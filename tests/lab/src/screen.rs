@@ -27,6 +27,11 @@ pub struct Picture {
 }
 
 impl Picture {
+    /// A picture of these pixels, three bytes each; `None` where they are too few or too many.
+    pub fn of(width: usize, height: usize, pixels: Vec<u8>) -> Option<Self> {
+        (pixels.len() == width * height * 3).then_some(Self { width, height, pixels })
+    }
+
     /// How many of a hundred pixels are the same in another picture of this size.
     pub fn likeness(&self, other: &Self) -> usize {
         if (self.width, self.height) != (other.width, other.height) || self.pixels.is_empty() {
@@ -115,6 +120,13 @@ impl Screen {
             let done = self.run("xdotool", "xdotool", words)?;
             ensure!(done.status.success(), "xdotool: {}", String::from_utf8_lossy(&done.stderr));
         }
+        Ok(())
+    }
+
+    /// Puts what was copied where the keyboard's focus is, as the middle button does.
+    pub fn paste(&self) -> Result<()> {
+        let done = self.run("xdotool", "xdotool", &["mousemove", "200", "200", "click", "2"])?;
+        ensure!(done.status.success(), "xdotool: {}", String::from_utf8_lossy(&done.stderr));
         Ok(())
     }
 

@@ -1,14 +1,21 @@
-//! Network Level Authentication (MS-CSSP) towards a desktop: NTLM within TLS, bound to the desktop's certificate.
+//! Network Level Authentication (MS-CSSP), NTLM within TLS and bound to its certificate: the gate's logon on a desktop,
+//! and the proof of a client that brings a one-time password.
 
-use sspi::credssp::{ClientMode, ClientState, CredSspClient, CredSspMode, TsRequest};
+use sspi::credssp::{
+    ClientMode, ClientState, CredSspClient, CredSspMode, CredSspServer, CredentialsProxy, ServerMode, ServerState,
+    TsRequest,
+};
 use sspi::generator::GeneratorState;
 use sspi::ntlm::NtlmConfig;
 use sspi::{AuthIdentity, Username};
+use tapgate_relay::Io;
 use tapgate_session::Upstream;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio_rustls::client::TlsStream;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::der;
+use super::x224::ReadError;
 use crate::limits::{CREDSSP_MAX, CREDSSP_STEPS_MAX};
 use crate::password::Password;
 
@@ -38,10 +45,19 @@ pub(super) async fn prove(
     host: &str,
 ) -> Result<(), NlaError> {
     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let (_, certificate) = shown.and_then(|der| X509Certificate::from_der(der).ok()).ok_or(NlaError::Certificate)?;
-    let key = certificate.public_key().subject_public_key.data.to_vec();
+    let key = key_of(shown.ok_or(NlaError::Certificate)?)?;
+    client(stream, (user, domain), password.reveal().to_owned(), key, host).await
+}
+
+async fn client(
+    io: &mut (impl Io + ?Sized),
+    (user, domain): (&str, Option<&str>),
+    password: String,
+    key: Vec<u8>,
+    host: &str,
+) -> Result<(), NlaError> {
     let username = Username::new(user, domain).map_err(|_| NlaError::Name)?;
-    let identity = AuthIdentity { username, password: password.reveal().to_owned().into() };
+    let identity = AuthIdentity { username, password: password.into() };
     let (mode, service) = (ClientMode::Ntlm(NtlmConfig::default()), format!("TERMSRV/{host}"));
     let mut client = CredSspClient::new(key, identity.into(), CredSspMode::WithCredentials, mode, service)
         .map_err(|error| failed(&error))?;
@@ -52,18 +68,11 @@ pub(super) async fn prove(
             // Only Kerberos asks others on the way.
             GeneratorState::Suspended(_) => return Err(NlaError::Kerberos),
         };
-        let (answer, is_last) = match step {
-            ClientState::ReplyNeeded(answer) => (answer, false),
-            ClientState::FinalMessage(answer) => (answer, true),
-        };
-        let mut bytes = Vec::new();
-        answer.encode_ts_request(&mut bytes).map_err(|error| NlaError::Failed(error.to_string()))?;
-        stream.write_all(&bytes).await?;
-        stream.flush().await?;
-        if is_last {
-            return Ok(());
+        match step {
+            ClientState::ReplyNeeded(answer) => write(io, &answer).await?,
+            ClientState::FinalMessage(answer) => return write(io, &answer).await,
         }
-        said = read(stream).await?;
+        said = read(io).await?;
     }
     Err(NlaError::TooLong)
 }
@@ -72,28 +81,101 @@ fn failed(error: &sspi::Error) -> NlaError {
     NlaError::Failed(format!("{:?}", error.error_type))
 }
 
-/// Reads one message, whose head tells its length.
-async fn read(stream: &mut TlsStream<Upstream>) -> Result<TsRequest, NlaError> {
-    let mut bytes = vec![0; 2];
-    stream.read_exact(&mut bytes).await?;
-    let further = match bytes.get(1) {
-        Some(first) if first & 0x80 != 0 => usize::from(first & 0x7f),
-        _ => 0,
-    };
-    if further > 4 {
-        return Err(NlaError::TooLong);
-    }
-    bytes.resize(2 + further, 0);
-    stream.read_exact(bytes.get_mut(2..).unwrap_or_default()).await?;
-    let length = match bytes.get(2..).unwrap_or_default() {
-        [] => usize::from(bytes.get(1).copied().unwrap_or_default()),
-        more => more.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)),
-    };
-    if length > CREDSSP_MAX {
-        return Err(NlaError::TooLong);
-    }
-    let head = bytes.len();
-    bytes.resize(head + length, 0);
-    stream.read_exact(bytes.get_mut(head..).unwrap_or_default()).await?;
+/// Reads one message.
+async fn read(io: &mut (impl Io + ?Sized)) -> Result<TsRequest, NlaError> {
+    let bytes = der::read(io, CREDSSP_MAX).await.map_err(|error| match error {
+        ReadError::Io(error) => NlaError::HungUp(error),
+        ReadError::Malformed | ReadError::TooLong => NlaError::TooLong,
+    })?;
     TsRequest::from_buffer(&bytes).map_err(|error| NlaError::Failed(error.to_string()))
+}
+
+async fn write(io: &mut (impl Io + ?Sized), said: &TsRequest) -> Result<(), NlaError> {
+    let mut bytes = Vec::new();
+    said.encode_ts_request(&mut bytes).map_err(|error| NlaError::Failed(error.to_string()))?;
+    io.write_all(&bytes).await?;
+    Ok(io.flush().await?)
+}
+
+/// The key of a certificate, as both sides of the authentication bind themselves to it.
+pub(crate) fn key_of(certificate: &[u8]) -> Result<Vec<u8>, NlaError> {
+    let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| NlaError::Certificate)?;
+    Ok(certificate.public_key().subject_public_key.data.to_vec())
+}
+
+/// Has a client prove that it knows this password, whatever it calls itself. It is bound to the gate's certificate with
+/// this key, so that whoever stands between learns nothing that they could use.
+pub(crate) async fn verify(io: &mut (impl Io + ?Sized), key: Vec<u8>, password: &str) -> Result<(), NlaError> {
+    let mode = ServerMode::Ntlm(NtlmConfig::new("tapgate".to_owned()));
+    let mut server = CredSspServer::new(key, OnePassword(password), mode).map_err(failed)?;
+    for _ in 0..CREDSSP_STEPS_MAX {
+        let said = read(io).await?;
+        let step = match server.process(said).start() {
+            GeneratorState::Completed(step) => step,
+            GeneratorState::Suspended(_) => return Err(NlaError::Kerberos),
+        };
+        match step {
+            Ok(ServerState::ReplyNeeded(answer)) => write(io, &answer).await?,
+            // Only behind a proof that verifies. What the client gives away here, its password, is dropped.
+            Ok(ServerState::Finished(_)) => return Ok(()),
+            Err(refused) => {
+                // The client reads from it that the password was wrong.
+                if let Some(answer) = &refused.ts_request {
+                    write(io, answer).await?;
+                }
+                return Err(failed(refused.error));
+            }
+        }
+    }
+    Err(NlaError::TooLong)
+}
+
+/// The one password that is good here, under any name.
+struct OnePassword<'a>(&'a str);
+
+impl CredentialsProxy for OnePassword<'_> {
+    type AuthenticationData = AuthIdentity;
+
+    fn auth_data_by_user(&mut self, username: &Username) -> std::io::Result<AuthIdentity> {
+        Ok(AuthIdentity { username: username.clone(), password: self.0.to_owned().into() })
+    }
+
+    fn auth_data(&mut self) -> std::io::Result<Vec<AuthIdentity>> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of a client with this password, bound to this key, at a gate whose password and key are others'.
+    async fn logon(password: &str, key: &[u8]) -> (bool, bool) {
+        let (mut ours, mut theirs) = tokio::io::duplex(8192);
+        let gate = tokio::spawn(async move { verify(&mut ours, vec![7; 65], "one-time").await.is_ok() });
+        let client = client(&mut theirs, ("ann", None), password.to_owned(), key.to_vec(), "gate").await.is_ok();
+        drop(theirs);
+        (gate.await.unwrap(), client)
+    }
+
+    #[tokio::test]
+    async fn only_the_password_opens_and_only_over_the_gates_own_certificate() {
+        assert_eq!(logon("one-time", &[7; 65]).await, (true, true));
+        for (password, key) in [("one-timE", [7; 65]), ("", [7; 65]), ("one-time", [8; 65])] {
+            assert!(!logon(password, &key).await.0, "{password}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proof_that_is_no_proof_opens_nothing() {
+        // A first message that already carries what only a proof may carry.
+        let forged = TsRequest { pub_key_auth: Some(vec![1; 32]), ..TsRequest::default() };
+        for said in [forged, TsRequest { auth_info: Some(vec![1; 64]), ..TsRequest::default() }] {
+            let (mut ours, mut theirs) = tokio::io::duplex(8192);
+            let gate = tokio::spawn(async move { verify(&mut ours, vec![7; 65], "one-time").await.is_ok() });
+            write(&mut theirs, &said).await.unwrap();
+            drop(theirs);
+            assert!(!gate.await.unwrap());
+        }
+    }
 }

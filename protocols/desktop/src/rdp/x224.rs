@@ -13,6 +13,9 @@ pub(crate) const NLA: u32 = 2;
 
 /// Tells the client that only TLS is spoken here.
 pub(crate) const TLS_DEMANDED: u32 = 1;
+/// Tells it that only Network Level Authentication is.
+#[cfg(feature = "rdp-nla")]
+pub(crate) const NLA_DEMANDED: u32 = 5;
 
 const REQUEST: u8 = 0xe0;
 const CONFIRM: u8 = 0xd0;
@@ -101,6 +104,26 @@ pub(crate) fn request(pdu: &[u8]) -> Option<Request> {
     }
 }
 
+/// What a client says before what it can do, as it was told by a file with `loadbalanceinfo`: anybody may have read it.
+#[cfg(feature = "rdp-nla")]
+pub(crate) fn token(pdu: &[u8]) -> Option<&str> {
+    let rest = variable(pdu, REQUEST)?.strip_prefix(b"Cookie: msts=")?;
+    let end = rest.windows(2).position(|two| two == b"\r\n")?;
+    std::str::from_utf8(rest.get(..end)?).ok()
+}
+
+/// Whether a connection's first bytes are a client's first message; `None` where more would tell.
+#[cfg(feature = "rdp-nla")]
+pub(crate) fn begins(head: &[u8]) -> Option<bool> {
+    let fits = match head {
+        [3, 0, _, _, _, code, ..] => return Some(code & 0xf0 == REQUEST),
+        [] | [3] => true,
+        [3, second, ..] => *second == 0,
+        _ => false,
+    };
+    if fits { None } else { Some(false) }
+}
+
 /// Reads what a server chose.
 pub(crate) fn confirm(pdu: &[u8]) -> Option<Confirm> {
     match variable(pdu, CONFIRM)? {
@@ -180,6 +203,22 @@ mod tests {
         assert_eq!(confirm(&write_failure(5)), Some(Confirm::Failure(5)));
         assert_eq!(confirm(&framed(0xd0, &[])), Some(Confirm::Selected { flags: 0, protocol: PLAIN }));
         assert_eq!(confirm(&framed(0xd0, &[9; 8])), None);
+    }
+
+    #[cfg(feature = "rdp-nla")]
+    #[test]
+    fn what_a_file_tells_a_client_to_say() {
+        let nego = [1, 0, 8, 0, 3, 0, 0, 0];
+        let said = |text: &[u8]| token(&framed(0xe0, &[text, &nego].concat())).map(str::to_owned);
+        assert_eq!(said(b"Cookie: msts=t0f\r\n").as_deref(), Some("t0f"));
+        for none in [&b""[..], b"Cookie: mstshash=ann\r\n", b"Cookie: msts=\xff\r\n", b"Cookie: msts=x"] {
+            assert_eq!(said(none), None);
+        }
+        let whole = framed(0xe0, &nego);
+        assert!((0..6).all(|end| begins(&whole[..end]).is_none()) && begins(&whole) == Some(true));
+        for other in [&b"\x03\x01"[..], b"\x16\x03\x01", b"SSH-2.0", &framed(0xd0, &nego)] {
+            assert_eq!(begins(other), Some(false), "{other:?}");
+        }
     }
 
     #[tokio::test]

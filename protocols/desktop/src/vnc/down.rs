@@ -1,7 +1,8 @@
 //! What a desktop says where the clipboard is forbidden (RFC 6143 section 7.6): pictures pass, texts do not.
 
+use tapgate_relay::carry::{Eye, Passed};
+
 use super::up::Pixels;
-use crate::relay::{Eye, Passed};
 
 const RAW: i32 = 0;
 const COPY: i32 = 1;

@@ -8,14 +8,14 @@ pub(crate) mod up;
 
 use tapgate_audit::Deed;
 use tapgate_relay::Io;
+use tapgate_relay::carry::{Blind, carry as relay};
 use tapgate_session::{EndReason, Live};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use self::down::DesktopSays;
 use self::up::{ViewerSays, pixels};
-use crate::limits::{CLIENT_MAX, VNC_TEXT_MAX};
-use crate::relay::{Blind, relay};
+use crate::limits::{CLIENT_MAX, PACE, VNC_TEXT_MAX};
 
 pub(crate) use enter::{EnterError, Entered, enter, negotiate};
 
@@ -31,7 +31,7 @@ struct Begun {
 }
 
 /// Carries one session, from the viewer's first byte on.
-pub(crate) async fn session(mut client: Box<dyn Io>, entered: Entered, live: &Live) -> EndReason {
+pub(crate) async fn session(mut client: impl Io, entered: Entered, live: &Live) -> EndReason {
     let Entered { mut stream, security } = entered;
     let mut cut = live.cut();
     let begun = tokio::select! {
@@ -48,14 +48,14 @@ pub(crate) async fn session(mut client: Box<dyn Io>, entered: Entered, live: &Li
     let (channels, denied) = if clipboard { (channel(), Vec::new()) } else { (Vec::new(), channel()) };
     live.did(Deed::Desktop { security, screen: Some((begun.width, begun.height)), channels, denied });
     if clipboard {
-        return relay(client, stream, live, ViewerSays::new(None), Blind { stirs: false }).await;
+        return relay(client, stream, live, PACE, (ViewerSays::new(None), Blind { stirs: false })).await;
     }
     let format = pixels(begun.pixel);
-    relay(client, stream, live, ViewerSays::new(Some(format.clone())), DesktopSays::new(format)).await
+    relay(client, stream, live, PACE, (ViewerSays::new(Some(format.clone())), DesktopSays::new(format))).await
 }
 
 /// The viewer's handshake, and what both sides say at the beginning.
-async fn begin(client: &mut Box<dyn Io>, desktop: &mut Box<dyn Io>) -> Result<Begun, BeginError> {
+async fn begin(client: &mut impl Io, desktop: &mut Box<dyn Io>) -> Result<Begun, BeginError> {
     greet::greet(client).await?;
     // Whether others may stay: the viewer's own affair.
     let shared = client.read_u8().await?;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use tapgate_relay::carry::{Eye, Passed};
+
 use super::down::ENCODINGS;
-use crate::relay::{Eye, Passed};
 
 /// How large a message may be that is held back until it is whole: a list of encodings.
 const HELD_MAX: usize = 8 * 1024;
@@ -15,6 +16,9 @@ const UPDATE_REQUEST: u8 = 3;
 const KEY: u8 = 4;
 const POINTER: u8 = 5;
 const CUT_TEXT: u8 = 6;
+
+/// The encoding by which a viewer says that its pointer may have more buttons than eight.
+const MORE_BUTTONS: i32 = -316;
 
 /// The size of pixels, as the viewer has chosen it, for the one who reads the pictures.
 #[derive(Debug, Clone)]
@@ -131,13 +135,20 @@ impl ViewerSays {
     /// Looks at a message that is here whole. Where the clipboard is forbidden, only those encodings pass whose sizes
     /// are known: the clipboard is taken from between them.
     fn look(&mut self, kind: u8) -> Result<(), &'static str> {
-        let Some(pixels) = &self.guarded else { return Ok(()) };
         if kind == SET_PIXEL_FORMAT {
-            return pixels.choose(self.held.get(4).copied().unwrap_or_default());
+            let chosen = self.held.get(4).copied().unwrap_or_default();
+            return self.guarded.as_ref().map_or(Ok(()), |pixels| pixels.choose(chosen));
         }
-        let listed = self.held.get(4..).unwrap_or_default().chunks_exact(4);
-        let kept: Vec<&[u8]> =
-            listed.filter(|four| ENCODINGS.iter().any(|known| known.to_be_bytes() == **four)).collect();
+        let is_guarded = self.guarded.is_some();
+        // Of the pointer's messages with more buttons only both sides together know how long they are.
+        let passes = |four: &&[u8]| {
+            if is_guarded {
+                ENCODINGS.iter().any(|known| known.to_be_bytes() == **four)
+            } else {
+                **four != MORE_BUTTONS.to_be_bytes()
+            }
+        };
+        let kept: Vec<&[u8]> = self.held.get(4..).unwrap_or_default().chunks_exact(4).filter(passes).collect();
         let count = u16::try_from(kept.len()).unwrap_or_default().to_be_bytes();
         self.held = [&[SET_ENCODINGS, 0][..], &count, &kept.concat()].concat();
         Ok(())
@@ -223,6 +234,12 @@ mod tests {
             let (out, _) = passed(&mut ViewerSays::new(Some(pixels(4))), &said, part).unwrap();
             assert_eq!(out, [vec![4; 8], encodings(&[16, 0])].concat(), "{part}");
         }
+    }
+
+    #[test]
+    fn a_pointer_has_eight_buttons() {
+        let (out, _) = passed(&mut ViewerSays::new(None), &encodings(&[7, MORE_BUTTONS, 16]), 5).unwrap();
+        assert_eq!(out, encodings(&[7, 16]));
     }
 
     #[test]

@@ -1,36 +1,36 @@
-//! The first line in a tunnel, and the gate's answer to it.
+//! The first line in a tunnel of `tap`, and the gate's answer to it.
 
-use tapgate_model::tunnel::{HAIL_BYTES_MAX, Hail, OPEN, REFUSED};
-use tapgate_relay::Io;
+use tapgate_model::tunnel::{Line, OPEN, REFUSED};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 
+use crate::Io;
 use crate::limits::HAIL_MAX;
 
 /// Reads the line. `None`: none came in time, or it is none.
-pub(crate) async fn read(io: &mut Box<dyn Io>) -> Option<Hail> {
+pub async fn read<L: Line>(io: &mut Box<dyn Io>) -> Option<L> {
     let line = async {
         let mut line = Vec::new();
-        // Byte by byte: what comes after the line is the application's.
+        // Byte by byte: what comes after the line is the inner protocol's.
         loop {
             match io.read_u8().await.ok()? {
                 b'\n' => return Some(line),
-                _ if line.len() >= HAIL_BYTES_MAX => return None,
+                _ if line.len() >= L::BYTES_MAX => return None,
                 byte => line.push(byte),
             }
         }
     };
     let line = timeout(HAIL_MAX, line).await.ok()??;
-    Hail::parse(std::str::from_utf8(&line).ok()?)
+    L::of(std::str::from_utf8(&line).ok()?)
 }
 
 /// Says that the tunnel leads to its target now.
-pub(crate) async fn open(io: &mut Box<dyn Io>) -> std::io::Result<()> {
+pub async fn open(io: &mut Box<dyn Io>) -> std::io::Result<()> {
     say(io, OPEN).await
 }
 
 /// Says why it does not, and ends it.
-pub(crate) async fn refuse(io: &mut Box<dyn Io>, why: &str) -> std::io::Result<()> {
+pub async fn refuse(io: &mut Box<dyn Io>, why: &str) -> std::io::Result<()> {
     let why = why.replace(['\r', '\n'], " ");
     say(io, &format!("{REFUSED} {why}")).await?;
     io.shutdown().await

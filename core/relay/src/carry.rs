@@ -1,38 +1,47 @@
-//! Carries bytes both ways until one side ends, the session is cut, or nobody does anything for too long.
+//! Carries a session's bytes both ways until one side ends, the session is cut, or nobody does anything for too long.
 
 use std::time::Duration;
 
 use tapgate_session::{EndReason, Live};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, Timeout, sleep_until, timeout};
 
-use crate::limits::{COPY_BUFFER, IDLE_MAX, LINGER_MAX, WRITE_MAX};
+use crate::limits::{COPY_BUFFER, WRITE_MAX};
 
 /// What becomes of bytes that one side said.
-pub(crate) struct Passed<'a> {
+pub struct Passed<'a> {
     /// What goes on to the other side.
-    pub(crate) bytes: &'a [u8],
+    pub bytes: &'a [u8],
     /// Whether somebody did something: pressed a key, moved the pointer.
-    pub(crate) stirs: bool,
+    pub stirs: bool,
 }
 
 /// Looks at what one side says.
-pub(crate) trait Eye {
+pub trait Eye {
     /// Looks at the next bytes. The error, in words, ends the session before they are passed on.
     fn pass<'a>(&'a mut self, said: &'a [u8]) -> Result<Passed<'a>, &'static str>;
 }
 
 /// Passes everything as it is.
-pub(crate) struct Blind {
+pub struct Blind {
     /// Whether what passes counts as somebody's doing.
-    pub(crate) stirs: bool,
+    pub stirs: bool,
 }
 
 impl Eye for Blind {
     fn pass<'a>(&'a mut self, said: &'a [u8]) -> Result<Passed<'a>, &'static str> {
         Ok(Passed { bytes: said, stirs: self.stirs })
     }
+}
+
+/// How long a session may do nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// How long nobody may do anything, where the role does not say less.
+    pub idle_max: Duration,
+    /// How long the last bytes may take once one side has ended.
+    pub linger_max: Duration,
 }
 
 /// How one way ended.
@@ -45,27 +54,27 @@ enum Ended {
     Broken(String),
 }
 
-/// Carries bytes until the session is over; `up` looks at the client's, `down` at the desktop's.
-pub(crate) async fn relay(
+/// Carries bytes until the session is over; `up` looks at the client's, `down` at the target's.
+pub async fn carry(
     client: impl AsyncRead + AsyncWrite + Unpin,
-    desktop: impl AsyncRead + AsyncWrite + Unpin,
+    target: impl AsyncRead + AsyncWrite + Unpin,
     live: &Live,
-    up: impl Eye,
-    down: impl Eye,
+    pace: Pace,
+    (up, down): (impl Eye, impl Eye),
 ) -> EndReason {
-    let idle = live.terms().client_idle_timeout.unwrap_or(IDLE_MAX).min(IDLE_MAX);
+    let idle = live.terms().client_idle_timeout.unwrap_or(pace.idle_max).min(pace.idle_max);
     let mut cut = live.cut();
     let stirred = Notify::new();
     let (from_client, to_client) = split(client);
-    let (from_desktop, to_desktop) = split(desktop);
-    let mut upward = Box::pin(copy(from_client, to_desktop, up, &stirred));
-    let mut downward = Box::pin(copy(from_desktop, to_client, down, &stirred));
+    let (from_target, to_target) = split(target);
+    let mut upward = Box::pin(copy(from_client, to_target, up, &stirred));
+    let mut downward = Box::pin(copy(from_target, to_client, down, &stirred));
     let mut due = Instant::now() + idle;
     loop {
         tokio::select! {
             reason = cut.wanted() => return EndReason::Cut(reason),
-            ended = &mut upward => return over(ended, EndReason::Client, &mut downward).await,
-            ended = &mut downward => return over(ended, EndReason::Target, &mut upward).await,
+            ended = &mut upward => return over(ended, EndReason::Client, timeout(pace.linger_max, &mut downward)).await,
+            ended = &mut downward => return over(ended, EndReason::Target, timeout(pace.linger_max, &mut upward)).await,
             () = stirred.notified() => due = Instant::now() + idle,
             () = sleep_until(due) => return EndReason::Idle,
         }
@@ -73,9 +82,9 @@ pub(crate) async fn relay(
 }
 
 /// What the end of one way makes of the session. Where its side closed, the other may still have something to say.
-async fn over(ended: Ended, closed: EndReason, other: impl Future<Output = Ended>) -> EndReason {
+async fn over(ended: Ended, closed: EndReason, other: Timeout<impl Future<Output = Ended>>) -> EndReason {
     match ended {
-        Ended::Closed => match timeout(LINGER_MAX, other).await {
+        Ended::Closed => match other.await {
             Ok(Ended::Barred(why)) => EndReason::Error(why.to_owned()),
             _ => closed,
         },
@@ -96,7 +105,7 @@ async fn copy(
         let read = match from.read(&mut buffer).await {
             Ok(0) => break,
             Ok(read) => read,
-            // Desktops and their clients hang up without a word within TLS.
+            // Many hang up without a word within TLS.
             Err(error) if is_hang_up(error.kind()) => break,
             Err(error) => return Ended::Broken(error.kind().to_string()),
         };
