@@ -7,13 +7,18 @@ mod demo;
 mod doors;
 mod keys;
 mod limits;
+mod outward;
 mod proxied;
 mod reload;
 mod run;
+mod shelf;
 mod sniff;
 mod start;
+#[cfg(feature = "s3")]
+mod store;
 mod tls;
 mod web;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -6,14 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tapgate_audit::{Checkpoints, Event, FileOptions, FileSink, MemorySink, Sink, WhenFull, checkpoints_of};
+use tapgate_audit::{
+    Checkpoints, Copies, Event, FileOptions, FileSink, Follower, Keep, MemorySink, Sink, WhenFull, Witness, checkpoints_of,
+};
 use tapgate_authority::{Authority, AuthorityParts, InBand, SecretsKey};
-use tapgate_config::Config;
+use tapgate_config::{AuditConfig, Config, WitnessPlace};
 use tapgate_http::Tcp;
 use tapgate_identity::TrustSource;
 use tapgate_model::{Clock, SystemClock};
 use tapgate_proof::RelyingParty;
-use tapgate_record::{Deck, Folder};
+use tapgate_record::Deck;
 use tapgate_relay::Protocol;
 use tapgate_session::{Gate, GateParts, ProtocolName};
 use tapgate_sql::Classifier;
@@ -32,7 +34,8 @@ use crate::tls::{Tls, TlsParts};
 use crate::web::audit::AuditPlace;
 use crate::web::recordings::Library;
 use crate::web::{App, Web};
-use crate::{admin, doors};
+use crate::witness::Posted;
+use crate::{admin, doors, shelf};
 
 /// The parts that have a state on the disk.
 pub(crate) struct Opened {
@@ -99,18 +102,40 @@ pub(crate) fn open(config: &Config) -> Result<Opened> {
     let key = tapgate_authority::log_key(&*store, clock.now()).context("can't read the audit log's key")?;
     let place =
         AuditPlace { log: config.audit_log.clone(), checkpoints: checkpoints_of(&config.audit_log), key: key.public() };
-    let checkpoints = Checkpoints { key, path: place.checkpoints.clone(), witness: config.audit.witness.clone() };
-    let when_full = if config.audit.refuse_when_full { WhenFull::Refuse } else { WhenFull::GoOn };
-    let options = FileOptions { checkpoints: Some(checkpoints), when_full, ..FileOptions::default() };
-    let sink = FileSink::open_with(&config.audit_log, Arc::clone(&clock), options)
+    let checkpoints = Checkpoints { key, path: place.checkpoints.clone(), witness: witness(config)? };
+    let sink = FileSink::open_with(&config.audit_log, Arc::clone(&clock), log_options(config, checkpoints)?)
         .with_context(|| format!("can't open the audit log {}", config.audit_log.display()))?;
     let sink = Arc::new(sink);
-    let shelf = Folder::new(&config.recordings)
-        .with_context(|| format!("can't make the directory of recordings {}", config.recordings.display()))?;
+    let shelf = shelf::open(config)?;
     let key = tapgate_authority::recordings_key(&*store, clock.now()).context("can't read the recordings' key")?;
-    let library = Library { shelf: Arc::new(shelf), key, sink: sink.clone() };
+    let library = Library { shelf, key, sink: sink.clone() };
     let authority = authority(config, &store, &clock, sink.clone())?;
     Ok(Opened { authority: Arc::new(authority), sink, clock, audit: place, library, _alone: alone })
+}
+
+/// How the audit log is kept, as the configuration says.
+fn log_options(config: &Config, checkpoints: Checkpoints) -> Result<FileOptions> {
+    let AuditConfig { refuse_when_full, stdout, file_size, keep, .. } = &config.audit;
+    let mut follower: Option<Box<dyn Follower>> = None;
+    if *stdout {
+        follower = Some(Box::new(Copies::new(std::io::stdout()).context("can't copy the audit log")?));
+    }
+    Ok(FileOptions {
+        checkpoints: Some(checkpoints),
+        file_len_max: *file_size,
+        when_full: if *refuse_when_full { WhenFull::Refuse } else { WhenFull::GoOn },
+        keep: Keep { age: keep.age, size: keep.size },
+        follower,
+    })
+}
+
+/// Who gets a copy of each checkpoint.
+fn witness(config: &Config) -> Result<Option<Box<dyn Witness>>> {
+    Ok(match &config.audit.witness {
+        None => None,
+        Some(WitnessPlace::File(path)) => Some(Box::new(path.clone())),
+        Some(WitnessPlace::Url(url)) => Some(Box::new(Posted::new(url.clone()).context("can't reach the witness")?)),
+    })
 }
 
 /// A gate keeps what is true in memory and would not see what another one writes: one gate a directory.
@@ -212,6 +237,8 @@ pub(crate) async fn listen(config: &Config, opened: Opened) -> Result<Running> {
     tasks.push(tokio::spawn(watched.watch(stop.clone())));
     tasks.push(tokio::spawn(sweep(Arc::clone(authority), stop.clone())));
     tasks.push(tokio::spawn(look_after_applications(gate.clone(), stop.clone())));
+    let (shelf, keep) = (Arc::clone(&opened.library.shelf), config.recordings_keep);
+    tasks.push(tokio::spawn(shelf::look_after(shelf, keep, gate.clone(), sink.clone(), stop.clone())));
     sink.record(Event::gate_started(env!("CARGO_PKG_VERSION")));
     tracing::info!(listen = %config.listen, public = %config.public_addr, ca_pin = %authority.gate_fingerprint(), "The gate is open");
     Ok(Running { gate, opened, deck, stop, tasks })
