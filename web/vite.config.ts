@@ -13,6 +13,8 @@ export default defineConfig({
     rollupOptions: {
       output: {
         entryFileNames: "page.js",
+        // The page that plays recordings, which few open, brings its player along.
+        chunkFileNames: (chunk) => (chunk.name === "Recording" ? "player.js" : "[name].js"),
         assetFileNames: "page[extname]",
       },
     },

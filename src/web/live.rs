@@ -1,4 +1,4 @@
-//! A user's own live sessions: what is open, and an end to it. The same for terminals and for pages.
+//! Live sessions: one's own, with an end to each, the same for terminals and for pages; and everybody's.
 
 use axum::Extension;
 use axum::extract::State;
@@ -7,9 +7,11 @@ use tapgate_api::{LiveSessionEntry, LiveSessions, SessionEnd};
 use tapgate_authority::Fault;
 use tapgate_identity::Identity;
 use tapgate_model::SessionId;
+use tapgate_policy::Records;
 use tapgate_session::LiveSession;
 
 use super::api::Shared;
+use super::audit::may_see;
 use super::reply::{Reply, body, identity};
 use super::{App, Caller};
 
@@ -39,8 +41,22 @@ pub(super) async fn end(State(app): Shared, Extension(caller): Extension<Caller>
 }
 
 fn listed(app: &App, own: &Identity) -> LiveSessions {
-    let entry = |live: LiveSession| LiveSessionEntry {
+    LiveSessions { sessions: app.gate.live_of(own.user()).into_iter().map(|live| entry(live, false)).collect() }
+}
+
+/// Everybody's live sessions, for those who may see what was recorded of them.
+pub(super) async fn all(State(app): Shared, Extension(caller): Extension<Caller>) -> Reply {
+    let listed = identity(&app, &caller).and_then(|own| {
+        may_see(&app, &own, Records::Session)?;
+        Ok(LiveSessions { sessions: app.gate.live_of_all().into_iter().map(|live| entry(live, true)).collect() })
+    });
+    listed.into()
+}
+
+fn entry(live: LiveSession, named: bool) -> LiveSessionEntry {
+    LiveSessionEntry {
         id: live.id.to_string(),
+        user: named.then(|| live.user.to_string()),
         kind: live.target.kind.to_string(),
         target: live.target.name.to_string(),
         login: live.login.to_string(),
@@ -48,6 +64,5 @@ fn listed(app: &App, own: &Identity) -> LiveSessions {
         peer: live.peer.ip().to_canonical().to_string(),
         since: live.since.map(tapgate_model::UnixTime::as_secs),
         tapped: live.tapped,
-    };
-    LiveSessions { sessions: app.gate.live_of(own.user()).into_iter().map(entry).collect() }
+    }
 }

@@ -7,6 +7,7 @@ pub(crate) mod audit;
 mod cookie;
 mod device;
 mod live;
+mod lock;
 mod openapi;
 mod page;
 pub(crate) mod recordings;

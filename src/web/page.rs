@@ -23,12 +23,19 @@ use super::{App, Caller};
 const PAGE: &str = include_str!("../../web/dist/index.html");
 const SCRIPT: &str = include_str!("../../web/dist/page.js");
 const STYLE: &str = include_str!("../../web/dist/page.css");
+/// The script of the page that plays recordings, with asciinema's player in it: fetched by that page alone.
+const PLAYER: &str = include_str!("../../web/dist/player.js");
 const ICON: &str = include_str!("../../web/dist/icon.svg");
 
 /// What the page may do: load from here, ask here, and post a form here or to this machine. `'self'` is there
 /// for the way back, because the policy governs where a form's answer leads too.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
                       form-action 'self' http://127.0.0.1:*; frame-ancestors 'none'; base-uri 'none'";
+
+/// The same where recordings are played: the terminal that shows them is WebAssembly, out of the gate's own script.
+const PLAYER_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
+                             connect-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; \
+                             base-uri 'none'";
 
 /// A page asks for keys, and for nothing else that a browser could give.
 const PERMISSIONS: &str = "publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), \
@@ -39,7 +46,8 @@ type Shared = State<Arc<App>>;
 pub(super) fn router(app: &Arc<App>, site: Router) -> Router {
     let page = path::BROWSER_PAGE;
     let (approved, denied) = (path::BROWSER_APPROVED, path::BROWSER_DENIED);
-    let fixed = [approved, denied, web_path::SIGN_IN_PAGE, web_path::ENROL_PAGE, web_path::APP_PAGE];
+    let (app_page, recording) = (web_path::APP_PAGE, web_path::RECORDING_PAGE);
+    let fixed = [approved, denied, web_path::SIGN_IN_PAGE, web_path::ENROL_PAGE, app_page, recording];
     let fixed = fixed.into_iter().chain(web_path::PAGES);
     let pages = fixed
         .fold(Router::new(), |router, path| router.route(path, get(async || file("text/html; charset=utf-8", PAGE))));
@@ -51,6 +59,7 @@ pub(super) fn router(app: &Arc<App>, site: Router) -> Router {
         .route(&format!("{page}/{{id}}/approve"), post(approve))
         .route(&format!("{page}/{{id}}/deny"), post(deny))
         .route("/web/page.js", get(async || file("text/javascript; charset=utf-8", SCRIPT)))
+        .route("/web/player.js", get(async || file("text/javascript; charset=utf-8", PLAYER)))
         .route("/web/page.css", get(async || file("text/css; charset=utf-8", STYLE)))
         .route("/web/icon.svg", get(async || file("image/svg+xml", ICON)))
         .with_state(Arc::clone(app))
@@ -139,9 +148,10 @@ pub(super) fn own_page(origins: &[String], headers: &HeaderMap) -> Result<(), Fa
 
 /// What every answer below `/web` carries.
 pub(super) async fn protect(request: Request, next: Next) -> Response {
+    let policy = if request.uri().path() == web_path::RECORDING_PAGE { PLAYER_POLICY } else { POLICY };
     let mut response = next.run(request).await;
     let fixed = [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (HeaderName::from_static("permissions-policy"), PERMISSIONS),

@@ -4,6 +4,7 @@
 export const place = $state({ path: location.pathname, search: location.search });
 
 export const HOME = "/web/targets";
+export const RECORDING = "/web/recording";
 const SIGN_IN = "/web/sign-in";
 
 const follow = () => {
@@ -24,6 +25,8 @@ export function go(path: string): void {
 export function intercept(event: MouseEvent): void {
   const link = (event.target as Element).closest("a");
   const plain = !event.defaultPrevented && event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
+  // The page that plays recordings has a policy of its own: whoever leaves it leaves that too.
+  if (place.path === RECORDING) return;
   if (!link || !plain || link.target || link.origin !== location.origin || !PAGES.has(link.pathname)) return;
   event.preventDefault();
   go(link.pathname);

@@ -44,7 +44,7 @@ pub use sso::{
 };
 pub use web::{
     InviteShown, InviteToken, LiveSessionEntry, LiveSessions, PasskeyChallenge, SessionEnd, WebMe,
-    WebOtp, WebSignIn, WebTap, WebTapBegin, WebTapped, web_path,
+    WebLock, WebOtp, WebSignIn, WebTap, WebTapBegin, WebTapped, web_path,
 };
 
 use serde::{Deserialize, Serialize};

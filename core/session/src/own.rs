@@ -1,4 +1,4 @@
-//! A user's own live sessions: listed for them, and ended by them.
+//! Live sessions: a user's own, listed for them and ended by them, and everybody's, for those who watch over them.
 
 use std::net::SocketAddr;
 
@@ -13,6 +13,8 @@ use crate::{Door, Gate, ProtocolName};
 pub struct LiveSession {
     /// The session's number.
     pub id: SessionId,
+    /// Whose it is.
+    pub user: UserName,
     /// What it leads to.
     pub target: TargetRef,
     /// Who the user became there.
@@ -33,6 +35,7 @@ impl LiveSession {
     fn of(entry: &Entry) -> Self {
         Self {
             id: entry.id,
+            user: entry.identity.user().clone(),
             target: entry.record.target.clone(),
             login: entry.login.clone(),
             protocol: entry.facts.protocol,
@@ -50,6 +53,13 @@ impl Gate {
         let mut own = self.live().map(|entry| (entry.identity.user() == user).then(|| LiveSession::of(entry)));
         own.sort_by_key(|session| std::cmp::Reverse((session.since, session.id)));
         own
+    }
+
+    /// Everybody's live sessions, the newest first.
+    pub fn live_of_all(&self) -> Vec<LiveSession> {
+        let mut all = self.live().map(|entry| Some(LiveSession::of(entry)));
+        all.sort_by_key(|session| std::cmp::Reverse((session.since, session.id)));
+        all
     }
 
     /// The numbers of all live sessions.
