@@ -398,6 +398,34 @@ fn nothing_goes_that_no_checkpoint_carries_on_from() {
     assert_eq!(log_files(&scene.path).unwrap()[..files.len() - 1], files[..files.len() - 1]);
 }
 
+#[test]
+fn one_flipped_bit_anywhere_is_found() {
+    let mut scene = Scene::new();
+    scene.usual();
+    let whole = fs::read(&scene.path).unwrap();
+    for place in (0..whole.len()).step_by(61).chain([whole.len() - 1]) {
+        let mut changed = whole.clone();
+        changed[place] ^= 1;
+        fs::write(&scene.path, changed).unwrap();
+        assert!(!scene.audit().is_clean(), "byte {place}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_changes_nothing() {
+    let mut scene = Scene::new();
+    scene.clock.advance(Duration::from_hours(2));
+    let sink = scene.open(None);
+    sink.record(Event::session_start(scene.session(|_| {})));
+    drop(sink);
+    scene.clock = Arc::new(ManualClock::new(UnixTime::from_secs(1_795_180_933)));
+    let sink = scene.open(None);
+    sink.record(Event::session_start(scene.session(|_| {})));
+    drop(sink);
+    let found = scene.audit();
+    assert_eq!((found.findings.as_slice(), found.webauthn, found.unsigned), ([].as_slice(), 2, 0));
+}
+
 /// A stream that others read.
 #[derive(Clone, Default)]
 struct Stream(Arc<Mutex<Vec<u8>>>);

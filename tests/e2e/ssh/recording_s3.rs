@@ -131,11 +131,10 @@ fn a_store_that_is_away_lets_recordings_wait_and_gets_them_later() -> Result<()>
 fn no_more_waits_than_may_and_a_strict_session_is_not_without() -> Result<()> {
     let lab = tapgate_lab::Lab::new()?;
     let world = recorded(&format!("http://127.0.0.1:{}", lab.port()?), "  waiting_max: 2KiB\n")?;
-    ran(&world, "head -c 900 /dev/urandom | base64")?;
-    let cut = world.ssh("prod3", &["head -c 4000 /dev/urandom | base64; cat"])?;
-    assert!(!cut.status.success(), "{cut}");
-    let refused = world.ssh("prod3", &["echo in"])?;
-    assert!(!refused.status.success() && !refused.stdout.contains("in"), "{refused}");
+    let cut = world.ssh("prod3", &["head -c 9000 /dev/urandom | base64; sleep 60"])?;
+    assert!(!cut.status.success() && cut.stderr.contains("it can no longer be recorded"), "{cut}");
+    let refusal = "the gate cannot record this session";
+    until("a session that is refused", SOON, || Ok(world.ssh("prod3", &["echo in"])?.stderr.contains(refusal)))?;
     world.await_record(0, "security.warning", |record| text(record, "what").contains("no more may wait"))?;
     world.put_prod_options("require_session_mfa: true, record_session: best_effort")?;
     assert_eq!(world.ssh("prod3", &["echo in"])?.success()?.stdout, "in\n");
