@@ -19,5 +19,5 @@ pub use frame::{Frame, Kind, frames};
 pub use prune::{Keep, prune};
 pub use read::{Listed, Page, ReadError, Shown, list, page};
 #[cfg(feature = "s3")]
-pub use s3::{Remote, RemoteParts};
+pub use s3::{Remote, RemoteParts, Store};
 pub use shelf::{Folder, Kept, Reading, Shelf, Writing};
