@@ -31,7 +31,7 @@ impl Heads {
     pub(super) fn keep(&self, session: SessionId, head: &Head) -> io::Result<()> {
         let mut options = OpenOptions::new();
         let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(self.file(session))?;
-        file.write_all(&[&head.size.to_be_bytes(), head.bytes.as_slice()].concat())
+        file.write_all(&[head.size.to_be_bytes().as_slice(), &head.bytes].concat())
     }
 
     pub(super) fn read(&self, session: SessionId) -> Option<Head> {
