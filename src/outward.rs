@@ -61,8 +61,7 @@ where
     let connected = timeout(OUTWARD_CONNECT, connecting).await.map_err(|error| unreachable(error.to_string()))?;
     let stream = connected.map_err(|error| unreachable(error.to_string()))?;
     // The address says where; the request itself names a path, as HTTP/1.1 wants it.
-    *request.uri_mut() =
-        uri.path_and_query().map_or("/", |path| path.as_str()).parse().map_err(|_| address())?;
+    *request.uri_mut() = uri.path_and_query().map_or("/", |path| path.as_str()).parse().map_err(|_| address())?;
     request.headers_mut().insert(HOST, HeaderValue::from_str(host).map_err(|_| address())?);
     let response = if secure {
         let name = ServerName::try_from(name).map_err(|_| address())?;

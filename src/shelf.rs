@@ -20,7 +20,9 @@ pub(crate) fn open(config: &Config) -> Result<Arc<dyn Shelf>> {
         #[cfg(feature = "s3")]
         Some(store) => crate::store::open(&config.recordings, store),
         #[cfg(not(feature = "s3"))]
-        Some(_) => anyhow::bail!("this gate was built without S3 (build it with the feature s3, or remove `recordings_s3`)"),
+        Some(_) => {
+            anyhow::bail!("this gate was built without S3 (build it with the feature s3, or remove `recordings_s3`)")
+        }
     }
 }
 

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tapgate_audit::{
-    Checkpoints, Copies, Event, FileOptions, FileSink, Follower, Keep, MemorySink, Sink, WhenFull, Witness, checkpoints_of,
+    Checkpoints, Copies, Event, FileOptions, FileSink, Follower, Keep, MemorySink, Sink, WhenFull, Witness,
+    checkpoints_of,
 };
 use tapgate_authority::{Authority, AuthorityParts, InBand, SecretsKey};
 use tapgate_config::{AuditConfig, Config, WitnessPlace};

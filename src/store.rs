@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use object_store::aws::{AmazonS3Builder, AwsCredential};
-use object_store::client::{HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService};
+use object_store::client::{
+    HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
+};
 use object_store::{ClientOptions, CredentialProvider, RetryConfig};
 use tapgate_config::{S3Config, S3Credentials};
 use tapgate_record::limits::{STORE_MAX, STORE_RETRIES};

@@ -164,9 +164,9 @@ fn recorded(target: &Target, report: &mut Report) -> Result<()> {
     };
     let gate = [target.gate()];
     if report.wants(TAPED) {
-        let (mut taped, mut plain) =
-            (Line::open(target, Way::Recorded, SENDS)?, Line::open(target, Way::Gate, SENDS)?);
-        let rounds = in_turns(ROUNDS, || costing(&gate, || batch(&mut taped)), || costing(&gate, || batch(&mut plain)))?;
+        let (mut taped, mut plain) = (Line::open(target, Way::Recorded, SENDS)?, Line::open(target, Way::Gate, SENDS)?);
+        let rounds =
+            in_turns(ROUNDS, || costing(&gate, || batch(&mut taped)), || costing(&gate, || batch(&mut plain)))?;
         let what = "the gate's CPU time a GiB of a download whose session is recorded, against one that is not";
         report.add(TAPED, Figure::ratio(what, Some(TAPED_GOAL), ["recorded", "not recorded"], &weigh(&rounds)));
     }
@@ -177,7 +177,8 @@ fn recorded(target: &Target, report: &mut Report) -> Result<()> {
             Ok::<_, anyhow::Error>(line)
         };
         let (mut taped, mut plain) = (open(Way::Recorded)?, open(Way::Gate)?);
-        let rounds = in_turns(ROUNDS, || costing(&gate, || batch(&mut taped)), || costing(&gate, || batch(&mut plain)))?;
+        let rounds =
+            in_turns(ROUNDS, || costing(&gate, || batch(&mut taped)), || costing(&gate, || batch(&mut plain)))?;
         let what = "the same of a terminal that scrolls as fast as it can: all of it is compressed, sealed and written";
         report.add(SHOWN, Figure::ratio(what, None, ["recorded", "not recorded"], &weigh(&rounds)));
     }

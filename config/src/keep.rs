@@ -206,8 +206,7 @@ mod tests {
         let config = parse("t.yaml", &format!("{BASE}{text}")).unwrap();
         let keep = KeepRule { age: Some(Duration::from_hours(400 * 24)), size: Some(10 << 30) };
         let witness = Some(WitnessPlace::File("/mnt/witness.jsonl".into()));
-        let due =
-            AuditConfig { witness, refuse_when_full: false, stdout: true, file_size: Some(64 << 20), keep };
+        let due = AuditConfig { witness, refuse_when_full: false, stdout: true, file_size: Some(64 << 20), keep };
         assert_eq!(config.audit, due);
         assert_eq!(config.recordings, PathBuf::from("/r"));
         let wrong = text.replace("go_on", "perhaps");

@@ -126,7 +126,12 @@ impl Reader<'_> {
         self.optional(map, &[key], parse)
     }
 
-    pub(crate) fn optional<T>(&mut self, map: &Mapping, path: &[&str], parse: fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(crate) fn optional<T>(
+        &mut self,
+        map: &Mapping,
+        path: &[&str],
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let key = path.last()?;
         let value = map.get(*key)?;
         let parsed = value.as_str().ok_or_else(|| "must be a text (quote it)".to_owned()).and_then(parse);

@@ -18,7 +18,8 @@ pub(super) async fn begin(State(app): Shared, Extension(caller): Extension<Calle
         let own = identity(app, &caller)?;
         let expires = |hours: u32| app.clock.now().plus(std::time::Duration::from_hours(hours.into())).to_string();
         let yaml = document(&body(&bytes)?, expires)?;
-        let action = serde_json::to_vec(&AdminAction::PutResources { yaml, replace: false }).map_err(Fault::internal)?;
+        let action =
+            serde_json::to_vec(&AdminAction::PutResources { yaml, replace: false }).map_err(Fault::internal)?;
         app.authority.admin_begin(app.gate.snapshot().policy(), &own, &action, caller.peer.ip())
     })
     .await
@@ -38,7 +39,8 @@ pub(super) async fn finish(State(app): Shared, Extension(caller): Extension<Call
 
 /// The lock as a resource; JSON is YAML.
 fn document(wish: &WebLock, expires: impl Fn(u32) -> String) -> Result<String, Fault> {
-    let wrong = || Fault::invalid("this is nothing that a lock can strike", "name a user, or a target by kind and name");
+    let wrong =
+        || Fault::invalid("this is nothing that a lock can strike", "name a user, or a target by kind and name");
     let target = match wish {
         WebLock { user: Some(user), target: None, .. } => {
             let user: UserName = user.parse().map_err(|_| wrong())?;

@@ -115,7 +115,8 @@ impl Ticket<'_> {
 
     fn message(&self, said: &str) -> Vec<u8> {
         let user = self.user.as_str().as_bytes();
-        [b"tapgate/recording-place/v1".as_slice(), self.session.as_bytes().as_slice(), said.as_bytes(), b" ", user].concat()
+        [b"tapgate/recording-place/v1".as_slice(), self.session.as_bytes().as_slice(), said.as_bytes(), b" ", user]
+            .concat()
     }
 }
 

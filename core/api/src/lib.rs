@@ -43,8 +43,8 @@ pub use sso::{
     SsoSessionBegin, SsoShown, SsoSignedIn, SsoStart,
 };
 pub use web::{
-    InviteShown, InviteToken, LiveSessionEntry, LiveSessions, PasskeyChallenge, SessionEnd, WebMe,
-    WebLock, WebOtp, WebSignIn, WebTap, WebTapBegin, WebTapped, web_path,
+    InviteShown, InviteToken, LiveSessionEntry, LiveSessions, PasskeyChallenge, SessionEnd,
+    WebLock, WebMe, WebOtp, WebSignIn, WebTap, WebTapBegin, WebTapped, web_path,
 };
 
 use serde::{Deserialize, Serialize};

@@ -98,8 +98,7 @@ impl FileSink {
         let queue = Arc::new(Queue::new(limits::QUEUE_LEN_MAX, summary));
         let FileOptions { keep, follower, when_full, .. } = options;
         let writer = Writer { disk, summary, keeper, keep, follower, queue, clock };
-        let sink = Self::start(writer, when_full)
-            .map_err(|source| AuditError::Open { path: path.into(), source })?;
+        let sink = Self::start(writer, when_full).map_err(|source| AuditError::Open { path: path.into(), source })?;
         if torn > 0 {
             sink.record(Event::AuditTorn { bytes: torn });
         }

@@ -240,7 +240,10 @@ fn what_is_kept_no_longer_goes_and_what_is_live_stays() {
     let size = fs::metadata(scene.file(2)).unwrap().len();
     let gone = pruned(Keep { size: Some(size * 3 + size / 2), ..Keep::default() }, Duration::ZERO);
     assert_eq!(gone.len(), 1, "{gone:?}");
-    assert!(gone[0].0 == facts(2).session && gone[0].1.contains("larger than"), "the oldest that is not live: {gone:?}");
+    assert!(
+        gone[0].0 == facts(2).session && gone[0].1.contains("larger than"),
+        "the oldest that is not live: {gone:?}"
+    );
     let gone = pruned(Keep { age: Some(Duration::from_mins(30)), ..Keep::default() }, Duration::from_hours(1));
     assert_eq!(gone.iter().map(|(session, _)| *session).collect::<Vec<_>>(), [facts(3).session, facts(4).session]);
     assert!(gone[0].1.contains("older than 1800 s"), "{gone:?}");

@@ -60,7 +60,12 @@ fn output(shelf: &dyn Shelf, n: u8) -> usize {
     let (mut at, mut sum) = (None, 0);
     loop {
         let piece = page(shelf, &KEY, facts(n).session, at).unwrap();
-        sum += frames(&piece.bytes).unwrap().iter().filter(|frame| frame.channel == 1).map(|f| f.data.len()).sum::<usize>();
+        sum += frames(&piece.bytes)
+            .unwrap()
+            .iter()
+            .filter(|frame| frame.channel == 1)
+            .map(|f| f.data.len())
+            .sum::<usize>();
         match piece.next {
             Some(next) => at = Some(next),
             None => return sum,

@@ -38,7 +38,9 @@ fn a_terminal_is_played_found_in_and_watched_live() -> Result<()> {
     let mark = scene.world.mark();
     let at = scene.world.at("prod3");
     let mut shell = scene.world.jerry.start_on_terminal(&own_binary("tap")?, ["ssh", &at])?;
-    shell.write(b"stty cols 91 rows 33; printf '\\033[31mred\\033[0m \\033]0;a title\\007<b>bold</b>\\n'; echo $((40+2))-go\n")?;
+    shell.write(
+        b"stty cols 91 rows 33; printf '\\033[31mred\\033[0m \\033]0;a title\\007<b>bold</b>\\n'; echo $((40+2))-go\n",
+    )?;
     shell.wait_for("42-go")?;
     shell.write(b"exit\n")?;
     shell.finish(SOON)?.success()?;
@@ -54,7 +56,8 @@ fn a_terminal_is_played_found_in_and_watched_live() -> Result<()> {
     scene.picture("watch")?;
     scene.browser.click(&link)?;
     scene.browser.wait_for("jerry at prod3")?;
-    let seen = scene.world.await_record(mark, "session.recording.access", |record| text(record, "session") == session)?;
+    let seen =
+        scene.world.await_record(mark, "session.recording.access", |record| text(record, "session") == session)?;
     assert_eq!(text(&seen, "user"), "ann");
     play(&scene)?;
     until("what was shown", SOON, || Ok(shown(&scene)?.contains("42-go")))?;
@@ -144,7 +147,8 @@ fn nobody_sees_or_locks_without_the_right_to() -> Result<()> {
     }
     let origin = format!("Origin: https://{}", scene.world.address);
     let lock = ["-d", "{\"user\":\"jerry\"}", "-H", "Content-Type: application/json", "-H", &origin];
-    let (status, body) = scene.curl("/web/api/lock", cookie, &[&lock[..], &["-H", "Sec-Fetch-Site: same-origin"]].concat())?;
+    let (status, body) =
+        scene.curl("/web/api/lock", cookie, &[&lock[..], &["-H", "Sec-Fetch-Site: same-origin"]].concat())?;
     assert_eq!(status, 403, "{body}");
     // The page itself says so, and a place in the middle is nobody's.
     scene.visit(&format!("/web/recording?session={session}"))?;
