@@ -16,6 +16,7 @@ use std::time::SystemTime;
 use std::{fs, io};
 
 use futures::TryStreamExt as _;
+use futures::future::ready;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
@@ -91,11 +92,11 @@ impl Remote {
 
     /// What is in the store.
     fn there(&self) -> io::Result<Vec<Kept>> {
-        let listing = self.store.list(Some(&self.prefix)).try_filter_map(async |object| {
+        let listing = self.store.list(Some(&self.prefix)).try_filter_map(|object| {
             let name = object.location.filename().and_then(|name| name.strip_suffix(SUFFIX));
             let session = name.and_then(|name| name.parse().ok());
             let changed = SystemTime::from(object.last_modified);
-            Ok(session.map(|session| Kept { session, size: object.size, begun: changed, changed }))
+            ready(Ok(session.map(|session| Kept { session, size: object.size, begun: changed, changed })))
         });
         self.runtime()?.block_on(listing.try_collect()).map_err(to_io)
     }
