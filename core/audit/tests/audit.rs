@@ -450,7 +450,7 @@ fn a_stream_gets_the_lines_that_are_in_the_log() {
     (0..200).for_each(|n| sink.record(Event::security_warning(n.to_string())));
     sink.flush().unwrap();
     let log = fs::read(&scene.path).unwrap();
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while *stream.0.lock().unwrap() != log {
         assert!(begun.elapsed() < Duration::from_secs(10), "the copy is not the log");
         std::thread::yield_now();

@@ -67,8 +67,8 @@ impl Remote {
         let heads = Heads::new(&folder.join("heads"))?;
         let prefix = Path::from(prefix);
         let ledger = Arc::new(Ledger::new(&spool.all()?, waiting_max));
-        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("recordings-store").enable_all();
-        let runtime = runtime.build()?;
+        let mut runtime = Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).thread_name("recordings-store").enable_all().build()?;
         let shipper = Shipper {
             spool: spool.clone(),
             heads: heads.clone(),
