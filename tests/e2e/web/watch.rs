@@ -97,11 +97,11 @@ fn a_terminal_is_played_found_in_and_watched_live() -> Result<()> {
     scene.picture("lock")?;
     scene.browser.click(".lock button[type=submit]")?;
     scene.browser.wait_for("jerry is locked")?;
-    live.wait_for_error("look at your screen")?;
+    live.wait_for_error("this session was ended: access is locked")?;
     let changed = scene.world.await_record(mark, "admin.changed", |record| text(record, "kind") == "lock")?;
     assert!(text(&changed, "user") == "ann" && changed["proof"].is_object(), "{changed}");
     let refused = scene.world.ssh("dev1", &["true"])?;
-    assert!(!refused.status.success() && refused.stderr.contains("look at your screen"), "{refused}");
+    assert!(!refused.status.success() && refused.stderr.contains("access is locked"), "{refused}");
     scene.quiet()
 }
 
