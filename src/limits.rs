@@ -155,3 +155,22 @@ pub(crate) const TICKETS_MAX: usize = 8_192;
 
 /// How many of them one web session may have.
 pub(crate) const TICKETS_PER_SESSION_MAX: usize = 32;
+
+/// How long a connection to the store of recordings or to the witness may take to be there.
+pub(crate) const OUTWARD_CONNECT: Duration = Duration::from_secs(10);
+
+/// How long a request to them may take: a part of eight megabytes over a slow line.
+pub(crate) const OUTWARD_MAX: Duration = Duration::from_secs(45);
+
+/// How long an answer of theirs may be: a thousand names of a list, with room.
+pub(crate) const OUTWARD_BODY_MAX: usize = 16 * 1024 * 1024;
+
+/// How many checkpoints wait for a witness that is slow: the next one covers those that are dropped.
+pub(crate) const WITNESS_WAITING: usize = 8;
+
+/// How often recordings that are kept no longer are looked for.
+pub(crate) const PRUNE_EVERY: Duration = Duration::from_hours(1);
+
+/// How long the file of a credential may be.
+#[cfg(feature = "s3")]
+pub(crate) const CREDENTIAL_FILE_MAX: u64 = 4096;

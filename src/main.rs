@@ -12,18 +12,23 @@ mod handshakes;
 mod keys;
 mod limits;
 mod notify;
+mod outward;
 mod plain;
 mod proxied;
 mod reload;
 mod run;
 mod running;
+mod shelf;
 mod sniff;
 mod sockets;
 mod start;
+#[cfg(feature = "s3")]
+mod store;
 mod tls;
 mod traces;
 mod vault;
 mod web;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -6,14 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tapgate_audit::{Checkpoints, Event, FileOptions, FileSink, LogKey, MemorySink, Sink, WhenFull, checkpoints_of};
+use tapgate_audit::{
+    Checkpoints, Copies, Event, FileOptions, FileSink, Follower, Keep, LogKey, MemorySink, Sink, WhenFull, Witness,
+    checkpoints_of,
+};
 use tapgate_authority::{Authority, AuthorityParts, InBand, SecretsKey};
-use tapgate_config::Config;
+use tapgate_config::{AuditConfig, Config, WitnessPlace};
 use tapgate_http::Tcp;
 use tapgate_identity::TrustSource;
 use tapgate_model::{Clock, SystemClock};
 use tapgate_proof::RelyingParty;
-use tapgate_record::{Deck, Folder};
+use tapgate_record::Deck;
 use tapgate_relay::Protocol;
 use tapgate_session::{Gate, GateParts, ProtocolName};
 use tapgate_sql::Classifier;
@@ -36,7 +39,8 @@ use crate::vault::Vault;
 use crate::web::audit::AuditPlace;
 use crate::web::recordings::Library;
 use crate::web::{App, Tickets, Web};
-use crate::{admin, doors, notify, run};
+use crate::witness::Posted;
+use crate::{admin, doors, notify, run, shelf};
 
 /// The parts that have a state on the disk.
 pub(crate) struct Opened {
@@ -93,10 +97,9 @@ pub(crate) fn open(config: &Config) -> Result<Opened> {
     let place =
         AuditPlace { log: config.audit_log.clone(), checkpoints: checkpoints_of(&config.audit_log), key: key.public() };
     let sink = Arc::new(log(config, &place, &store, &clock)?);
-    let shelf = Folder::new(&config.recordings)
-        .with_context(|| format!("can't make the directory of recordings {}", config.recordings.display()))?;
+    let shelf = shelf::open(config)?;
     let key = tapgate_authority::recordings_key(&*store, clock.now()).context("can't read the recordings' key")?;
-    let library = Library { shelf: Arc::new(shelf), key, sink: sink.clone() };
+    let library = Library { shelf, key, sink: sink.clone() };
     let authority = authority(config, (&store, &vault.secrets), &clock, sink.clone())?;
     Ok(Opened { authority: Arc::new(authority), sink, clock, audit: place, library, store: lent, alone: Some(alone) })
 }
@@ -117,16 +120,13 @@ fn is_ours_alone(dir: &Path) -> Result<()> {
 
 /// The audit log, to be opened whenever it is this process's.
 fn log(config: &Config, place: &AuditPlace, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Result<Log> {
-    let (path, checkpoints) = (config.audit_log.clone(), place.checkpoints.clone());
+    let (config, path) = (config.clone(), place.checkpoints.clone());
     let (store, clock) = (Arc::clone(store), Arc::clone(clock));
-    let (witness, refuse) = (config.audit.witness.clone(), config.audit.refuse_when_full);
     let open = move || {
         let key = log_key(&store, &clock)?;
-        let checkpoints = Checkpoints { key, path: checkpoints.clone(), witness: witness.clone() };
-        let when_full = if refuse { WhenFull::Refuse } else { WhenFull::GoOn };
-        let options = FileOptions { checkpoints: Some(checkpoints), when_full, ..FileOptions::default() };
-        FileSink::open_with(&path, Arc::clone(&clock), options)
-            .with_context(|| format!("can't open the audit log {}", path.display()))
+        let checkpoints = Checkpoints { key, path: path.clone(), witness: witness(&config)? };
+        FileSink::open_with(&config.audit_log, Arc::clone(&clock), log_options(&config, checkpoints)?)
+            .with_context(|| format!("can't open the audit log {}", config.audit_log.display()))
     };
     Log::open(open)
 }
@@ -139,6 +139,31 @@ fn log_key(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Result<LogKey> {
 pub(crate) fn make_dir(dir: &Path) -> Result<()> {
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.with_context(|| format!("can't make the data directory {}", dir.display()))
+}
+
+/// How the audit log is kept, as the configuration says.
+fn log_options(config: &Config, checkpoints: Checkpoints) -> Result<FileOptions> {
+    let AuditConfig { refuse_when_full, stdout, file_size, keep, .. } = &config.audit;
+    let mut follower: Option<Box<dyn Follower>> = None;
+    if *stdout {
+        follower = Some(Box::new(Copies::new(std::io::stdout()).context("can't copy the audit log")?));
+    }
+    Ok(FileOptions {
+        checkpoints: Some(checkpoints),
+        file_len_max: *file_size,
+        when_full: if *refuse_when_full { WhenFull::Refuse } else { WhenFull::GoOn },
+        keep: Keep { age: keep.age, size: keep.size },
+        follower,
+    })
+}
+
+/// Who gets a copy of each checkpoint.
+fn witness(config: &Config) -> Result<Option<Box<dyn Witness>>> {
+    Ok(match &config.audit.witness {
+        None => None,
+        Some(WitnessPlace::File(path)) => Some(Box::new(path.clone())),
+        Some(WitnessPlace::Url(url)) => Some(Box::new(Posted::new(url.clone()).context("can't reach the witness")?)),
+    })
 }
 
 /// A gate keeps what is true in memory and would not see what another one writes: one gate a directory.
@@ -292,6 +317,8 @@ fn listen_at(config: &Config, opened: Opened, sockets: &mut Sockets) -> Result<R
         let acme = Acme { config: acme, folder: kept, certificate, challenges, clock };
         tasks.push(tokio::spawn(acme.keep(closing.clone())));
     }
+    let (shelf, keep) = (Arc::clone(&opened.library.shelf), config.recordings_keep);
+    tasks.push(tokio::spawn(shelf::look_after(shelf, keep, gate.clone(), sink.clone(), closing.clone())));
     sink.record(Event::gate_started(env!("CARGO_PKG_VERSION")));
     let pin = authority.gate_fingerprint();
     let accepting = CancellationToken::new();

@@ -16,8 +16,8 @@ export default defineConfig({
         // noVNC's licence asks that whoever gets it is told where its source is.
         banner: (chunk) =>
           chunk.name === "vnc" ? "/*! noVNC, unchanged but for being bundled: MPL-2.0, https://github.com/novnc/noVNC */" : "",
-        // What shows desktops is large, and loaded where one is opened.
-        chunkFileNames: "[name].js",
+        // What shows desktops is large, and loaded where one is opened; so is the player of recordings.
+        chunkFileNames: (chunk) => (chunk.name === "Recording" ? "player.js" : "[name].js"),
         assetFileNames: "page[extname]",
       },
     },

@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ParsedPublicKey};
 use tapgate_audit::{
-    AuditKey, AuditKeys, Event, FileSink, Given, Life, Period, Recorder as _, SessionFacts, Sink as _, TapeFacts,
-    Taped, audit,
+    AuditKey, AuditKeys, Checkpoints, Event, FileOptions, FileSink, Given, Life, LogKey, Period, Recorder as _,
+    SessionFacts, Sink as _, TapeFacts, Taped, audit,
 };
 use tapgate_benches::harness::{batch, compare};
 use tapgate_benches::report::{Figure, Report};
@@ -21,6 +21,9 @@ use tapgate_session::testing::{GATE, World, node};
 /// How many sessions a log has; each has a tap of its own.
 const SESSIONS: u32 = 50;
 
+/// How many records a batch has: less than may wait for the disk.
+const APPENDS: u32 = 4096;
+
 /// How many pieces of output a batch has.
 const OUTPUT_BATCH: u32 = 100;
 
@@ -31,6 +34,9 @@ fn main() -> Result<ExitCode> {
     let mut report = Report::from_arguments()?;
     if report.wants("audit-verify") {
         verify(&mut report)?;
+    }
+    if report.wants("audit-append") {
+        append(&mut report)?;
     }
     if report.wants("record-output") {
         output(&mut report)?;
@@ -75,6 +81,32 @@ fn verify(report: &mut Report) -> Result<()> {
     report.add("audit-verify", Figure::nanoseconds(what, Some(100_000.0), found.a));
     let what = "the same, against the one P-256 verification that it must do";
     report.add("audit-verify-ratio", Figure::ratio(what, None, ["the record", "one verification"], &found));
+    Ok(())
+}
+
+/// Records are appended: made, hashed, put into the tree, written and synced, with their checkpoints.
+fn append(report: &mut Report) -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let key = LogKey::generate().and_then(|bytes| LogKey::from_pkcs8(&bytes)).context("no key")?;
+    let checkpoints = Checkpoints { key, path: dir.path().join("checkpoints"), witness: None };
+    let options = FileOptions { checkpoints: Some(checkpoints), ..FileOptions::default() };
+    let sink = FileSink::open_with(dir.path().join("audit.jsonl"), Arc::new(SystemClock), options)?;
+    let world = World::in_real_time(&node("prod3", "prod", "127.0.0.1:9"));
+    let identity = world.tapped("prod3", "jerry", Uses::Window);
+    let facts = facts(identity.proof().context("no tap")?, 1)?;
+    let line = serde_json::to_vec(&Event::session_start(facts.clone()))?;
+    let found = compare(
+        || {
+            let whole = batch(1, || {
+                (0..APPENDS).for_each(|_| sink.record(Event::session_start(facts.clone())));
+                sink.flush().is_ok()
+            });
+            whole / f64::from(APPENDS)
+        },
+        || batch(APPENDS, || digest(&SHA256, &line)),
+    );
+    let what = "a session's record with its tap appended to the log, made safe and under a checkpoint (10,000 a second are 100 µs)";
+    report.add("audit-append", Figure::nanoseconds(what, Some(100_000.0), found.a));
     Ok(())
 }
 

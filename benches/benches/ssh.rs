@@ -15,7 +15,7 @@ use tapgate_benches::harness::{ROUNDS, Round, in_turns, weigh};
 use tapgate_benches::process::{forget_peak, memory, nanos, rest, started};
 use tapgate_benches::report::{Figure, Report};
 
-use crate::line::{Line, SENDS, STAYS, SWALLOWS};
+use crate::line::{Line, SENDS, SHOWS, STAYS, SWALLOWS};
 use crate::target::{Target, Way};
 
 /// Bytes in a KiB.
@@ -35,6 +35,9 @@ const CONNECTION_ROUNDS: usize = ROUNDS / 4;
 
 /// How many idle sessions are held at once.
 const IDLE: u32 = 100;
+
+/// What a recording may add to a download: five percent.
+const TAPED_GOAL: f64 = 1.05;
 
 /// How much is downloaded by the reader that pauses.
 const DOWNLOAD: usize = 256 * MIB;
@@ -60,7 +63,7 @@ struct Connected {
 
 fn main() -> Result<ExitCode> {
     let mut report = Report::from_arguments()?;
-    if report.wants_any(&[held::NAME, PAUSED, SESSION, DOWN, UP, FAR_DOWN, FAR_UP, CPU, WALL]) {
+    if report.wants_any(&[held::NAME, PAUSED, SESSION, DOWN, UP, FAR_DOWN, FAR_UP, CPU, WALL, TAPED, SHOWN]) {
         let target = Target::new()?;
         // Memory goes first: what came before would be held against it, or for it.
         held::measure(&target, &mut report)?;
@@ -77,6 +80,7 @@ fn main() -> Result<ExitCode> {
         })?;
         far(&target, &mut report, FAR_UP, SWALLOWS, |line| line.send(BATCH))?;
         connections(&target, &mut report)?;
+        recorded(&target, &mut report)?;
     }
     report.finish()
 }
@@ -89,6 +93,8 @@ const FAR_DOWN: &str = "ssh-far-download";
 const FAR_UP: &str = "ssh-far-upload";
 const CPU: &str = "ssh-connection-cpu";
 const WALL: &str = "ssh-connection-wall";
+const TAPED: &str = "ssh-recorded-download";
+const SHOWN: &str = "ssh-recorded-terminal";
 
 fn paused(target: &Target, report: &mut Report) -> Result<()> {
     if !report.wants(PAUSED) {
@@ -150,6 +156,35 @@ fn relayed(
     let what = "CPU time a GiB by AES-GCM: the gate, against the ssh and the sshd of a direct connection";
     let figure = Figure::ratio(what, Some(1.0), ["the gate", "ssh and sshd"], &weigh(&rounds));
     report.add(name, figure);
+    Ok(())
+}
+
+/// What it costs the gate to record a session, against the same one unrecorded.
+fn recorded(target: &Target, report: &mut Report) -> Result<()> {
+    let batch = |line: &mut Line| {
+        line.ask(BATCH)?;
+        line.read(BATCH)
+    };
+    let gate = [target.gate()];
+    if report.wants(TAPED) {
+        let (mut taped, mut plain) = (Line::open(target, Way::Recorded, SENDS)?, Line::open(target, Way::Gate, SENDS)?);
+        let rounds =
+            in_turns(ROUNDS, || costing(&gate, || batch(&mut taped)), || costing(&gate, || batch(&mut plain)))?;
+        let what = "the gate's CPU time a GiB of a download whose session is recorded, against one that is not";
+        report.add(TAPED, Figure::ratio(what, Some(TAPED_GOAL), ["recorded", "not recorded"], &weigh(&rounds)));
+    }
+    if report.wants(SHOWN) {
+        let open = |way| {
+            let mut line = Line::open(target, way, SHOWS)?;
+            line.done()?;
+            Ok::<_, anyhow::Error>(line)
+        };
+        let (mut taped, mut plain) = (open(Way::Recorded)?, open(Way::Gate)?);
+        let rounds =
+            in_turns(ROUNDS, || costing(&gate, || batch(&mut taped)), || costing(&gate, || batch(&mut plain)))?;
+        let what = "the same of a terminal that scrolls as fast as it can: all of it is compressed, sealed and written";
+        report.add(SHOWN, Figure::ratio(what, None, ["recorded", "not recorded"], &weigh(&rounds)));
+    }
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `tapgate.yaml`: read, parsed whole into types that hold, every error at once with its line.
 
+mod keep;
 mod limits;
 mod lines;
 mod parse;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tapgate_model::{Digest, Version};
 
+pub use keep::{AuditConfig, KeepRule, S3Config, S3Credentials, WitnessPlace};
 pub use parse::parse;
 
 /// The gate's configuration. Every field holds what its type says; nothing is left to check.
@@ -55,6 +57,10 @@ pub struct Config {
     pub audit: AuditConfig,
     /// The directory of the sessions' recordings.
     pub recordings: PathBuf,
+    /// How long recordings are kept.
+    pub recordings_keep: KeepRule,
+    /// The store that they go to from there, if there is one.
+    pub recordings_s3: Option<S3Config>,
     /// Where the key is that seals the secrets in the store.
     pub secrets_key: SecretsKeyPlace,
     /// The oldest client that is served.
@@ -97,15 +103,6 @@ impl std::fmt::Display for SecretsKeyPlace {
             Self::Credential(name) => write!(f, "credential:{name}"),
         }
     }
-}
-
-/// How the audit log is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditConfig {
-    /// A file elsewhere that gets a copy of each checkpoint, if there is one.
-    pub witness: Option<PathBuf>,
-    /// Whether sessions are refused while the log can't be written.
-    pub refuse_when_full: bool,
 }
 
 /// How long live sessions go on when the gate is to end.

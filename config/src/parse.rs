@@ -10,7 +10,7 @@ use serde_norway::{Mapping, Value};
 use tapgate_model::{Digest, Version};
 
 use crate::lines::line_of;
-use crate::{AuditConfig, CertificateFiles, Config, HostPort, Problem, SecretsKeyPlace};
+use crate::{CertificateFiles, Config, HostPort, Problem, SecretsKeyPlace};
 
 const KEYS: &[&str] = &[
     "cluster_name",
@@ -33,6 +33,8 @@ const KEYS: &[&str] = &[
     "acme",
     "reuse_port",
     "drain",
+    "recordings_keep",
+    "recordings_s3",
 ];
 
 /// The oldest client whose words the gate still understands.
@@ -57,7 +59,7 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Problem>> {
 }
 
 /// Collects problems while the keys are read.
-struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     file: &'a str,
     text: &'a str,
     problems: Vec<Problem>,
@@ -68,7 +70,7 @@ impl Reader<'_> {
         Problem { file: self.file.to_owned(), line: line_of(self.text, path), what }
     }
 
-    fn wrong(&mut self, path: &[&str], what: String) {
+    pub(crate) fn wrong(&mut self, path: &[&str], what: String) {
         let problem = self.problem(path, what);
         self.problems.push(problem);
     }
@@ -119,20 +121,9 @@ impl Reader<'_> {
             recordings,
             secrets_key,
             min_client_version: self.optional(root, &["min_client_version"], version).unwrap_or(OLDEST_CLIENT),
+            recordings_keep: self.recordings_keep(root),
+            recordings_s3: self.recordings_s3(root),
         })
-    }
-
-    fn audit(&mut self, root: &Mapping) -> AuditConfig {
-        let map = self.section(root, "audit", &["witness", "when_full"]).cloned().unwrap_or_default();
-        let when_full = |text: &str| match text {
-            "refuse" => Ok(true),
-            "go_on" => Ok(false),
-            other => Err(format!("must be refuse or go_on, not {other}")),
-        };
-        AuditConfig {
-            witness: self.optional(&map, &["audit", "witness"], path),
-            refuse_when_full: self.optional(&map, &["audit", "when_full"], when_full).unwrap_or(true),
-        }
     }
 
     fn unknown(&mut self, map: &Mapping, parent: &[&str], known: &[&str]) {
@@ -152,14 +143,19 @@ impl Reader<'_> {
         self.optional(map, &[key], parse)
     }
 
-    fn optional<T>(&mut self, map: &Mapping, path: &[&str], parse: fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(crate) fn optional<T>(
+        &mut self,
+        map: &Mapping,
+        path: &[&str],
+        parse: fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let key = path.last()?;
         let value = map.get(*key)?;
         let parsed = value.as_str().ok_or_else(|| "must be a text (quote it)".to_owned()).and_then(parse);
         parsed.map_err(|why| self.wrong(path, format!("`{key}` {why}"))).ok()
     }
 
-    fn section<'m>(&mut self, root: &'m Mapping, key: &str, known: &[&str]) -> Option<&'m Mapping> {
+    pub(crate) fn section<'m>(&mut self, root: &'m Mapping, key: &str, known: &[&str]) -> Option<&'m Mapping> {
         let value = root.get(key)?;
         let Some(map) = value.as_mapping() else {
             self.wrong(&[key], format!("`{key}` must be a mapping with {}", known.join(", ")));
@@ -277,7 +273,7 @@ fn pin(text: &str) -> Option<Digest> {
     text.strip_prefix("sha256:")?.parse().ok()
 }
 
-fn path(text: &str) -> Result<PathBuf, String> {
+pub(crate) fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("is empty".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
 
@@ -332,21 +328,6 @@ mod tests {
              t.yaml:4: `origins` must be a list of texts such as https://gate.example.com"
         );
         assert_eq!(problems(text), expected);
-    }
-
-    #[test]
-    fn the_audit_log_has_settings_of_its_own() {
-        let text = "public_addr: gate.example.com:443\n";
-        let config = parse("t.yaml", text).unwrap();
-        assert_eq!(config.audit, AuditConfig { witness: None, refuse_when_full: true });
-        assert_eq!(config.recordings, PathBuf::from("/var/lib/tapgate/recordings"));
-        let text = format!("{text}recordings: /r\naudit:\n  witness: /mnt/witness.jsonl\n  when_full: go_on\n");
-        let config = parse("t.yaml", &text).unwrap();
-        let witness = Some(PathBuf::from("/mnt/witness.jsonl"));
-        assert_eq!(config.audit, AuditConfig { witness, refuse_when_full: false });
-        assert_eq!(config.recordings, PathBuf::from("/r"));
-        let wrong = text.replace("go_on", "perhaps");
-        assert_eq!(problems(&wrong), "t.yaml:5: `when_full` must be refuse or go_on, not perhaps");
     }
 
     #[test]

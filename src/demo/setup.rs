@@ -124,9 +124,11 @@ fn config(dir: &std::path::Path, port: u16) -> Config {
     Config {
         cluster_name: "localhost".to_owned(),
         audit_log: dir.join("audit.jsonl"),
-        audit: tapgate_config::AuditConfig { witness: None, refuse_when_full: true },
+        audit: tapgate_config::AuditConfig::default(),
         recordings: dir.join("recordings"),
         secrets_key: tapgate_config::SecretsKeyPlace::File(data_dir.join("secrets.key")),
+        recordings_keep: tapgate_config::KeepRule::default(),
+        recordings_s3: None,
         data_dir,
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         public_addr: HostPort { host: "localhost".to_owned(), port },

@@ -9,6 +9,7 @@ mod cookie;
 mod desktops;
 mod device;
 mod live;
+mod lock;
 mod openapi;
 mod page;
 pub(crate) mod recordings;

@@ -27,6 +27,8 @@ const STYLE: &str = include_str!("../../web/dist/page.css");
 /// What shows VNC desktops (noVNC) and RDP desktops (IronRDP, with its `WebAssembly`): loaded where one is opened.
 const VNC_SCRIPT: &str = include_str!("../../web/dist/vnc.js");
 const RDP_SCRIPT: &str = include_str!("../../web/dist/rdp.js");
+/// The script of the page that plays recordings, with asciinema's player in it: fetched by that page alone.
+const PLAYER: &str = include_str!("../../web/dist/player.js");
 const ICON: &str = include_str!("../../web/dist/icon.svg");
 
 /// What the page may do: load from here, ask here, and post a form here or to this machine. `'self'` is there
@@ -39,6 +41,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 const DESKTOP_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; \
                               style-src 'self' 'unsafe-inline'; connect-src 'self' data:; img-src 'self' data:; \
                               form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
+/// The same where recordings are played: the terminal that shows them is WebAssembly, out of the gate's own script.
+const PLAYER_POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
+                             connect-src 'self'; img-src 'self'; form-action 'none'; frame-ancestors 'none'; \
+                             base-uri 'none'";
 
 /// A page asks for keys, and for nothing else that a browser could give.
 const PERMISSIONS: &str = "publickey-credentials-get=(self), publickey-credentials-create=(self), camera=(), \
@@ -49,8 +55,15 @@ type Shared = State<Arc<App>>;
 pub(super) fn router(app: &Arc<App>, site: Router) -> Router {
     let page = path::BROWSER_PAGE;
     let (approved, denied) = (path::BROWSER_APPROVED, path::BROWSER_DENIED);
-    let fixed =
-        [approved, denied, web_path::SIGN_IN_PAGE, web_path::ENROL_PAGE, web_path::APP_PAGE, web_path::DESKTOP_PAGE];
+    let fixed = [
+        approved,
+        denied,
+        web_path::SIGN_IN_PAGE,
+        web_path::ENROL_PAGE,
+        web_path::APP_PAGE,
+        web_path::DESKTOP_PAGE,
+        web_path::RECORDING_PAGE,
+    ];
     let fixed = fixed.into_iter().chain(web_path::PAGES);
     let pages = fixed
         .fold(Router::new(), |router, path| router.route(path, get(async || file("text/html; charset=utf-8", PAGE))));
@@ -64,6 +77,7 @@ pub(super) fn router(app: &Arc<App>, site: Router) -> Router {
         .route("/web/page.js", get(async || file("text/javascript; charset=utf-8", SCRIPT)))
         .route("/web/vnc.js", get(async |headers: HeaderMap| kept(&headers, VNC_SCRIPT)))
         .route("/web/rdp.js", get(async |headers: HeaderMap| kept(&headers, RDP_SCRIPT)))
+        .route("/web/player.js", get(async || file("text/javascript; charset=utf-8", PLAYER)))
         .route("/web/page.css", get(async || file("text/css; charset=utf-8", STYLE)))
         .route("/web/icon.svg", get(async || file("image/svg+xml", ICON)))
         .with_state(Arc::clone(app))
@@ -165,7 +179,11 @@ pub(super) fn own_page(origins: &[String], headers: &HeaderMap) -> Result<(), Fa
 
 /// What every answer below `/web` carries.
 pub(super) async fn protect(request: Request, next: Next) -> Response {
-    let policy = if request.uri().path() == web_path::DESKTOP_PAGE { DESKTOP_POLICY } else { POLICY };
+    let policy = match request.uri().path() {
+        web_path::DESKTOP_PAGE => DESKTOP_POLICY,
+        web_path::RECORDING_PAGE => PLAYER_POLICY,
+        _ => POLICY,
+    };
     let mut response = next.run(request).await;
     let fixed = [
         (header::CONTENT_SECURITY_POLICY, policy),

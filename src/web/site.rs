@@ -12,12 +12,13 @@ use axum::{Extension, Json, Router};
 use bytes::Bytes;
 use tapgate_api::{WebMe, WebTapped, web_path};
 use tapgate_authority::{Fault, SignedIn, WebSession};
+use tapgate_policy::{Records, ResourceKind, Verb};
 use tapgate_proof::Holder;
 
 use super::api::Shared;
 use super::page::own_page;
 use super::reply::{Reply, blocking, body};
-use super::{App, Caller, api, apps, ask, cookie, desktops, device, live};
+use super::{App, Caller, api, apps, ask, cookie, desktops, device, live, lock, recordings};
 
 /// After these the session may do more than before, or something else, and gets another cookie.
 const ROTATING: [&str; 3] = ["/devices/finish", "/devices/change/finish", "/tap/finish"];
@@ -29,6 +30,11 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(&of("/targets"), get(api::targets))
         .route(&of("/sessions"), get(live::list))
         .route(&of("/sessions/end"), post(live::end))
+        .route(&of("/sessions/all"), get(live::all))
+        .route(&of("/recordings"), get(recordings::all))
+        .route(&of("/recordings/{session}"), get(recordings::one))
+        .route(&of("/lock"), post(lock::begin))
+        .route(&of("/lock/finish"), post(lock::finish))
         .route(&of("/apps/open"), post(apps::open))
         .route(&of("/desktops/about"), get(desktops::about))
         .route(&of("/desktops/open"), post(desktops::open))
@@ -116,12 +122,15 @@ async fn me(State(app): Shared, Extension(session): Extension<WebSession>) -> Js
 }
 
 fn described(app: &App, session: &WebSession) -> WebMe {
+    let (snapshot, user) = (app.gate.snapshot(), session.user());
     WebMe {
         user: session.user().to_string(),
         cluster: app.cluster.clone(),
         public_addr: app.public_addr.clone(),
         method: session.method().as_str().to_owned(),
         expires: session.expires().as_secs(),
+        watches: snapshot.policy().may_see(user, Records::Session, Verb::Read),
+        locks: snapshot.policy().may_administer(user, ResourceKind::Lock, Verb::Create),
     }
 }
 

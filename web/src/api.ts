@@ -53,6 +53,10 @@ export interface Me {
   public_addr: string;
   method: string;
   expires: number;
+  /** May see everybody's sessions and their recordings. */
+  watches: boolean;
+  /** May lock others out. */
+  locks: boolean;
 }
 
 export const me = () => read<Me>("/me");
@@ -76,6 +80,8 @@ export const targets = () => read<{ targets: Target[] }>("/targets").then((answe
 
 export interface LiveSession {
   id: string;
+  /** Whose it is, where everybody's are listed. */
+  user?: string;
   kind: string;
   target: string;
   login: string;
@@ -104,6 +110,21 @@ export function asks(show: (asks: Ask[]) => void): () => void {
 export const denyAsk = (token: string, lock: boolean) => write<null>("/asks/deny", { token, lock });
 
 type Live = { sessions: LiveSession[] };
+export const allSessions = () => read<Live>("/sessions/all").then((answer) => answer.sessions);
+
+export interface Recording {
+  session: string;
+  user: string;
+  kind: string;
+  target: string;
+  login: string;
+  protocol: string;
+  started: number;
+  size: number;
+  live: boolean;
+}
+
+export const recordings = () => read<{ recordings: Recording[] }>("/recordings").then((answer) => answer.recordings);
 export const sessions = () => read<Live>("/sessions").then((answer) => answer.sessions);
 export const endSession = (id: string) => write<Live>("/sessions/end", { id }).then((answer) => answer.sessions);
 

@@ -4,6 +4,7 @@
 export const place = $state({ path: location.pathname, search: location.search });
 
 export const HOME = "/web/targets";
+export const RECORDING = "/web/recording";
 const SIGN_IN = "/web/sign-in";
 
 const follow = () => {
@@ -25,6 +26,7 @@ export function intercept(event: MouseEvent): void {
   const link = (event.target as Element).closest("a");
   const plain = !event.defaultPrevented && event.button === 0 && !(event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
   // A page with wider rights than others ends where one leaves it: its links load.
+  if (place.path === RECORDING) return;
   if (!link || !plain || link.target || "load" in link.dataset || link.origin !== location.origin || !PAGES.has(link.pathname)) return;
   event.preventDefault();
   go(link.pathname);

@@ -1,4 +1,4 @@
-//! The clients that are written in Python: an environment below the user's cache, made once and used by the tests.
+//! The clients and the servers that are written in Python: an environment below the user's cache, made once and used by the tests.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,11 +8,11 @@ use anyhow::{Context as _, Result};
 use crate::{cache, cargo};
 
 /// The environment's folder below the cache, with the number of its recipe; the same stands in the lab.
-const FOLDER: &str = "tapgate/python-4";
+const FOLDER: &str = "tapgate/python-5";
 
 /// What is in it, at fixed versions. `cryptography`, with which the audit log is verified a second time, comes along.
 /// A change of these wants another number above.
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 8] = [
     "ansible-core==2.19.14",
     "paramiko==5.1.0",
     "asyncssh==2.24.1",
@@ -20,6 +20,7 @@ const PACKAGES: [&str; 7] = [
     "psycopg==3.3.9",
     "psycopg-binary==3.3.9",
     "asyncpg==0.32.0",
+    "moto[server]==5.2.5",
 ];
 
 /// The file that says that all of it is there.

@@ -13,6 +13,10 @@ const CHUNK: usize = 64 * 1024;
 /// Sends as many zeros as each line of its input asks for.
 pub(crate) const SENDS: &str = "while read n; do head -c $n /dev/zero; done";
 
+/// The same at a terminal, with lines as people see them; it says first that it is there.
+pub(crate) const SHOWS: &str = "stty raw -echo; echo done; while read n; do \
+                                yes 'drwxr-xr-x  2 root root 4096 Nov 29 20:00 some-directory' | head -c $n; done";
+
 /// Swallows as many bytes as each line of its input announces, and says so.
 pub(crate) const SWALLOWS: &str = "while read n; do head -c $n >/dev/null; echo done; done";
 

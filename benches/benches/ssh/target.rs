@@ -24,6 +24,8 @@ pub(crate) enum Way {
     Direct,
     /// From ssh to the gate, and from there to the same sshd.
     Gate,
+    /// The gate's way, to the same sshd under a name whose sessions are recorded.
+    Recorded,
     /// The direct way over a line of 20 ms there and back.
     FarDirect,
     /// The gate's way, with that line between ssh and the gate.
@@ -46,13 +48,15 @@ impl Target {
     /// Sets everything up.
     pub(crate) fn new() -> Result<Self> {
         let login = Sshd::login()?;
-        let world = World::new("bench", &role(&login))?;
+        let world = World::new("bench,taped", &roles(&login))?;
         let ca = world.authority(&[])?;
         let user_ca = ca.lines().find(|line| line.starts_with("ssh-")).context("no authority")?.to_owned();
         let lab = &world.lab;
         let (direct_ca, direct_key) = (KeyPair::make(lab, "direct-ca")?, KeyPair::make(lab, "direct")?);
         let sshd = Sshd::start(lab, "bench", options(&[&user_ca, direct_ca.public()]))?;
-        world.put(&sshd.node_yaml())?;
+        let node = sshd.node_yaml();
+        let taped = node.replace("name: bench\n", "name: taped\n").replace("env: \"bench\"", "env: \"taped\"");
+        world.put(&format!("{node}---\n{taped}"))?;
         let far_gate = SlowLine::start(world.running().address(), ONE_WAY)?;
         let far_sshd = SlowLine::start(sshd.address(), ONE_WAY)?;
         Ok(Self { sshd, far_gate, far_sshd, login, direct_key, direct_ca, world })
@@ -85,29 +89,23 @@ impl Target {
             Way::Direct => (self.login.clone(), self.sshd.address().port(), "bench"),
             Way::FarDirect => (self.login.clone(), self.far_sshd.address().port(), "bench"),
             Way::Gate => (format!("{}@bench", self.login), self.world.port(), "localhost"),
+            Way::Recorded => (format!("{}@taped", self.login), self.world.port(), "localhost"),
             Way::FarGate => (format!("{}@bench", self.login), self.far_gate.address().port(), "localhost"),
         };
         let (key, known_hosts) = self.files(way)?;
         let mut ssh = Command::new(tapgate_lab::program("ssh", "openssh-client")?);
-        ssh.args([
-            "-b",
-            address,
-            "-T",
-            "-F",
-            "none",
-            "-o",
-            "StrictHostKeyChecking=yes",
-            "-o",
-            "GlobalKnownHostsFile=none",
-        ])
-        .args(["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"])
-        .args(["-o", &format!("Ciphers={CIPHER}"), "-o", &format!("HostKeyAlias={alias}")])
-        .args(["-o", &format!("KexAlgorithms={KEX}")])
-        .args(["-o", &format!("UserKnownHostsFile={}", known_hosts.display())])
-        .args(["-o", &format!("IdentityFile={}", key.display())])
-        .args(["-o", &format!("CertificateFile={}-cert.pub", key.display())])
-        .args(["-o", &format!("User={user}"), "-o", &format!("Port={port}"), "127.0.0.1", command])
-        .env_remove("SSH_AUTH_SOCK");
+        // A command that sets its terminal needs one, though nobody sits at it.
+        let terminal = if command.starts_with("stty ") { "-tt" } else { "-T" };
+        ssh.args(["-b", address, terminal, "-F", "none"])
+            .args(["-o", "StrictHostKeyChecking=yes", "-o", "GlobalKnownHostsFile=none"])
+            .args(["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"])
+            .args(["-o", &format!("Ciphers={CIPHER}"), "-o", &format!("HostKeyAlias={alias}")])
+            .args(["-o", &format!("KexAlgorithms={KEX}")])
+            .args(["-o", &format!("UserKnownHostsFile={}", known_hosts.display())])
+            .args(["-o", &format!("IdentityFile={}", key.display())])
+            .args(["-o", &format!("CertificateFile={}-cert.pub", key.display())])
+            .args(["-o", &format!("User={user}"), "-o", &format!("Port={port}"), "127.0.0.1", command])
+            .env_remove("SSH_AUTH_SOCK");
         Ok(ssh)
     }
 
@@ -118,7 +116,7 @@ impl Target {
                 let line = format!("bench {}\n", self.sshd.host_key());
                 Ok((self.direct_key.path().to_path_buf(), self.world.lab.write("known_hosts", &line)?))
             }
-            Way::Gate | Way::FarGate => {
+            Way::Gate | Way::Recorded | Way::FarGate => {
                 let folder = self.world.keys();
                 Ok((folder.join("ssh"), folder.join("known_hosts")))
             }
@@ -137,9 +135,12 @@ fn options(user_cas: &[&str]) -> SshdOptions {
 }
 
 /// Without a tap: what is measured here is what comes after the verdict.
-fn role(login: &str) -> String {
-    format!(
-        "kind: role\nversion: v7\nmetadata:\n  name: bench\nspec:\n  allow:\n    node_labels:\n      env: bench\n    \
-         logins: [{login}]\n"
-    )
+fn roles(login: &str) -> String {
+    let role = |name: &str, options: &str| {
+        format!(
+            "kind: role\nversion: v7\nmetadata:\n  name: {name}\nspec:\n{options}  allow:\n    node_labels:\n      \
+             env: {name}\n    logins: [{login}]\n"
+        )
+    };
+    [role("bench", ""), role("taped", "  options: { record_session: strict }\n")].join("---\n")
 }

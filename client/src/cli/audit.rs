@@ -208,7 +208,8 @@ fn told(audit: &Audit) -> String {
     let head = audit.head.map(|head| head.to_string()).unwrap_or_default();
     note(true, format!("{} checkpoints agree; head {}:{head}", n(audit.checkpoints), audit.log_records));
     note(audit.other_taps > 0, format!("{} other taps proven", n(audit.other_taps)));
-    note(audit.first > 0, format!("records before {} are archived elsewhere", n(audit.first)));
+    let gone = if audit.pruned >= audit.first { "were removed by the gate's rule" } else { "are archived elsewhere" };
+    note(audit.first > 0, format!("records before {} {gone}", n(audit.first)));
     note(audit.unsigned > 0, format!("the last {} records are in no checkpoint yet", n(audit.unsigned)));
     note(audit.unfinished > 0, format!("{} bytes of a last line are not complete", n(audit.unfinished)));
     note(audit.lost > 0, format!("{} events were lost, as the log itself says", n(audit.lost)));

@@ -67,6 +67,27 @@ pub struct WebMe {
     pub method: String,
     /// When the session ends at the latest, in seconds since the epoch.
     pub expires: u64,
+    /// Whether the user may see everybody's sessions and their recordings.
+    pub watches: bool,
+    /// Whether the user may lock others out.
+    pub locks: bool,
+}
+
+/// A lock that an administrator wants from a page: on a user, or on a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct WebLock {
+    /// The user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The target, as `kind/name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// For how many hours; until it is removed where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<u32>,
+    /// What those who are locked out are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// An invite, to be looked at before it is spent.
@@ -245,6 +266,8 @@ pub mod web_path {
     pub const APP_PAGE: &str = "/web/app";
     /// The page that a desktop is on; its name and the login stand behind `?`.
     pub const DESKTOP_PAGE: &str = "/web/desktop";
+    /// The page that plays a recording; `?session=` says which. The only one that may run WebAssembly.
+    pub const RECORDING_PAGE: &str = "/web/recording";
     /// Pages of their own for the signed-in user.
     pub const PAGES: [&str; 4] = ["/web/", "/web/targets", "/web/sessions", "/web/devices"];
 }

@@ -88,8 +88,10 @@ pub struct Audit {
     pub checkpoints: u64,
     /// How many records at the end are in no checkpoint yet.
     pub unsigned: u64,
-    /// The first record that is here; those before it are archived elsewhere.
+    /// The first record that is here; those before it are archived elsewhere, or removed.
     pub first: u64,
+    /// The first record that the gate itself has kept by its rule, as the log says.
+    pub pruned: u64,
     /// How many sessions began in the period.
     pub sessions: u64,
     /// How many of them required a tap.
@@ -343,6 +345,10 @@ impl<'a> Walk<'a> {
             Event::InviteCreated { by, proof: Some(proof), .. } => self.other(&by, &proof, None, time),
             Event::AuditLost { count } => {
                 self.audit.lost += count;
+                Ok(())
+            }
+            Event::AuditPruned { next, .. } => {
+                self.audit.pruned = self.audit.pruned.max(next);
                 Ok(())
             }
             _ => Ok(()),

@@ -184,6 +184,14 @@ pub enum Event {
         /// The session that was recorded.
         session: SessionId,
     },
+    /// A recording is removed, as the operator's rule says.
+    #[serde(rename = "session.recording.removed")]
+    RecordingRemoved {
+        /// The session that was recorded.
+        session: SessionId,
+        /// Which part of the rule.
+        reason: Text,
+    },
     /// Somebody is asked for a tap.
     #[serde(rename = "mfa.begin")]
     MfaBegin {
@@ -345,6 +353,17 @@ pub enum Event {
     AuditTorn {
         /// How many bytes of the line there were. They were moved to the file `<log>.torn`.
         bytes: u64,
+    },
+    /// An older file of the log is removed, as the operator's rule says. What follows is verified from the checkpoint
+    /// at its end.
+    #[serde(rename = "audit.pruned")]
+    AuditPruned {
+        /// The number of the first record that is removed.
+        first: u64,
+        /// The number of the first record that stays.
+        next: u64,
+        /// The hash of the last record that is removed.
+        head: Digest,
     },
 }
 

@@ -5,11 +5,14 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tapgate_model::{Clock, UnixTime};
 
+use crate::follow::Follower;
 use crate::keeper::{Checkpoints, Keeper};
 use crate::parts::older;
+use crate::prune::{Doomed, Keep};
 use crate::queue::{Queue, Work};
 use crate::record::line;
 use crate::resume::{Resumed, open, resume};
@@ -54,7 +57,7 @@ pub enum WhenFull {
 }
 
 /// How a log is kept, beyond where it is.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct FileOptions {
     /// What its checkpoints are made with, where it has any.
     pub checkpoints: Option<Checkpoints>,
@@ -62,6 +65,10 @@ pub struct FileOptions {
     pub file_len_max: Option<u64>,
     /// What becomes of sessions while the disk is full.
     pub when_full: WhenFull,
+    /// How long older files are kept. Without checkpoints they are, for good: nothing else carries on from them.
+    pub keep: Keep,
+    /// Who gets a copy of each line, if anybody.
+    pub follower: Option<Box<dyn Follower>>,
 }
 
 /// A log of JSON lines in a file. Dropping it writes what is waiting.
@@ -82,13 +89,16 @@ impl FileSink {
     /// The same, with checkpoints and whatever else is said of it.
     pub fn open_with(path: impl AsRef<Path>, clock: Arc<dyn Clock>, options: FileOptions) -> Result<Self, AuditError> {
         let path = path.as_ref();
-        let Resumed { file, len, summary, first, torn } = resume(path)?;
+        let Resumed { file, len, summary, first, begun, torn } = resume(path)?;
         let keeper = options.checkpoints.map(|parts| Keeper::open(parts, path, first, &summary)).transpose();
         let (keeper, warning) = keeper.map_or_else(|warning| (None, Some(warning)), |keeper| (keeper, None));
         let len_max = options.file_len_max.unwrap_or(limits::FILE_LEN_MAX);
-        let disk = LogFile { file, path: path.into(), len, len_max, first, clean: true };
-        let sink = Self::start(disk, summary, keeper, clock, options.when_full)
-            .map_err(|source| AuditError::Open { path: path.into(), source })?;
+        let age_max = options.keep.age.map(|age| age.min(limits::FILE_AGE_MAX));
+        let disk = LogFile { file, path: path.into(), len, len_max, age_max, first, begun, clean: true };
+        let queue = Arc::new(Queue::new(limits::QUEUE_LEN_MAX, summary));
+        let FileOptions { keep, follower, when_full, .. } = options;
+        let writer = Writer { disk, summary, keeper, keep, follower, queue, clock };
+        let sink = Self::start(writer, when_full).map_err(|source| AuditError::Open { path: path.into(), source })?;
         if torn > 0 {
             sink.record(Event::AuditTorn { bytes: torn });
         }
@@ -99,15 +109,8 @@ impl FileSink {
         Ok(sink)
     }
 
-    fn start(
-        disk: impl Disk + 'static,
-        summary: Summary,
-        keeper: Option<Keeper>,
-        clock: Arc<dyn Clock>,
-        when_full: WhenFull,
-    ) -> io::Result<Self> {
-        let queue = Arc::new(Queue::new(limits::QUEUE_LEN_MAX, summary));
-        let writer = Writer { disk, summary, keeper, queue: Arc::clone(&queue), clock: Arc::clone(&clock) };
+    fn start(writer: Writer<impl Disk + 'static>, when_full: WhenFull) -> io::Result<Self> {
+        let (queue, clock) = (Arc::clone(&writer.queue), Arc::clone(&writer.clock));
         let writer = thread::Builder::new().name("audit".to_owned()).spawn(|| writer.run())?;
         Ok(Self { queue, clock, writer: Some(writer), when_full })
     }
@@ -159,10 +162,13 @@ trait Disk: Send {
     fn append(&mut self, batch: &[u8]) -> io::Result<()>;
 
     /// Whether the next batch should go to a new file.
-    fn is_full(&self) -> bool;
+    fn is_full(&self, now: UnixTime) -> bool;
+
+    /// The older files that go, by this rule.
+    fn doomed(&self, keep: &Keep, now: UnixTime) -> io::Result<Vec<Doomed>>;
 
     /// Begins a new file, whose first record has this number.
-    fn turn(&mut self, first: u64) -> Result<(), AuditError>;
+    fn turn(&mut self, first: u64, now: UnixTime) -> Result<(), AuditError>;
 }
 
 struct LogFile {
@@ -172,8 +178,12 @@ struct LogFile {
     len: u64,
     /// The size at which a new file is begun.
     len_max: u64,
+    /// The age at which a new file is begun, where older ones go by their age.
+    age_max: Option<Duration>,
     /// The number of the file's first record.
     first: u64,
+    /// When that was recorded.
+    begun: Option<UnixTime>,
     /// Whether there is nothing behind `len`.
     clean: bool,
 }
@@ -191,15 +201,20 @@ impl Disk for LogFile {
         Ok(())
     }
 
-    fn is_full(&self) -> bool {
-        self.len >= self.len_max
+    fn is_full(&self, now: UnixTime) -> bool {
+        let is_old = |begun: UnixTime| self.age_max.is_some_and(|age| now.since(begun) >= age);
+        self.len >= self.len_max || self.begun.is_some_and(is_old)
     }
 
-    fn turn(&mut self, first: u64) -> Result<(), AuditError> {
+    fn doomed(&self, keep: &Keep, now: UnixTime) -> io::Result<Vec<Doomed>> {
+        keep.doomed(&self.path, self.first, now)
+    }
+
+    fn turn(&mut self, first: u64, now: UnixTime) -> Result<(), AuditError> {
         let cannot = |source| AuditError::Open { path: self.path.clone(), source };
         fs::rename(&self.path, older(&self.path, self.first)).map_err(cannot)?;
         self.file = open(&self.path)?;
-        (self.len, self.first) = (0, first);
+        (self.len, self.first, self.begun) = (0, first, Some(now));
         Ok(())
     }
 }
@@ -208,22 +223,27 @@ struct Writer<D> {
     disk: D,
     summary: Summary,
     keeper: Option<Keeper>,
+    keep: Keep,
+    follower: Option<Box<dyn Follower>>,
     queue: Arc<Queue>,
     clock: Arc<dyn Clock>,
 }
 
 impl<D: Disk> Writer<D> {
     fn run(mut self) {
+        self.prune();
         loop {
             match self.queue.next(limits::BATCH_LEN_MAX, self.patience()) {
                 Work::Events(batch) => {
                     if !self.write(&batch) {
                         return;
                     }
+                    self.queue.settle(batch.len(), self.summary);
                     // A file ends with a checkpoint: whoever archives it can verify the next one alone.
-                    if self.disk.is_full() {
+                    if self.disk.is_full(self.clock.now()) {
                         self.seal();
                         self.turn();
+                        self.prune();
                     } else if self.patience().is_some_and(|patience| patience.is_zero()) {
                         self.seal();
                     }
@@ -252,11 +272,38 @@ impl<D: Disk> Writer<D> {
             }
             last = !self.queue.wait_out(error.to_string(), limits::RETRY_WAIT);
         }
-        self.queue.settle(batch.len(), self.summary);
+        if let Some(follower) = &mut self.follower {
+            follower.lines(&bytes);
+        }
         true
     }
 
-    fn patience(&self) -> Option<std::time::Duration> {
+    /// Removes the files that are kept no longer. What is removed stands in the log first, and nothing is removed that
+    /// no checkpoint carries on from.
+    fn prune(&mut self) {
+        let now = self.clock.now();
+        let doomed = self.disk.doomed(&self.keep, now);
+        let doomed = doomed.inspect_err(|error| tracing::error!(%error, "The audit log's older files can't be read"));
+        for Doomed { path, first, next, head } in doomed.unwrap_or_default() {
+            let carried = self.keeper.as_ref().map_or(Ok(false), |keeper| keeper.carries_on(next, head));
+            if !matches!(carried, Ok(true)) {
+                tracing::error!(file = %path.display(), "A file of the audit log is kept: no checkpoint carries on from it");
+                return;
+            }
+            if !self.write(&[(now, Event::AuditPruned { first, next, head })]) {
+                return;
+            }
+            self.queue.settle(0, self.summary);
+            let removed = fs::remove_file(&path);
+            let forgotten = self.keeper.as_mut().map_or(Ok(()), |keeper| keeper.forget_before(next));
+            if let Err(error) = removed.and(forgotten) {
+                tracing::error!(%error, file = %path.display(), "A file of the audit log can't be removed");
+                return;
+            }
+        }
+    }
+
+    fn patience(&self) -> Option<Duration> {
         self.keeper.as_ref().and_then(Keeper::patience)
     }
 
@@ -267,7 +314,7 @@ impl<D: Disk> Writer<D> {
     }
 
     fn turn(&mut self) {
-        if let Err(error) = self.disk.turn(self.summary.records) {
+        if let Err(error) = self.disk.turn(self.summary.records, self.clock.now()) {
             tracing::error!(%error, "A new file of the audit log cannot be begun; the old one goes on");
         }
     }
@@ -310,11 +357,15 @@ mod tests {
             Err(io::ErrorKind::StorageFull.into())
         }
 
-        fn is_full(&self) -> bool {
+        fn is_full(&self, _: UnixTime) -> bool {
             false
         }
 
-        fn turn(&mut self, _: u64) -> Result<(), AuditError> {
+        fn doomed(&self, _: &Keep, _: UnixTime) -> io::Result<Vec<Doomed>> {
+            Ok(Vec::new())
+        }
+
+        fn turn(&mut self, _: u64, _: UnixTime) -> Result<(), AuditError> {
             Ok(())
         }
     }
@@ -325,9 +376,12 @@ mod tests {
 
     fn start_with(path: &Path, failures: u32, when_full: WhenFull) -> FileSink {
         let Resumed { file, len, summary, first, .. } = resume(path).unwrap();
-        let inner = LogFile { file, path: path.into(), len, len_max: u64::MAX, first, clean: true };
+        let (path, len_max) = (path.into(), u64::MAX);
+        let inner = LogFile { file, path, len, len_max, age_max: None, first, begun: None, clean: true };
         let disk = FullDisk { inner, failures: Arc::new(AtomicU32::new(failures)) };
-        FileSink::start(disk, summary, None, Arc::new(SystemClock), when_full).unwrap()
+        let queue = Arc::new(Queue::new(limits::QUEUE_LEN_MAX, summary));
+        let (keep, clock) = (Keep::default(), Arc::new(SystemClock));
+        FileSink::start(Writer { disk, summary, keeper: None, keep, follower: None, queue, clock }, when_full).unwrap()
     }
 
     #[test]

@@ -1,29 +1,28 @@
 //! Keeps the tree of the log that is being written, and writes its checkpoints.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Write as _};
+use std::io::{self, BufReader, BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tapgate_model::{Digest, UnixTime};
 
-use crate::parts::older_files;
+use crate::parts::{older_files, with};
 use crate::record::place;
 use crate::resume::last_line;
 use crate::verify::next_line;
-use crate::{Break, Checkpoint, LogKey, Summary, Tree, limits};
+use crate::{Break, Checkpoint, LogKey, Summary, Tree, Witness, limits};
 
 /// What checkpoints are made with, and where they go.
-#[derive(Debug)]
 pub struct Checkpoints {
     /// What signs them.
     pub key: LogKey,
     /// The file that they are appended to, one a line.
     pub path: PathBuf,
-    /// A file elsewhere that gets a copy of each, if there is one: whoever can write the log should not be able to
-    /// write that.
-    pub witness: Option<PathBuf>,
+    /// A witness elsewhere that gets a copy of each, if there is one: whoever can write the log should not be able to
+    /// write there.
+    pub witness: Option<Box<dyn Witness>>,
 }
 
 /// The tree of a log, and since when it has not been signed.
@@ -94,12 +93,41 @@ impl Keeper {
         if let Err(error) = self.file.write_all(&line).and_then(|()| self.file.sync_data()) {
             tracing::error!(%error, "A checkpoint of the audit log cannot be written");
         }
-        if let Some(witness) = &self.parts.witness
-            && let Err(error) = append(witness, &line)
+        if let Some(witness) = &mut self.parts.witness
+            && let Err(error) = witness.attest(&line)
         {
-            tracing::error!(%error, witness = %witness.display(), "A checkpoint cannot be copied to its witness");
+            tracing::error!(error, "A checkpoint cannot be copied to its witness");
         }
         self.signed = self.tree.size();
+    }
+
+    /// Whether there is a checkpoint over exactly so many records, that ends with this hash: what follows can be
+    /// verified from there.
+    pub(crate) fn carries_on(&self, records: u64, head: Digest) -> io::Result<bool> {
+        let fits = |checkpoint: &Checkpoint| checkpoint.records == records && checkpoint.head == head;
+        let own = |checkpoint: &Checkpoint| checkpoint.is_signed_by(&[self.parts.key.public()]);
+        let mut found = false;
+        each_line(&self.parts.path, |line| {
+            found |= serde_json::from_slice::<Checkpoint>(line).is_ok_and(|one| fits(&one) && own(&one));
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Leaves out the checkpoints over fewer records: those are removed.
+    pub(crate) fn forget_before(&mut self, records: u64) -> io::Result<()> {
+        let path = &self.parts.path;
+        let beside = with(path, ".new");
+        let mut kept = BufWriter::new(create_anew(&beside)?);
+        each_line(path, |line| match serde_json::from_slice::<Checkpoint>(line) {
+            Ok(checkpoint) if checkpoint.records < records => Ok(()),
+            _ => kept.write_all(line).and_then(|()| kept.write_all(b"\n")),
+        })?;
+        kept.flush()?;
+        kept.get_ref().sync_all()?;
+        std::fs::rename(&beside, path)?;
+        self.file = open(path)?;
+        Ok(())
     }
 }
 
@@ -107,10 +135,17 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)
 }
 
-fn append(path: &Path, line: &[u8]) -> io::Result<()> {
-    let mut file = open(path)?;
-    file.write_all(line)?;
-    file.sync_data()
+fn create_anew(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+/// Hands out the whole lines of a file.
+fn each_line(path: &Path, mut visit: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let (mut reader, mut line) = (BufReader::new(File::open(path)?), Vec::new());
+    while next_line(&mut reader, &mut line).map_err(io::Error::other)? {
+        visit(&line)?;
+    }
+    Ok(())
 }
 
 /// The last whole line. A torn one behind it is removed: the checkpoint that it was to be is made again.

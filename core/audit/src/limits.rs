@@ -28,6 +28,16 @@ pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 /// The size at which a new file is begun: one that an editor and a copy over the network still take.
 pub const FILE_LEN_MAX: u64 = 256 * 1024 * 1024;
 
+/// How long a file goes on where older ones are removed by their age: what goes at once is no more than a day.
+pub const FILE_AGE_MAX: Duration = Duration::from_hours(24);
+
+/// How many files are removed at once because of their age. More than one, so that a rule that is new catches up; few, so
+/// that a clock that jumps forward leaves somebody the time to see it.
+pub const PRUNED_BY_AGE: usize = 2;
+
+/// How many batches of lines wait for a stream that gets copies.
+pub const COPIES_MAX: usize = 64;
+
 /// How long a session may take from its check to its record: the dial, and the store before it.
 pub const RECORD_LAG_MAX: Duration = Duration::from_secs(30);
 

@@ -42,6 +42,11 @@ impl Event {
         Self::RecordingAccessed { user, session }
     }
 
+    /// A recording is removed, for this reason.
+    pub fn recording_removed(session: SessionId, reason: impl Into<Text>) -> Self {
+        Self::RecordingRemoved { session, reason: reason.into() }
+    }
+
     /// Somebody is asked for a tap.
     pub fn mfa_begin(user: UserName, purpose: impl Into<Text>, ceremony: impl Into<Text>, targets: Vec<Text>) -> Self {
         Self::MfaBegin { user, purpose: purpose.into(), ceremony: ceremony.into(), targets }
@@ -177,6 +182,7 @@ impl Event {
             Self::DesktopSession { .. } => "desktop.session",
             Self::SessionUntold { .. } => "session.untold",
             Self::RecordingAccessed { .. } => "session.recording.access",
+            Self::RecordingRemoved { .. } => "session.recording.removed",
             Self::MfaBegin { .. } => "mfa.begin",
             Self::MfaSucceeded { .. } => "mfa.succeeded",
             Self::MfaFailed { .. } => "mfa.failed",
@@ -192,6 +198,7 @@ impl Event {
             Self::AuditLost { .. } => "audit.lost",
             Self::MfaBrowser { .. } => "mfa.browser",
             Self::AuditTorn { .. } => "audit.torn",
+            Self::AuditPruned { .. } => "audit.pruned",
         }
     }
 }

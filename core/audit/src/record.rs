@@ -56,6 +56,7 @@ struct Body<'a> {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Place {
     pub(crate) seq: u64,
+    pub(crate) time: UnixTime,
     pub(crate) previous: Digest,
     pub(crate) hash: Digest,
 }

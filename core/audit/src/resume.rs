@@ -5,8 +5,10 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use tapgate_model::UnixTime;
+
 use crate::parts::{older_files, with};
-use crate::record::place;
+use crate::record::{Place, place};
 use crate::{AuditError, Summary, limits};
 
 /// A log to be continued.
@@ -17,6 +19,8 @@ pub(crate) struct Resumed {
     pub(crate) summary: Summary,
     /// The number of the file's first record.
     pub(crate) first: u64,
+    /// When that was recorded; none where there is none yet.
+    pub(crate) begun: Option<UnixTime>,
     /// How many bytes of a torn line were moved away.
     pub(crate) torn: u64,
 }
@@ -31,10 +35,12 @@ pub(crate) fn resume(path: &Path) -> Result<Resumed, AuditError> {
     let summary = summary.ok_or_else(|| AuditError::Broken { path: path.into() })?;
     // A crash may come between the last file's end and this one's first record.
     let summary = if len == 0 { continued(path)? } else { summary };
-    let first = if len == 0 { Some(summary.records) } else { first_number(&file, len).map_err(cannot)? };
+    let place = if len == 0 { None } else { first_place(&file, len).map_err(cannot)? };
+    let first = if len == 0 { Some(summary.records) } else { place.as_ref().map(|place| place.seq) };
     let first = first.ok_or_else(|| AuditError::Broken { path: path.into() })?;
+    let begun = place.map(|place| place.time);
     let torn = cut_off(&file, len, path).map_err(cannot)?;
-    Ok(Resumed { file, len, summary, first, torn })
+    Ok(Resumed { file, len, summary, first, begun, torn })
 }
 
 /// Opens the file for this process alone, or makes it.
@@ -108,13 +114,13 @@ fn line_before(file: &File, len: u64) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(line))
 }
 
-/// The number of the file's first record.
-fn first_number(file: &File, len: u64) -> io::Result<Option<u64>> {
+/// The place of the file's first record.
+fn first_place(file: &File, len: u64) -> io::Result<Option<Place>> {
     let most = usize::try_from(len).unwrap_or(usize::MAX).min(limits::LINE_LEN_MAX);
     let mut start = vec![0; most];
     file.read_exact_at(&mut start, 0)?;
     let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    Ok(place(line).map(|(place, _)| place.seq))
+    Ok(place(line).map(|(place, _)| place))
 }
 
 /// Where the chain stands after the line that ends before `len`; nothing where that line is not a whole record.

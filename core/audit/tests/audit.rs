@@ -4,12 +4,13 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tapgate_audit::{
-    Audit, AuditKey, AuditKeys, Checkpoints, Event, Expectation, Fault, FileOptions, FileSink, Given, Life, LogKey,
-    Period, SessionFacts, Sink, TapRecord, audit, checkpoints_of, log_files,
+    Audit, AuditKey, AuditKeys, Checkpoint, Checkpoints, Copies, Event, Expectation, Fault, FileOptions, FileSink,
+    Follower, Given, Keep, Life, LogKey, Period, SessionFacts, Sink, TapRecord, Witness, audit, checkpoints_of,
+    log_files,
 };
 use tapgate_model::{Clock as _, Digest, Kind, Login, ManualClock, SessionId, TargetRef, TargetUid, UnixTime};
 use tapgate_proof::testing::SoftKey;
@@ -57,11 +58,14 @@ impl Scene {
     }
 
     fn open(&self, file_len_max: Option<u64>) -> FileSink {
+        self.open_with(FileOptions { file_len_max, ..FileOptions::default() })
+    }
+
+    fn open_with(&self, options: FileOptions) -> FileSink {
         let key = LogKey::from_pkcs8(&self.log_key).unwrap();
-        let witness = Some(self.path.with_extension("witness"));
-        let checkpoints = Some(Checkpoints { key, path: checkpoints_of(&self.path), witness });
-        let options = FileOptions { checkpoints, file_len_max, ..FileOptions::default() };
-        FileSink::open_with(&self.path, self.clock.clone(), options).unwrap()
+        let witness: Box<dyn Witness> = Box::new(self.path.with_extension("witness"));
+        let checkpoints = Some(Checkpoints { key, path: checkpoints_of(&self.path), witness: Some(witness) });
+        FileSink::open_with(&self.path, self.clock.clone(), FileOptions { checkpoints, ..options }).unwrap()
     }
 
     /// A session's record, with its tap.
@@ -346,6 +350,113 @@ fn a_full_file_is_followed_by_another_and_older_ones_may_be_archived() {
     // But not one from the middle.
     fs::remove_file(&files[2]).unwrap();
     assert!(scene.faults().iter().any(|(fault, _)| *fault == Fault::Removed));
+}
+
+#[test]
+fn older_files_go_by_the_operators_rule_and_the_rest_is_proven() {
+    let mut scene = Scene::new();
+    let keep = Keep { size: Some(30_000), ..Keep::default() };
+    let sink = scene.open_with(FileOptions { file_len_max: Some(4000), keep, ..FileOptions::default() });
+    for _ in 0..40 {
+        sink.record(Event::session_start(scene.session(|_| {})));
+        sink.flush().unwrap();
+    }
+    drop(sink);
+    let found = scene.audit();
+    assert_eq!((found.findings.as_slice(), found.unsigned), ([].as_slice(), 0));
+    assert!(found.first > 0 && found.pruned == found.first && found.webauthn < 40, "{found:?}");
+    let left: u64 = log_files(&scene.path).unwrap().iter().map(|file| fs::metadata(file).unwrap().len()).sum();
+    assert!(left <= 30_000 + 8_000, "{left}");
+    let first: Checkpoint = serde_json::from_str(scene.checkpoints().lines().next().unwrap()).unwrap();
+    assert_eq!(first.records, found.first, "the checkpoints of what is gone are gone");
+    // What was removed is in the log, and a witness of before is no contradiction.
+    let witness = fs::read_to_string(scene.path.with_extension("witness")).unwrap();
+    let old: Checkpoint = serde_json::from_str(witness.lines().next().unwrap()).unwrap();
+    let expected = [Expectation::from(&old)];
+    assert!(scene.audit_with(Some(&scene.checkpoints()), &expected, &scene.keys).is_clean());
+    // By age, few at a time: a clock that jumps does not empty the log.
+    let before = log_files(&scene.path).unwrap().len();
+    assert!(before > 3, "{before}");
+    let keep = Keep { age: Some(Duration::from_hours(1)), ..Keep::default() };
+    scene.clock.advance(Duration::from_hours(24 * 365 * 100));
+    drop(scene.open_with(FileOptions { file_len_max: Some(u64::MAX), keep, ..FileOptions::default() }));
+    assert_eq!(log_files(&scene.path).unwrap().len(), before - 2);
+    assert_eq!(scene.audit().findings, []);
+}
+
+#[test]
+fn nothing_goes_that_no_checkpoint_carries_on_from() {
+    let mut scene = Scene::new();
+    let sink = scene.open(Some(4000));
+    for _ in 0..8 {
+        sink.record(Event::session_start(scene.session(|_| {})));
+        sink.flush().unwrap();
+    }
+    drop(sink);
+    let files = log_files(&scene.path).unwrap();
+    let last = scene.checkpoints().lines().last().unwrap().to_owned() + "\n";
+    fs::write(checkpoints_of(&scene.path), last).unwrap();
+    drop(scene.open_with(FileOptions { keep: Keep { size: Some(1), ..Keep::default() }, ..FileOptions::default() }));
+    assert_eq!(log_files(&scene.path).unwrap()[..files.len() - 1], files[..files.len() - 1]);
+}
+
+#[test]
+fn one_flipped_bit_anywhere_is_found() {
+    let mut scene = Scene::new();
+    scene.usual();
+    let whole = fs::read(&scene.path).unwrap();
+    for place in (0..whole.len()).step_by(61).chain([whole.len() - 1]) {
+        let mut changed = whole.clone();
+        changed[place] ^= 1;
+        fs::write(&scene.path, changed).unwrap();
+        assert!(!scene.audit().is_clean(), "byte {place}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_changes_nothing() {
+    let mut scene = Scene::new();
+    scene.clock.advance(Duration::from_hours(2));
+    let sink = scene.open(None);
+    sink.record(Event::session_start(scene.session(|_| {})));
+    drop(sink);
+    scene.clock = Arc::new(ManualClock::new(UnixTime::from_secs(1_795_180_933)));
+    let sink = scene.open(None);
+    sink.record(Event::session_start(scene.session(|_| {})));
+    drop(sink);
+    let found = scene.audit();
+    assert_eq!((found.findings.as_slice(), found.webauthn, found.unsigned), ([].as_slice(), 2, 0));
+}
+
+/// A stream that others read.
+#[derive(Clone, Default)]
+struct Stream(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_stream_gets_the_lines_that_are_in_the_log() {
+    let scene = Scene::new();
+    let stream = Stream::default();
+    let follower: Option<Box<dyn Follower>> = Some(Box::new(Copies::new(stream.clone()).unwrap()));
+    let sink = scene.open_with(FileOptions { follower, ..FileOptions::default() });
+    (0..200).for_each(|n| sink.record(Event::security_warning(n.to_string())));
+    sink.flush().unwrap();
+    let log = fs::read(&scene.path).unwrap();
+    let begun = Instant::now();
+    while *stream.0.lock().unwrap() != log {
+        assert!(begun.elapsed() < Duration::from_secs(10), "the copy is not the log");
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -59,6 +59,7 @@ fn all() -> Vec<(&'static str, Event)> {
         ("session.denied", Event::session_denied(facts(None), "denied by role x", "access denied")),
         ("session.failed", Event::session_failed(facts(Some(tap())), "connection refused", "cannot be reached")),
         ("session.recording.access", Event::recording_accessed(ann(), SessionId::from_bytes([2; 16]))),
+        ("session.recording.removed", Event::recording_removed(SessionId::from_bytes([2; 16]), "it is older than 30d")),
         ("session.command", deed(Deed::Command(Some("uptime".into())))),
         ("session.command", deed(Deed::Command(None))),
         ("session.subsystem", deed(Deed::Subsystem("sftp".into()))),
@@ -84,6 +85,7 @@ fn all() -> Vec<(&'static str, Event)> {
         ("security.warning", Event::security_warning("look")),
         ("audit.lost", Event::AuditLost { count: 3 }),
         ("audit.torn", Event::AuditTorn { bytes: 3 }),
+        ("audit.pruned", Event::AuditPruned { first: 3, next: 9, head: action }),
     ]
 }
 

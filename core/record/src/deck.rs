@@ -60,6 +60,7 @@ impl Deck {
         if let Some(Err(_)) = writer.map(JoinHandle::join) {
             tracing::error!("The recordings' writer had failed");
         }
+        self.shelf.close();
     }
 }
 

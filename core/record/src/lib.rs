@@ -7,11 +7,17 @@
 mod deck;
 mod frame;
 pub mod limits;
+mod prune;
 mod read;
+#[cfg(feature = "s3")]
+mod s3;
 pub mod seal;
 mod shelf;
 
 pub use deck::Deck;
 pub use frame::{Frame, Kind, frames};
+pub use prune::{Keep, prune};
 pub use read::{Listed, Page, ReadError, Shown, list, page};
-pub use shelf::{Folder, Reading, Shelf, Writing};
+#[cfg(feature = "s3")]
+pub use s3::{Remote, RemoteParts, Store};
+pub use shelf::{Folder, Kept, Reading, Shelf, Writing};

@@ -70,14 +70,20 @@ pub fn page(shelf: &dyn Shelf, key: &[u8], session: SessionId, at: Option<(u64, 
 
 /// The newest recordings. One that can't be read is left out.
 pub fn list(shelf: &dyn Shelf, key: &[u8]) -> Result<Vec<Listed>, ReadError> {
-    let all = shelf.list(LISTED_MAX)?.into_iter();
+    let mut all = shelf.all()?;
+    all.sort_unstable_by_key(|kept| std::cmp::Reverse((kept.begun, kept.session)));
+    all.truncate(LISTED_MAX);
     let facts = |session| {
         let first = page(shelf, key, session, None).ok()?;
         let frames = frames(&first.bytes)?;
         let Frame { data, .. } = frames.iter().find(|frame| frame.kind == Kind::Facts)?;
-        serde_json::from_slice(data).ok()
+        serde_json::from_slice::<TapeFacts>(data).ok()
     };
-    Ok(all.filter_map(|(session, size)| Some(Listed { facts: facts(session)?, size })).collect())
+    let listed = all.into_iter().filter_map(|kept| Some(Listed { facts: facts(kept.session)?, size: kept.size }));
+    let mut listed: Vec<Listed> = listed.collect();
+    // A shelf may know less of when they began than they say themselves. What began in one second stays as it is.
+    listed.sort_by_key(|listed| std::cmp::Reverse(listed.facts.started));
+    Ok(listed)
 }
 
 fn head(file: &mut dyn Reading) -> Result<u64, ReadError> {

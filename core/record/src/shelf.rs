@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use tapgate_model::SessionId;
 
@@ -18,6 +19,19 @@ pub trait Reading: Read + Seek {}
 
 impl<T: Read + Seek> Reading for T {}
 
+/// A recording on a shelf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// Whose it is.
+    pub session: SessionId,
+    /// Its size there, in bytes.
+    pub size: u64,
+    /// When it began, as far as the shelf knows.
+    pub begun: SystemTime,
+    /// When it was last written to.
+    pub changed: SystemTime,
+}
+
 /// A place for recordings.
 pub trait Shelf: Send + Sync {
     /// Begins a recording; there is none of this number yet.
@@ -26,15 +40,21 @@ pub trait Shelf: Send + Sync {
     /// A recording, to be read; it may still be written.
     fn open(&self, session: SessionId) -> io::Result<Box<dyn Reading>>;
 
-    /// The newest recordings, with their sizes, the newest first.
-    fn list(&self, at_most: usize) -> io::Result<Vec<(SessionId, u64)>>;
+    /// Every recording, in any order.
+    fn all(&self) -> io::Result<Vec<Kept>>;
+
+    /// Removes a recording for good.
+    fn remove(&self, session: SessionId) -> io::Result<()>;
+
+    /// Brings what is on its way to where it belongs, as far as that takes a moment: the gate ends.
+    fn close(&self) {}
 }
 
 /// A directory of this machine.
 #[derive(Debug, Clone)]
 pub struct Folder(PathBuf);
 
-const SUFFIX: &str = ".tgrec";
+pub(crate) const SUFFIX: &str = ".tgrec";
 
 impl Folder {
     /// The directory, which is made where it is not there, for its owner alone.
@@ -43,8 +63,14 @@ impl Folder {
         Ok(Self(path.to_owned()))
     }
 
-    fn file(&self, session: SessionId) -> PathBuf {
+    pub(crate) fn file(&self, session: SessionId) -> PathBuf {
         self.0.join(format!("{session}{SUFFIX}"))
+    }
+
+    /// The directory itself.
+    #[cfg(feature = "s3")]
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -64,20 +90,27 @@ impl Shelf for Folder {
         Ok(Box::new(File::open(self.file(session))?))
     }
 
-    fn list(&self, at_most: usize) -> io::Result<Vec<(SessionId, u64)>> {
+    fn all(&self) -> io::Result<Vec<Kept>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.0)? {
             let entry = entry?;
             let name = entry.file_name();
             let session = name.to_str().and_then(|name| name.strip_suffix(SUFFIX)?.parse().ok());
-            if let Some(session) = session {
-                let about = entry.metadata()?;
-                // A long recording may be written to after a later one has ended: its beginning orders it.
-                let begun = about.created().or_else(|_| about.modified())?;
-                found.push((begun, session, about.len()));
-            }
+            let Some(session) = session else { continue };
+            let about = match entry.metadata() {
+                // It was removed, or brought elsewhere, since the directory was read.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                about => about?,
+            };
+            let changed = about.modified()?;
+            // A long recording may be written to after a later one has ended: its beginning orders it.
+            let begun = about.created().unwrap_or(changed);
+            found.push(Kept { session, size: about.len(), begun, changed });
         }
-        found.sort_by_key(|(begun, session, _)| std::cmp::Reverse((*begun, *session)));
-        Ok(found.into_iter().take(at_most).map(|(_, session, size)| (session, size)).collect())
+        Ok(found)
+    }
+
+    fn remove(&self, session: SessionId) -> io::Result<()> {
+        fs::remove_file(self.file(session))
     }
 }

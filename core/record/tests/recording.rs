@@ -7,11 +7,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tapgate_audit::{Event, Recorder as _, TapeFacts, Taped};
 use tapgate_model::{Kind, SessionId, UnixTime};
-use tapgate_record::{Deck, Folder, ReadError, Shelf, Shown, frames, list, page};
+use tapgate_record::{Deck, Folder, Keep, ReadError, Shelf, Shown, frames, list, page, prune};
 
 const KEY: [u8; 32] = [7; 32];
 
@@ -196,8 +196,12 @@ impl Shelf for Full {
         self.1.open(session)
     }
 
-    fn list(&self, at_most: usize) -> io::Result<Vec<(SessionId, u64)>> {
-        self.1.list(at_most)
+    fn all(&self) -> io::Result<Vec<tapgate_record::Kept>> {
+        self.1.all()
+    }
+
+    fn remove(&self, session: SessionId) -> io::Result<()> {
+        self.1.remove(session)
     }
 }
 
@@ -219,6 +223,31 @@ fn a_full_disk_is_told_before_a_session_or_within_it() {
     assert!(told.lock().unwrap()[0].contains("space"), "{told:?}");
     let refused = deck.begin(&facts(2), no_fault()).err().unwrap();
     assert!(refused.contains("space"), "{refused}");
+}
+
+#[test]
+fn what_is_kept_no_longer_goes_and_what_is_live_stays() {
+    let scene = Scene::new();
+    (1..=4).for_each(|n| scene.usual(n));
+    let live = |session: SessionId| session == facts(1).session;
+    let pruned = |keep: Keep, later: Duration| {
+        let mut gone = Vec::new();
+        let now = SystemTime::now() + later;
+        prune(&*scene.shelf, &keep, now, live, |session, why| gone.push((session, why.to_owned()))).unwrap();
+        gone
+    };
+    assert_eq!(pruned(Keep::default(), Duration::from_hours(1)), []);
+    let size = fs::metadata(scene.file(2)).unwrap().len();
+    let gone = pruned(Keep { size: Some(size * 3 + size / 2), ..Keep::default() }, Duration::ZERO);
+    assert_eq!(gone.len(), 1, "{gone:?}");
+    assert!(
+        gone[0].0 == facts(2).session && gone[0].1.contains("larger than"),
+        "the oldest that is not live: {gone:?}"
+    );
+    let gone = pruned(Keep { age: Some(Duration::from_mins(30)), ..Keep::default() }, Duration::from_hours(1));
+    assert_eq!(gone.iter().map(|(session, _)| *session).collect::<Vec<_>>(), [facts(3).session, facts(4).session]);
+    assert!(gone[0].1.contains("older than 1800 s"), "{gone:?}");
+    assert!(read(&*scene.shelf, 1).is_ok() && matches!(read(&*scene.shelf, 3), Err(ReadError::Missing)));
 }
 
 /// Prints what one core takes; a session's own thread only copies.

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use super::my_scene::Scene;
-use crate::world::text;
+use super::my_scene::{SOON, Scene};
+use crate::world::{text, until};
 
 #[test]
 fn a_tap_opens_what_it_names_and_nothing_else() -> Result<()> {
@@ -104,5 +104,27 @@ fn literals_are_not_recorded_where_the_role_says_so() -> Result<()> {
     assert_eq!(text(&read, "text"), "select name from t where name = ?", "{read}");
     let log = std::fs::read_to_string(scene.world.audit_log())?;
     assert!(!log.contains("geheimnis"));
+    Ok(())
+}
+
+#[test]
+fn statements_are_recorded_and_shown_again() -> Result<()> {
+    let scene = Scene::new("record_session: strict, db_audit_text: full")?;
+    let mark = scene.world.mark();
+    let many = "select 40 + 2 as answer; insert into t (name) values ('four'), ('\u{1b}[2J'); select nonsense from t";
+    scene.run(&scene.login_pass(), many)?.failure(1)?;
+    let end = scene.world.await_record(mark, "session.end", |_| true)?;
+    let play = |more: &str| -> Result<_> {
+        let played = scene.world.olga.tap(["play", text(&end, "session"), more])?.success()?;
+        Ok(played.stdout)
+    };
+    // It is written twice a second.
+    until("the recording", SOON, || Ok(play("--safe")?.contains("-- closed by")))?;
+    let played = play("--safe")?;
+    assert!(played.contains("jerry as app/shop at db shopdb"), "{played}");
+    let answer = played.find("select 40 + 2 as answer").unwrap_or(usize::MAX);
+    let insert = played.find("insert into t (name) values ('four'), ('\\u{1b}[2J')").unwrap_or_default();
+    assert!(answer < insert && played.contains("select nonsense from t"), "in order: {played}");
+    assert!(!played.contains('\u{1b}') && !play("--speed=1000")?.contains('\u{1b}'), "what was said moves nothing");
     Ok(())
 }

@@ -47,7 +47,15 @@ impl Scene {
 
     /// The same, with a server that is newer than the system's where that is wanted.
     pub(crate) fn with_server(options: &str, newer: bool) -> Result<Self> {
-        let world = World::new()?;
+        Self::with_server_in(World::new()?, options, newer)
+    }
+
+    /// The same in a world that is there already.
+    pub(crate) fn in_world(world: World, options: &str) -> Result<Self> {
+        Self::with_server_in(world, options, false)
+    }
+
+    fn with_server_in(world: World, options: &str, newer: bool) -> Result<Self> {
         let gate_ca = world.lab.write("gate-ca.pem", &authority(&world, "--browsers")?)?;
         let orders = Postgres::start(&world.lab, "orders", &PostgresOptions { newer, ..options_of(&world)? })?;
         let scene = Self { orders, gate_ca, world };

@@ -12,6 +12,7 @@ mod jump;
 mod plain;
 mod prompt;
 mod recording;
+mod recording_s3;
 mod servers;
 mod session;
 mod stock;

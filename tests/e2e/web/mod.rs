@@ -10,3 +10,4 @@ mod refuse;
 mod scene;
 mod sign_in;
 mod terminal;
+mod watch;

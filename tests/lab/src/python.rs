@@ -1,4 +1,4 @@
-//! Clients that are written in Python: in an environment of their own, which `cargo xtask setup` makes.
+//! Clients and servers that are written in Python: in an environment of their own, which `cargo xtask setup` makes.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::missing::cached;
 
 /// The environment's folder below the cache, with the number of its recipe; the same stands in xtask.
-const FOLDER: &str = "tapgate/python-4";
+const FOLDER: &str = "tapgate/python-5";
 
 /// A program of that environment, such as `python` or `ansible-playbook`.
 pub fn python_program(name: &str) -> Result<PathBuf> {
