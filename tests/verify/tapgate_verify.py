@@ -405,7 +405,10 @@ class Prover:
             raise Wrong("the tap was made for another target or login")
         if target["name"] != record["target"]:
             raise Wrong("the tap was made for another target's name")
-        if target["holder"][0] == 3 and target["holder"][1].hex() != record["credential"]:
+        choice, held = target["holder"]
+        # A connection's holder names its web session first.
+        session = held if choice == 3 else members(held)[0][1] if choice == 5 else None
+        if session is not None and session.hex() != record["credential"]:
             raise Wrong("the tap was made for another web session")
         if parts["source"] is not None and "." in parts["source"] and parts["source"] != record["peer"].rsplit(":", 1)[0]:
             raise Wrong("the tap was made for another address")

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tapgate_model::{Digest, UnixTime, UserName};
 use tapgate_proof::{
-    Expected, ExpectedSso, Holder, KnownParty, Proof, ProofError, ProviderKey, Purpose, SsoRegistration, Statement,
+    Expected, ExpectedSso, KnownParty, Proof, ProofError, ProviderKey, Purpose, SsoRegistration, Statement,
     StatementParts, Uses, VerifiedTap, verify, verify_chain, verify_sso,
 };
 
@@ -261,7 +261,7 @@ fn check_session(parts: &StatementParts, facts: &SessionFacts, at: UnixTime) -> 
     if named.target.name != facts.target {
         return Err(Unproven::Other("target's name"));
     }
-    if matches!(named.holder, Holder::WebSession(session) if session != facts.credential) {
+    if named.holder.web_session().is_some_and(|session| *session != facts.credential) {
         return Err(Unproven::Other("web session"));
     }
     if parts.source_ip.is_some_and(|ip| ip.to_canonical() != facts.peer.ip().to_canonical()) {

@@ -16,6 +16,13 @@ pub enum Holder {
     TlsExporter(Digest),
     /// A browser's session with the gate.
     WebSession(Digest),
+    /// One connection of a browser's session with the gate: a terminal's.
+    WebConnection {
+        /// The browser's session.
+        session: Digest,
+        /// The SHA-256 of the connection's own secret.
+        connection: Digest,
+    },
     /// Any connection with a login key from one address; a role must have opted in to this.
     LoginKey {
         /// The SHA-256 of the login key's SPKI.
@@ -23,6 +30,16 @@ pub enum Holder {
         /// The address.
         address: IpAddr,
     },
+}
+
+impl Holder {
+    /// The browser's session that it is, or is a connection of.
+    pub const fn web_session(&self) -> Option<&Digest> {
+        match self {
+            Self::WebSession(session) | Self::WebConnection { session, .. } => Some(session),
+            Self::SessionKey(_) | Self::SshSession(_) | Self::TlsExporter(_) | Self::LoginKey { .. } => None,
+        }
+    }
 }
 
 /// In words, as the person reads it before tapping.
@@ -33,6 +50,7 @@ impl fmt::Display for Holder {
             Self::SshSession(_) => f.write_str("for this SSH connection only"),
             Self::TlsExporter(_) => f.write_str("for this TLS connection only"),
             Self::WebSession(_) => f.write_str("for this browser session only"),
+            Self::WebConnection { .. } => f.write_str("for this terminal in this browser only"),
             Self::LoginKey { address, .. } => write!(f, "for ANY connection with your login key from {address}"),
         }
     }

@@ -34,7 +34,8 @@
 //!     ssh-session   [1] Digest,                        -- the exchange hash
 //!     tls-exporter  [2] Digest,
 //!     web-session   [3] Digest,
-//!     login-key     [4] SEQUENCE { key Digest, address Address } }
+//!     login-key     [4] SEQUENCE { key Digest, address Address },
+//!     web-connection [5] SEQUENCE { session Digest, connection Digest } }
 //!
 //! Digest  ::= OCTET STRING (SIZE (32))                 -- SHA-256
 //! Address ::= OCTET STRING (SIZE (4 | 16))             -- never an IPv4 address mapped into IPv6
@@ -124,6 +125,14 @@ enum WireHolder {
     WebSession(Octets<32>),
     #[asn1(context_specific = "4", tag_mode = "IMPLICIT", constructed = "true")]
     LoginKey(WireLoginKey),
+    #[asn1(context_specific = "5", tag_mode = "IMPLICIT", constructed = "true")]
+    WebConnection(WireWebConnection),
+}
+
+#[derive(Sequence)]
+struct WireWebConnection {
+    session: Octets<32>,
+    connection: Octets<32>,
 }
 
 #[derive(Sequence)]
@@ -232,6 +241,9 @@ impl WireHolder {
             Holder::LoginKey { key, address } => {
                 Self::LoginKey(WireLoginKey { key: key.into(), address: Address(address) })
             }
+            Holder::WebConnection { session, connection } => {
+                Self::WebConnection(WireWebConnection { session: session.into(), connection: connection.into() })
+            }
         }
     }
 
@@ -242,6 +254,9 @@ impl WireHolder {
             Self::TlsExporter(digest) => Holder::TlsExporter(digest.into()),
             Self::WebSession(digest) => Holder::WebSession(digest.into()),
             Self::LoginKey(WireLoginKey { key, address }) => Holder::LoginKey { key: key.into(), address: address.0 },
+            Self::WebConnection(WireWebConnection { session, connection }) => {
+                Holder::WebConnection { session: session.into(), connection: connection.into() }
+            }
         }
     }
 }

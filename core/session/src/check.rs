@@ -159,7 +159,7 @@ impl Check<'_> {
     fn weigh(&self, tap: &Tap, record: &Record, terms: &Terms) -> Weighed {
         let parts = tap.verified().statement().parts();
         let holder = self.ask.holder();
-        if matches!(&holder, Holder::WebSession(session) if session != self.ask.identity.fingerprint()) {
+        if holder.web_session().is_some_and(|session| session != self.ask.identity.fingerprint()) {
             return Weighed::Nothing(Because::OtherTarget);
         }
         // By its login key a client comes again once, and more often where every role says so.

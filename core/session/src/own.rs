@@ -63,8 +63,11 @@ impl Gate {
         self.live().cut_where(mine, &CutReason::EndedByUser) > 0
     }
 
-    /// Ends every session that this holder opened, as when a web session is signed out; answers how many.
+    /// Ends every session that this holder opened, as when a web session is signed out, with those that its
+    /// connections opened; answers how many.
     pub fn end_held(&self, holder: &Holder) -> usize {
-        self.live().cut_where(|entry| entry.facts.holder.as_ref() == Some(holder), &CutReason::SignedOut)
+        let session = if let Holder::WebSession(session) = holder { Some(session) } else { None };
+        let fits = |own: &Holder| own == holder || (session.is_some() && own.web_session() == session);
+        self.live().cut_where(|entry| entry.facts.holder.as_ref().is_some_and(fits), &CutReason::SignedOut)
     }
 }

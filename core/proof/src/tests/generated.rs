@@ -38,6 +38,7 @@ fn holders() -> impl Strategy<Value = Holder> {
         digests().prop_map(Holder::SshSession),
         digests().prop_map(Holder::TlsExporter),
         digests().prop_map(Holder::WebSession),
+        (digests(), digests()).prop_map(|(session, connection)| Holder::WebConnection { session, connection }),
         (digests(), any::<IpAddr>()).prop_map(|(key, address)| Holder::LoginKey { key, address }),
     ]
 }

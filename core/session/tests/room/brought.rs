@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapgate_identity::Identity;
-use tapgate_model::Clock as _;
+use tapgate_model::{Clock as _, Digest};
 use tapgate_proof::{Expected, Holder, Purpose, Uses};
 use tapgate_session::testing::{GATE, World, facts, user};
 use tapgate_session::{ConnectionFacts, CutReason, Door, Tap, Verdict};
@@ -16,9 +16,20 @@ fn web(session: &Identity) -> ConnectionFacts {
     ConnectionFacts { door: Door::Web, holder, ..facts() }
 }
 
+/// One connection of that web session, a terminal's.
+fn connection(session: &Identity, number: u8) -> ConnectionFacts {
+    let connection = Digest::from_bytes([number; 32]);
+    let holder = Some(Holder::WebConnection { session: *session.fingerprint(), connection });
+    ConnectionFacts { door: Door::Web, holder, ..facts() }
+}
+
 /// jerry's tap for prod3, good for this web session.
 fn tap(world: &World, session: &Identity, uses: Uses) -> Arc<Tap> {
-    let entry = world.entry("prod3", "jerry", Holder::WebSession(*session.fingerprint()));
+    tap_for(world, Holder::WebSession(*session.fingerprint()), uses)
+}
+
+fn tap_for(world: &World, holder: Holder, uses: Uses) -> Arc<Tap> {
+    let entry = world.entry("prod3", "jerry", holder);
     let statement = world.statement(vec![entry], uses, Duration::from_mins(5));
     let proof = Arc::new(world.key.tap(&statement, [7; 32], &world.rp));
     let expected = Expected {
@@ -49,6 +60,28 @@ fn a_tap_that_was_brought_opens_for_its_web_session_until_the_window_is_over() {
     assert_eq!(root, "challenge: no tap was shown");
     world.clock.advance(Duration::from_secs(301));
     assert!(open(&mine, &web(&mine)).starts_with("challenge: "));
+}
+
+#[tokio::test]
+async fn a_tap_for_a_terminal_opens_for_its_connection_alone() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let world = World::new(&policy("", &listener.local_addr().unwrap().to_string()));
+    let (mine, other) = (world.login("jerry"), world.login("jerry"));
+    let open = |session, facts: &ConnectionFacts| check_from(&world.gate, session, "prod3", "jerry", facts);
+    let (first, second) = (connection(&mine, 1), connection(&mine, 2));
+    world.gate.bring(&tap_for(&world, first.holder.clone().unwrap(), Uses::Window));
+    assert_eq!(word(open(&mine, &second)), "challenge: no tap was shown");
+    assert_eq!(word(open(&mine, &web(&mine))), "challenge: no tap was shown");
+    assert_eq!(word(open(&other, &first)), "challenge: the tap names another target, login or key");
+    let Verdict::Grant(grant) = open(&mine, &first) else { unreachable!("the tap opens") };
+    let (_upstream, live) = grant.dial().await.unwrap();
+    // Signing out ends what any connection of the session has opened.
+    assert_eq!(world.gate.end_held(&Holder::WebSession(*other.fingerprint())), 0);
+    assert_eq!(world.gate.end_held(&Holder::WebSession(*mine.fingerprint())), 1);
+    assert_eq!(live.cut().wanted().await, CutReason::SignedOut);
+    // A tap for the session as a whole is none for a connection of it.
+    world.gate.bring(&tap(&world, &mine, Uses::Window));
+    assert_eq!(word(open(&mine, &second)), "challenge: no tap was shown");
 }
 
 #[test]
