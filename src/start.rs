@@ -230,7 +230,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         Arc::new(move || authority.trust())
     };
     let (host_key, host_certificate) = authority.host_ssh().context("can't issue the SSH host certificate")?;
-    let ssh = Ssh::new(SshParts {
+    let ssh = Arc::new(Ssh::new(SshParts {
         gate: gate.clone(),
         trust: Arc::clone(&trust),
         clock: Arc::clone(clock),
@@ -242,7 +242,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         keys: keys(authority),
         gate_name: config.cluster_name.clone(),
     })
-    .context("the SSH door can't be opened")?;
+    .context("the SSH door can't be opened")?);
     let signer = doors::http::signer(config, authority)?;
     let apps = Arc::new(doors::http::make(config, opened, gate, &signer));
     let http: Arc<dyn Protocol> = apps.clone();
@@ -265,7 +265,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
     let classifier = Classifier::new();
     let kube = tapgate_kube::Health::default();
     let protocols: Vec<Arc<dyn Protocol>> = vec![
-        Arc::new(ssh),
+        ssh.clone(),
         http,
         Arc::new(Tcp::new(gate.clone())),
         Arc::new(doors::postgres::make(config, authority, gate, clock, &parts, &classifier)?),
@@ -289,6 +289,8 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         signer,
         audit: opened.audit.clone(),
         library: opened.library.clone(),
+        ssh,
+        terminals: crate::web::Terminals::default(),
         installing: std::sync::Mutex::new(()),
     };
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));

@@ -1,4 +1,5 @@
-// One script, one style sheet, fixed names: the gate embeds them, and its policy admits nothing else.
+// One script, one more for terminals, one style sheet, fixed names: the gate embeds them, and its policy admits
+// nothing else.
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vite";
 
@@ -13,6 +14,7 @@ export default defineConfig({
     rollupOptions: {
       output: {
         entryFileNames: "page.js",
+        chunkFileNames: "terminal.js",
         assetFileNames: "page[extname]",
       },
     },

@@ -13,6 +13,7 @@ pub(crate) mod recordings;
 mod reply;
 mod site;
 mod sso;
+mod terminal;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -26,6 +27,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tapgate_api::web_path;
 use tapgate_authority::{Authority, AuthorityError};
 use tapgate_identity::Identity;
 use tapgate_model::{Clock, UnixTime};
@@ -33,6 +35,8 @@ use tapgate_session::Gate;
 
 use crate::limits::{BODY_MAX, BODY_READ_MAX, REQUEST_HEAD_MAX, REQUEST_MAX};
 use crate::tls::Opened;
+
+pub(crate) use terminal::Terminals;
 
 /// What the handlers work with.
 pub(crate) struct App {
@@ -56,6 +60,10 @@ pub(crate) struct App {
     pub(crate) audit: audit::AuditPlace,
     /// The recordings.
     pub(crate) library: recordings::Library,
+    /// The SSH engine, for terminals in pages.
+    pub(crate) ssh: Arc<tapgate_ssh::Ssh>,
+    /// The terminals that are open.
+    pub(crate) terminals: terminal::Terminals,
     /// Held while a new state is read and installed.
     pub(crate) installing: Mutex<()>,
 }
@@ -108,7 +116,8 @@ impl Web {
         let served = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(REQUEST_HEAD_MAX)
-            .serve_connection(TokioIo::new(opened.stream), service);
+            .serve_connection(TokioIo::new(opened.stream), service)
+            .with_upgrades();
         if let Err(error) = served.await {
             tracing::debug!(%peer, %error, "An HTTP connection ended early");
         }
@@ -124,11 +133,14 @@ async fn guard(
     next: Next,
 ) -> Response {
     let plain_elsewhere = host_name(&request) == "localhost";
-    let mut response = if is_for_us(&app, &caller, &request) {
+    let mut response = if !is_for_us(&app, &caller, &request) {
+        (StatusCode::MISDIRECTED_REQUEST, "this connection was made for another host name\n").into_response()
+    } else if request.uri().path() == web_path::UPLOAD {
+        // A file is as long as it is, and has limits of its own.
+        next.run(request).await
+    } else {
         let late = (StatusCode::SERVICE_UNAVAILABLE, "the gate took too long (try again)\n");
         tokio::time::timeout(REQUEST_MAX, answer(request, next)).await.unwrap_or_else(|_| late.into_response())
-    } else {
-        (StatusCode::MISDIRECTED_REQUEST, "this connection was made for another host name\n").into_response()
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));

@@ -22,6 +22,8 @@ use super::{App, Caller};
 
 const PAGE: &str = include_str!("../../web/dist/index.html");
 const SCRIPT: &str = include_str!("../../web/dist/page.js");
+/// The part for terminals, which the script fetches where one is opened.
+const TERMINAL: &str = include_str!("../../web/dist/terminal.js");
 const STYLE: &str = include_str!("../../web/dist/page.css");
 const ICON: &str = include_str!("../../web/dist/icon.svg");
 
@@ -46,11 +48,13 @@ pub(super) fn router(app: &Arc<App>, site: Router) -> Router {
     pages
         .route("/", get(async || Redirect::temporary("/web/")))
         .route("/web", get(async || Redirect::temporary("/web/")))
+        .route(&format!("{}/{{node}}", web_path::TERMINAL_PAGE), get(async || page()))
         .route(&format!("{page}/{{id}}"), get(request_page))
         .route(&format!("{page}/{{id}}/request"), get(request))
         .route(&format!("{page}/{{id}}/approve"), post(approve))
         .route(&format!("{page}/{{id}}/deny"), post(deny))
         .route("/web/page.js", get(async || file("text/javascript; charset=utf-8", SCRIPT)))
+        .route("/web/terminal.js", get(async || file("text/javascript; charset=utf-8", TERMINAL)))
         .route("/web/page.css", get(async || file("text/css; charset=utf-8", STYLE)))
         .route("/web/icon.svg", get(async || file("image/svg+xml", ICON)))
         .with_state(Arc::clone(app))
@@ -129,12 +133,19 @@ async fn deny(
 pub(super) fn own_page(origins: &[String], headers: &HeaderMap) -> Result<(), Fault> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let json = text(header::CONTENT_TYPE).split(';').next().is_some_and(|kind| kind.trim() == "application/json");
+    if json { same_origin(origins, headers) } else { Err(not_ours()) }
+}
+
+/// The same where what is sent is no JSON: a file, or a WebSocket's first request.
+pub(super) fn same_origin(origins: &[String], headers: &HeaderMap) -> Result<(), Fault> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let ours = origins.iter().any(|origin| origin == text(header::ORIGIN));
     let same_origin = text(HeaderName::from_static("sec-fetch-site")) == "same-origin";
-    if json && ours && same_origin {
-        return Ok(());
-    }
-    Err(Fault::denied("this was not sent by the gate's own page"))
+    if ours && same_origin { Ok(()) } else { Err(not_ours()) }
+}
+
+fn not_ours() -> Fault {
+    Fault::denied("this was not sent by the gate's own page")
 }
 
 /// What every answer below `/web` carries.

@@ -43,8 +43,8 @@ pub use sso::{
     SsoSessionBegin, SsoShown, SsoSignedIn, SsoStart,
 };
 pub use web::{
-    InviteShown, InviteToken, LiveSessionEntry, LiveSessions, PasskeyChallenge, SessionEnd, WebMe,
-    WebOtp, WebSignIn, WebTap, WebTapBegin, WebTapped, web_path,
+    FileWritten, FilesBegin, FilesBegun, InviteShown, InviteToken, LiveSessionEntry, LiveSessions,
+    PasskeyChallenge, SessionEnd, TerminalNews, TerminalWish, WebMe, WebOtp, WebSignIn, WebTap, WebTapBegin, WebTapped, web_path,
 };
 
 use serde::{Deserialize, Serialize};

@@ -4,6 +4,7 @@
 //! [`Seat`] instead of a connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
 use tapgate_identity::Identity;
@@ -12,6 +13,7 @@ use tapgate_session::{Ask, ConnectionFacts, NoPrompt, Verdict};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::limits::FLUSH_MAX;
 use crate::link::{Link, Voice};
 use crate::pipe::Pipe;
 use crate::seat::{Channel, Seat};
@@ -47,7 +49,7 @@ pub enum Visited {
 /// An open session. It ends when this is dropped.
 pub struct Console {
     seat: Arc<Seat>,
-    over: watch::Receiver<Option<String>>,
+    over: watch::Receiver<Option<Farewell>>,
     _leave: DropGuard,
 }
 
@@ -70,7 +72,15 @@ pub struct Shell {
 /// A page's end of a session.
 pub(crate) struct PageEnd {
     left: CancellationToken,
-    over: watch::Sender<Option<String>>,
+    over: watch::Sender<Option<Farewell>>,
+}
+
+/// Why a session is over.
+#[derive(Clone)]
+struct Farewell {
+    message: String,
+    /// It was cut: what is on its way is of no account any more.
+    cut: bool,
 }
 
 impl PageEnd {
@@ -80,9 +90,9 @@ impl PageEnd {
     }
 
     /// Says why it is over.
-    pub(crate) fn farewell(&self, message: &str) {
-        let message = message.strip_prefix("ERROR: ").unwrap_or(message);
-        self.over.send_replace(Some(message.to_owned()));
+    pub(crate) fn farewell(&self, message: &str, patience: Duration) {
+        let message = message.strip_prefix("ERROR: ").unwrap_or(message).to_owned();
+        self.over.send_replace(Some(Farewell { message, cut: patience < FLUSH_MAX }));
     }
 }
 
@@ -157,7 +167,18 @@ impl Console {
     /// Waits until the session is over, and says why; nothing where the page has left it.
     pub async fn over(&self) -> Option<String> {
         let mut over = self.over.clone();
-        over.wait_for(Option::is_some).await.ok().and_then(|said| said.clone())
+        over.wait_for(Option::is_some).await.ok().and_then(|said| said.clone()).map(|said| said.message)
+    }
+
+    /// Waits until the session is cut, and says why.
+    pub async fn cut(&self) -> String {
+        let mut over = self.over.clone();
+        let cut = |said: &Option<Farewell>| said.as_ref().is_some_and(|said| said.cut);
+        let said = over.wait_for(cut).await.ok().and_then(|said| said.clone());
+        match said {
+            Some(said) => said.message,
+            None => std::future::pending().await,
+        }
     }
 
     /// Whether the session is still open.

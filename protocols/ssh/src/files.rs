@@ -320,6 +320,10 @@ impl Download {
     /// The next part of it; none at its end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, FileError> {
         while !self.end && self.pending.len() < FILE_REQUESTS_MAX {
+            // Beyond the length that is known, one request finds the end.
+            if self.asked >= self.facts.size.unwrap_or_default() && !self.pending.is_empty() {
+                break;
+            }
             let at = self.asked;
             let answer = self.file.ask(kind::READ, |body| {
                 body.put_u64(at);
@@ -327,10 +331,6 @@ impl Download {
             })?;
             self.pending.push_back((FILE_CHUNK, answer));
             self.asked += u64::from(FILE_CHUNK);
-            // A short file, or one whose length nobody knows, needs no crowd of requests at first.
-            if self.got == 0 && self.facts.size.is_none_or(|size| size <= self.asked) {
-                break;
-            }
         }
         let Some((wanted, answer)) = self.pending.pop_front() else { return Ok(None) };
         let reply = answer.await.map_err(|_| FileError::Over)?;

@@ -421,7 +421,7 @@ impl ClientEnd {
     async fn farewell(&mut self, message: &str, patience: Duration) {
         match self {
             Self::Leg(leg) => leg.farewell(message, patience).await,
-            Self::Page(page) => page.farewell(message),
+            Self::Page(page) => page.farewell(message, patience),
         }
     }
 }

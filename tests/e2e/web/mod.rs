@@ -8,5 +8,8 @@ mod origin;
 mod own;
 mod refuse;
 mod scene;
+mod shell;
+mod shell_hostile;
+mod shell_files;
 mod sign_in;
 mod terminal;

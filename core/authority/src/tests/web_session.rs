@@ -198,7 +198,7 @@ fn wish() -> Vec<SessionTarget> {
 }
 
 fn tap_for(lab: &Lab, gate: &Gate, session: &WebSession, person: &mut Person) -> Assertion {
-    let asked = lab.authority.web_tap_begin(gate, session, &wish(), peer()).unwrap();
+    let asked = lab.authority.web_tap_begin(gate, session, (&wish(), &session.holder()), peer()).unwrap();
     let WebTap::Tap { id, webauthn, targets, reusable_until, .. } = asked else { unreachable!("a tap is due") };
     assert_eq!((targets[0].name.as_str(), reusable_until.is_some()), ("prod3", true));
     let options = serde_json::from_value(webauthn).unwrap();

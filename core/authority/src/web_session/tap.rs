@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use tapgate_api::{Assertion, Requirement, SessionTarget, WebTap};
-use tapgate_proof::{Expected, Purpose};
+use tapgate_proof::{Expected, Holder, Purpose};
 use tapgate_session::{Gate, Tap};
 
 use super::WebSession;
@@ -15,20 +15,23 @@ use crate::tap::GONE;
 use crate::{Authority, Fault};
 
 impl Authority {
-    /// Says what sessions of these targets need, and asks for the tap where one is due. It is good for this web
-    /// session alone.
+    /// Says what sessions of these targets need, and asks for the tap where one is due. It is good for this holder
+    /// alone: the web session, or a connection of it.
     pub fn web_tap_begin(
         &self,
         gate: &Gate,
         session: &WebSession,
-        targets: &[SessionTarget],
+        (targets, holder): (&[SessionTarget], &Holder),
         peer: IpAddr,
     ) -> Result<WebTap, Fault> {
+        if holder.web_session() != Some(&session.number()) {
+            return Err(Fault::denied("the tap would be for another session"));
+        }
         let identity = session.identity();
         self.rates.known(identity.user())?;
         self.must_be_login(identity, peer)?;
         let wishes = parse_targets(targets)?;
-        match self.begin_session_tap(gate, identity, &wishes, (&session.holder(), Work::WebSession), peer)? {
+        match self.begin_session_tap(gate, identity, &wishes, (holder, Work::WebSession), peer)? {
             (Requirement::None, _) => Ok(WebTap::None),
             (Requirement::Sso, _) => Err(Fault::denied(
                 "a session in the browser takes a security key so far (use `tap ssh --mfa-mode=sso`)",
