@@ -63,7 +63,7 @@ pub(crate) struct App {
     /// The SSH engine, for terminals in pages.
     pub(crate) ssh: Arc<tapgate_ssh::Ssh>,
     /// The terminals that are open.
-    pub(crate) terminals: terminal::Terminals,
+    pub(crate) terminals: Terminals,
     /// Held while a new state is read and installed.
     pub(crate) installing: Mutex<()>,
 }

@@ -48,7 +48,7 @@ pub(super) fn router(app: &Arc<App>, site: Router) -> Router {
     pages
         .route("/", get(async || Redirect::temporary("/web/")))
         .route("/web", get(async || Redirect::temporary("/web/")))
-        .route(&format!("{}/{{node}}", web_path::TERMINAL_PAGE), get(async || page()))
+        .route(&format!("{}/{{node}}", web_path::TERMINAL_PAGE), get(async || self::page()))
         .route(&format!("{page}/{{id}}"), get(request_page))
         .route(&format!("{page}/{{id}}/request"), get(request))
         .route(&format!("{page}/{{id}}/approve"), post(approve))

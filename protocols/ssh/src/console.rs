@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::{BufMut as _, BytesMut};
 use tapgate_identity::Identity;
 use tapgate_model::{Kind, Login, LoginName, TargetName};
+use tapgate_relay::Io;
 use tapgate_session::{Ask, ConnectionFacts, NoPrompt, Verdict};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -136,7 +137,7 @@ impl Ssh {
 
 impl Console {
     /// A shell in a terminal of this size, and the stream of its bytes.
-    pub async fn shell(&self, size: TerminalSize) -> Result<(Shell, impl tapgate_relay::Io + use<>), String> {
+    pub async fn shell(&self, size: TerminalSize) -> Result<(Shell, Box<dyn Io>), String> {
         let Channel { stream, own, ending } = self.seat.channel().await?;
         let mut pty = BytesMut::new();
         put_string(&mut pty, TERMINAL);
@@ -149,7 +150,7 @@ impl Console {
         if !self.seat.ask(own, "shell", &[]).await? {
             return Err("the target gives no shell".to_owned());
         }
-        Ok((Shell { seat: Arc::clone(&self.seat), own, ending }, stream))
+        Ok((Shell { seat: Arc::clone(&self.seat), own, ending }, Box::new(stream)))
     }
 
     /// A channel to the target's file server.

@@ -231,7 +231,8 @@ impl Seat {
     fn answered(&self, own: u32, yes: bool) {
         self.with(own, |open| {
             let waiting = open.answers.pop_front();
-            drop(waiting.map(|waiting| waiting.send(yes)));
+            // Whoever asked may have left.
+            let _ = waiting.map(|waiting| waiting.send(yes));
         });
     }
 }

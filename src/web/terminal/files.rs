@@ -279,7 +279,7 @@ impl Sending {
     fn tell(&self, done: Option<bool>) {
         let news = TerminalNews::Moved { transfer: self.transfer.clone(), bytes: self.sent, done };
         // A page that does not read its news is told the next ones.
-        let _ = self.terminal.news.try_send(news);
+        drop(self.terminal.news.try_send(news));
     }
 }
 

@@ -89,10 +89,9 @@ pub(super) async fn run(
         () = course.listen(source, &shell, typed) => Ended::Gone,
         () = course.type_on(input, typing) => Ended::Told(ending(console, &shell).await),
         () = course.show(output) => Ended::Gone,
-        all = write(sink, said, &mut entered.news) => match all {
-            true => Ended::Told(ending(console, &shell).await),
-            false => Ended::Gone,
-        },
+        all = write(sink, said, &mut entered.news) => {
+            if all { Ended::Told(ending(console, &shell).await) } else { Ended::Gone }
+        }
     }
 }
 
@@ -175,14 +174,14 @@ impl Course {
             }
         }
         // What is on its way goes out first.
-        let _ = self.say.send(Out::Last).await;
+        drop(self.say.send(Out::Last).await);
         std::future::pending::<()>().await;
     }
 
     async fn tell(&self, news: &TerminalNews) {
         if let Ok(text) = serde_json::to_string(news) {
             // Where nobody writes any more, the terminal is over.
-            let _ = self.say.send(Out::Message(Message::text(text))).await;
+            drop(self.say.send(Out::Message(Message::text(text))).await);
         }
     }
 
@@ -196,7 +195,7 @@ impl Course {
                 return Ended::Gone;
             }
             // A page that does not read will not hear it, and is silent.
-            let _ = self.say.try_send(Out::Message(Message::Ping(Bytes::new())));
+            drop(self.say.try_send(Out::Message(Message::Ping(Bytes::new()))));
             let used = *self.used.borrow();
             // Looking at the web session keeps it alive: an idle terminal must not.
             if used < checked && used.elapsed() < TERMINAL_REST_MAX {

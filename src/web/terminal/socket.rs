@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures::{SinkExt as _, StreamExt as _};
 use hyper::upgrade::Upgraded;
@@ -67,8 +67,8 @@ pub(super) async fn open(
 
 /// The answer to a WebSocket's handshake (RFC 6455, section 4.2).
 fn key(headers: &HeaderMap) -> Result<HeaderValue, Fault> {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
-    let has = |name, wanted: &str| text(name).split(',').any(|word| word.trim().eq_ignore_ascii_case(wanted));
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let has = |name: HeaderName, wanted: &str| text(name).split(',').any(|word| word.trim().eq_ignore_ascii_case(wanted));
     let wrong = || Fault::invalid("this is a terminal's WebSocket", "open the terminal's page instead");
     let is_one = has(header::UPGRADE, "websocket") && has(header::CONNECTION, "upgrade");
     let key = text(header::SEC_WEBSOCKET_KEY);
