@@ -8,8 +8,8 @@ export function rulesByScript(): () => void {
   const create = Document.prototype.createElement;
   const sheets = new Set<CSSStyleSheet>();
   document.createElement = function (this: Document, name: string, options?: ElementCreationOptions): HTMLElement {
+    if (name === "style") return adopt(create.call(this, "template"), sheets);
     const element = create.call(this, name, options);
-    if (name === "style") adopt(element, sheets);
     if (name === "span") element.setAttribute = setAttribute;
     return element;
   } as Create;
@@ -19,12 +19,16 @@ export function rulesByScript(): () => void {
   };
 }
 
-/** An element that stays empty: what is written into it becomes a sheet of the document. */
-function adopt(element: HTMLElement, sheets: Set<CSSStyleSheet>): void {
+/**
+ * An element in the place of one for styles, of which the policy refuses even an empty one: what is written into it
+ * becomes a sheet of the document.
+ */
+function adopt(element: HTMLElement, sheets: Set<CSSStyleSheet>): HTMLElement {
   const sheet = new CSSStyleSheet();
   sheets.add(sheet);
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
   Object.defineProperty(element, "textContent", { set: (text: string) => sheet.replaceSync(text), get: () => "" });
+  return element;
 }
 
 function setAttribute(this: HTMLElement, name: string, value: string): void {

@@ -196,9 +196,10 @@ impl Shell {
         self.seat.tell(self.own, "window-change", &body);
     }
 
-    /// How the shell has ended, where the target has said it.
-    pub fn ending(&self) -> Option<String> {
-        self.ending.borrow().clone()
+    /// Waits until the target says how the shell has ended; nothing where it closes the channel without a word.
+    pub async fn ended(&self) -> Option<String> {
+        let mut ending = self.ending.clone();
+        ending.wait_for(Option::is_some).await.ok().and_then(|how| how.clone())
     }
 }
 

@@ -97,10 +97,10 @@ pub(super) async fn run(
 
 /// Why there is no more output: the shell's end, else the session's.
 async fn ending(console: &Console, shell: &Shell) -> String {
-    if let Some(how) = shell.ending() {
+    // It is told a moment after the last output, or not at all.
+    if let Ok(Some(how)) = timeout(REASON_MAX, shell.ended()).await {
         return format!("the shell has ended ({how})");
     }
-    // Where the session is over, its channels close a moment before it says why.
     let over = timeout(REASON_MAX, console.over()).await;
     over.ok().flatten().unwrap_or_else(|| "the shell has ended".to_owned())
 }

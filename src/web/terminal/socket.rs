@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::super::api::Shared;
-use super::super::page::same_origin;
+use super::super::page::own_line;
 use super::super::reply::Reply;
 use super::super::{App, Caller};
 use super::pump::{self, Ended};
@@ -44,7 +44,7 @@ pub(super) async fn open(
     Extension(session): Extension<WebSession>,
     mut request: Request<Body>,
 ) -> Response {
-    let accepted = same_origin(&app.authority.relying_party().origins, request.headers())
+    let accepted = own_line(&app.authority.relying_party().origins, request.headers())
         .and_then(|()| key(request.headers()))
         .and_then(|key| Ok((key, app.terminals.enter(&session, caller.peer)?)));
     let (key, entered) = match accepted {
