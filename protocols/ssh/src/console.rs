@@ -10,7 +10,7 @@ use bytes::{BufMut as _, BytesMut};
 use tapgate_identity::Identity;
 use tapgate_model::{Kind, Login, LoginName, TargetName};
 use tapgate_relay::Io;
-use tapgate_session::{Ask, ConnectionFacts, NoPrompt, Verdict};
+use tapgate_session::{Ask, ConnectionFacts};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -108,13 +108,9 @@ impl Ssh {
             login: &login,
             connection: &visit.facts,
         };
-        // That a tap is due is no refusal yet, and nothing for the log.
-        if matches!(self.gate().check(&ask), Verdict::Challenge(_)) {
-            return Visited::Tap;
-        }
-        let grant = match self.gate().open(&ask, &mut NoPrompt).await {
-            Ok(grant) => grant,
-            Err(refusal) if refusal.needs_tap() => return Visited::Tap,
+        let grant = match self.gate().open_on_page(&ask) {
+            Ok(Some(grant)) => grant,
+            Ok(None) => return Visited::Tap,
             Err(refusal) => {
                 tracing::info!(peer = %visit.facts.peer, user = %visit.identity.user(), target = %visit.target,
                     reason = refusal.reason(), "Refused a session");

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use super::scene::Scene;
+use crate::mfa::audit::{independent, text as path};
 use crate::world::{text, until};
 
 /// What the terminal shows.
@@ -103,14 +104,28 @@ fn a_shell_in_the_page_after_one_tap_that_a_lock_ends_at_once() -> Result<()> {
 
     let lock = "kind: lock\nversion: v2\nmetadata: {name: out}\nspec:\n  target: {login: LOGIN}\n  message: night\n";
     scene.world.put(&lock.replace("LOGIN", &scene.world.login))?;
-    scene.browser.wait_for("this session was ended")?;
+    scene.browser.wait_for("This session was ended")?;
     scene.browser.wait_for("Open a new session")?;
     scene.picture("terminal-locked")?;
     let end = scene.world.await_record(mark, "session.end", |_| true)?;
     assert!(text(&end, "reason").starts_with("cut: "), "{end}");
     scene.browser.click("#again")?;
     scene.browser.wait_for("night")?;
+    proven(&scene)?;
     scene.quiet()
+}
+
+/// Both verifiers know the tap of a page's connection.
+fn proven(scene: &Scene) -> Result<()> {
+    let (keys, log) = (scene.world.lab.path().join("keys.json"), scene.world.audit_log());
+    scene.world.olga.tapctl(["audit", "export-keys", "--out", &path(&keys)])?.success()?;
+    let words = ["audit", "verify", "--format", "json", "--log", &path(&log), "--keys", &path(&keys)];
+    let audit = scene.world.olga.tapctl(words)?.success()?.json()?;
+    for found in [&audit, &independent(&scene.world, &keys)?] {
+        let count = |name: &str| found[name].as_u64();
+        assert_eq!((count("required"), count("webauthn"), count("faults")), (Some(1), Some(1), Some(0)), "{found}");
+    }
+    Ok(())
 }
 
 #[test]
@@ -119,7 +134,7 @@ fn without_a_due_tap_it_opens_at_once_and_exit_says_so() -> Result<()> {
     scene.terminal("dev1")?;
     scene.shell_is_there()?;
     scene.browser.press(&format!("exit 3{}", tapgate_lab::Browser::ENTER))?;
-    scene.browser.wait_for("the shell has ended (exit status 3)")?;
+    scene.browser.wait_for("The shell has ended (exit status 3)")?;
     // The keyboard is on the way to go on.
     scene.browser.press(tapgate_lab::Browser::ENTER)?;
     scene.shell_is_there()?;

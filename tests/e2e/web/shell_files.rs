@@ -47,6 +47,15 @@ impl Scene {
         Ok(all.iter().filter(|item| item.as_str().unwrap_or_default().contains(words)).count())
     }
 
+    /// Waits until so many have.
+    fn transferred(&self, words: &str, count: usize) -> Result<()> {
+        let reached = until(words, FILE_MAX, || Ok(self.transfers(words)? == count));
+        reached.with_context(|| {
+            let page = self.browser.script("return document.querySelector('.files').innerText").unwrap_or_default();
+            format!("{count} transfers were never `{words}`: {page}")
+        })
+    }
+
     fn taps(&self, mark: usize) -> usize {
         let records = self.world.records();
         let tap = |record: &&serde_json::Value| record["event"] == "mfa.succeeded" && record["purpose"] == "session";
@@ -70,7 +79,7 @@ fn several_files_go_and_come_by_one_tap() -> Result<()> {
     assert_eq!(scene.taps(mark), 1);
     scene.open_files(&there)?;
     scene.choose(&[here.join("a.bin"), here.join(strange), here.join("empty")])?;
-    until("three files", FILE_MAX, || Ok(scene.transfers("Sent")? == 3))?;
+    scene.transferred("Sent", 3)?;
     assert!(std::fs::read(there.join("a.bin"))? == content, "every byte is the same");
     assert_eq!(std::fs::read(there.join(strange))?, b"strange");
     assert_eq!(std::fs::read(there.join("empty"))?, b"");
@@ -84,7 +93,7 @@ fn several_files_go_and_come_by_one_tap() -> Result<()> {
     assert_eq!(std::fs::read(there.join("empty"))?, b"");
     scene.picture("terminal-files")?;
     scene.browser.click(".files li button")?;
-    until("four files", FILE_MAX, || Ok(scene.transfers("Sent")? == 4))?;
+    scene.transferred("Sent", 4)?;
     assert_eq!(std::fs::read(there.join("empty"))?, b"no longer");
 
     let keep = json!({"behavior": "allow", "downloadPath": got, "eventsEnabled": false});
@@ -92,7 +101,7 @@ fn several_files_go_and_come_by_one_tap() -> Result<()> {
     scene.browser.fill("#paths", &format!("{0}/a.bin\n{0}/nothing\n{0}/empty", there.display()))?;
     scene.browser.click(".files button[type='submit']")?;
     scene.browser.wait_for("there is no such file or directory")?;
-    until("two files", FILE_MAX, || Ok(scene.transfers("Fetched")? == 2))?;
+    scene.transferred("Fetched", 2)?;
     until("the browser's copy", FILE_MAX, || Ok(std::fs::read(got.join("a.bin")).is_ok_and(|file| file == content)))?;
     until("the other", FILE_MAX, || Ok(std::fs::read(got.join("empty")).is_ok_and(|file| file == b"no longer")))?;
     assert_eq!(scene.taps(mark), 2, "still one for all files");

@@ -20,7 +20,7 @@ pub struct Body {
 }
 
 /// All of them.
-pub const BODIES: [Body; 23] = [
+pub const BODIES: [Body; 24] = [
     Body { name: "desktop_client_info", run: tapgate_desktop::fuzz::client_info },
     Body { name: "desktop_mcs", run: tapgate_desktop::fuzz::mcs },
     Body { name: "desktop_rdp_session", run: tapgate_desktop::fuzz::rdp_session },
@@ -43,5 +43,6 @@ pub const BODIES: [Body; 23] = [
     Body { name: "ssh_conversation", run: tapgate_ssh::fuzz::conversation },
     Body { name: "ssh_packet", run: tapgate_ssh::fuzz::packet },
     Body { name: "ssh_sftp", run: tapgate_ssh::fuzz::sftp },
+    Body { name: "ssh_sftp_answer", run: tapgate_ssh::fuzz::sftp_answer },
     Body { name: "ssh_user_name", run: tapgate_ssh::fuzz::user_name },
 ];
