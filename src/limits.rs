@@ -174,3 +174,49 @@ pub(crate) const PRUNE_EVERY: Duration = Duration::from_hours(1);
 /// How long the file of a credential may be.
 #[cfg(feature = "s3")]
 pub(crate) const CREDENTIAL_FILE_MAX: u64 = 4096;
+
+/// Terminals in pages at once, of all users: each has a connection to its target, and up to three megabytes where its
+/// page does not read.
+pub(crate) const TERMINALS_MAX: usize = 4_096;
+
+/// The same, of one web session: more tabs than anybody looks at.
+pub(crate) const TERMINALS_PER_SESSION_MAX: usize = 32;
+
+/// One message of a terminal's page: a part of what is pasted.
+pub(crate) const TERMINAL_MESSAGE_MAX: usize = 64 * 1024;
+
+/// What waits to be written to a page: its present message, and a little more.
+pub(crate) const TERMINAL_WRITE_MAX: usize = 128 * 1024;
+
+/// Output that is read from the target at once.
+pub(crate) const TERMINAL_READ: usize = 16 * 1024;
+
+/// How far output may be ahead of what the page has shown: some screens, so that fast output stays fast over slow lines.
+pub(crate) const TERMINAL_AHEAD_MAX: u64 = 512 * 1024;
+
+/// How far what is typed may be ahead of what the target has taken: a person's typing never is, and a paste waits.
+pub(crate) const TERMINAL_TYPED_MAX: u64 = 64 * 1024;
+
+/// How long a page may take to say what it wants, a tap of its person included.
+pub(crate) const TERMINAL_WISH_MAX: Duration = Duration::from_mins(10);
+
+/// How often a terminal's page is asked whether it is there; proxies close what is silent for a minute.
+pub(crate) const TERMINAL_PING_EVERY: Duration = Duration::from_secs(25);
+
+/// How long a page may say nothing, not even that it is there: three such questions, and time for the last answer.
+pub(crate) const TERMINAL_SILENCE_MAX: Duration = Duration::from_secs(95);
+
+/// How long a terminal may rest before its web session is looked at: as long as a web session may rest.
+pub(crate) const TERMINAL_REST_MAX: Duration = Duration::from_hours(1);
+
+/// How long a page has to read why its terminal is over.
+pub(crate) const TERMINAL_FAREWELL_MAX: Duration = Duration::from_secs(2);
+
+/// Transfers of files at once, of one page: more only share the same line.
+pub(crate) const TRANSFERS_MAX: usize = 4;
+
+/// How long a browser may send nothing of a file.
+pub(crate) const UPLOAD_STALL_MAX: Duration = Duration::from_mins(1);
+
+/// How often a page hears how far a download is.
+pub(crate) const PROGRESS_EVERY: Duration = Duration::from_millis(250);

@@ -347,7 +347,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         let authority = Arc::clone(authority);
         Arc::new(move || authority.trust())
     };
-    let ssh = doors::ssh::make(config, opened, gate, &trust)?;
+    let ssh = Arc::new(doors::ssh::make(config, opened, gate, &trust)?);
     let signer = doors::http::signer(config, authority)?;
     let apps = Arc::new(doors::http::make(config, opened, gate, &signer));
     let http: Arc<dyn Protocol> = apps.clone();
@@ -373,7 +373,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
     let kube = tapgate_kube::Health::default();
     let desktops = Arc::new(doors::desktop::make(opened, gate, &parts)?);
     let protocols: Vec<Arc<dyn Protocol>> = vec![
-        Arc::new(ssh),
+        ssh.clone(),
         http,
         Arc::new(Tcp::new(gate.clone())),
         Arc::new(doors::postgres::make(config, authority, gate, clock, &parts, &classifier)?),
@@ -400,6 +400,8 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         audit: opened.audit.clone(),
         library: opened.library.clone(),
         min_client_version: config.min_client_version,
+        ssh,
+        terminals: crate::web::Terminals::default(),
         installing: std::sync::Mutex::new(()),
     };
     let room = Arc::new(Semaphore::new(accept::room()));

@@ -17,6 +17,7 @@ mod reply;
 mod reverse;
 mod site;
 mod sso;
+mod terminal;
 mod tickets;
 mod version;
 
@@ -32,6 +33,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tapgate_api::web_path;
 use tapgate_authority::{Authority, AuthorityError};
 use tapgate_identity::Identity;
 use tapgate_model::{Clock, UnixTime, Version};
@@ -41,6 +43,7 @@ use tokio::sync::watch;
 use crate::limits::{BODY_MAX, BODY_READ_MAX, REQUEST_HEAD_MAX, REQUEST_MAX};
 use crate::tls::Opened;
 
+pub(crate) use terminal::Terminals;
 pub(crate) use tickets::Tickets;
 
 /// What the handlers work with.
@@ -71,6 +74,10 @@ pub(crate) struct App {
     pub(crate) min_client_version: Version,
     /// The recordings.
     pub(crate) library: recordings::Library,
+    /// The SSH engine, for terminals in pages.
+    pub(crate) ssh: Arc<tapgate_ssh::Ssh>,
+    /// The terminals that are open.
+    pub(crate) terminals: Terminals,
     /// Held while a new state is read and installed.
     pub(crate) installing: Mutex<()>,
 }
@@ -161,11 +168,14 @@ async fn guard(
     next: Next,
 ) -> Response {
     let plain_elsewhere = host_name(&request) == "localhost";
-    let mut response = if is_for_us(&app, &caller, &request) {
+    let mut response = if !is_for_us(&app, &caller, &request) {
+        (StatusCode::MISDIRECTED_REQUEST, "this connection was made for another host name\n").into_response()
+    } else if request.uri().path() == web_path::UPLOAD {
+        // A file is as long as it is, and has limits of its own.
+        next.run(request).await
+    } else {
         let late = (StatusCode::SERVICE_UNAVAILABLE, "the gate took too long (try again)\n");
         tokio::time::timeout(REQUEST_MAX, answer(request, next)).await.unwrap_or_else(|_| late.into_response())
-    } else {
-        (StatusCode::MISDIRECTED_REQUEST, "this connection was made for another host name\n").into_response()
     };
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(header::HeaderValue::from_static("no-store"));

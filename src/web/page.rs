@@ -23,6 +23,8 @@ use super::{App, Caller};
 
 const PAGE: &str = include_str!("../../web/dist/index.html");
 const SCRIPT: &str = include_str!("../../web/dist/page.js");
+/// The part for terminals, which the script fetches where one is opened.
+const TERMINAL: &str = include_str!("../../web/dist/terminal.js");
 const STYLE: &str = include_str!("../../web/dist/page.css");
 /// What shows VNC desktops (noVNC) and RDP desktops (IronRDP, with its `WebAssembly`): loaded where one is opened.
 const VNC_SCRIPT: &str = include_str!("../../web/dist/vnc.js");
@@ -70,6 +72,7 @@ pub(super) fn router(app: &Arc<App>, site: Router) -> Router {
     pages
         .route("/", get(async || Redirect::temporary("/web/")))
         .route("/web", get(async || Redirect::temporary("/web/")))
+        .route(&format!("{}/{{node}}", web_path::TERMINAL_PAGE), get(async || self::page()))
         .route(&format!("{page}/{{id}}"), get(request_page))
         .route(&format!("{page}/{{id}}/request"), get(request))
         .route(&format!("{page}/{{id}}/approve"), post(approve))
@@ -78,6 +81,7 @@ pub(super) fn router(app: &Arc<App>, site: Router) -> Router {
         .route("/web/vnc.js", get(async |headers: HeaderMap| kept(&headers, VNC_SCRIPT)))
         .route("/web/rdp.js", get(async |headers: HeaderMap| kept(&headers, RDP_SCRIPT)))
         .route("/web/player.js", get(async || file("text/javascript; charset=utf-8", PLAYER)))
+        .route("/web/terminal.js", get(async || file("text/javascript; charset=utf-8", TERMINAL)))
         .route("/web/page.css", get(async || file("text/css; charset=utf-8", STYLE)))
         .route("/web/icon.svg", get(async || file("image/svg+xml", ICON)))
         .with_state(Arc::clone(app))
@@ -169,12 +173,27 @@ async fn deny(
 pub(super) fn own_page(origins: &[String], headers: &HeaderMap) -> Result<(), Fault> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let json = text(header::CONTENT_TYPE).split(';').next().is_some_and(|kind| kind.trim() == "application/json");
+    if json { same_origin(origins, headers) } else { Err(not_ours()) }
+}
+
+/// The same for a WebSocket's first request, in which not every browser says how far away the page is. The origin is
+/// always there, and no page chooses its own.
+pub(super) fn own_line(origins: &[String], headers: &HeaderMap) -> Result<(), Fault> {
+    let ours = headers.get(header::ORIGIN).is_some_and(|own| origins.iter().any(|origin| own == origin.as_str()));
+    let site = headers.get(HeaderName::from_static("sec-fetch-site"));
+    if ours && site.is_none_or(|site| site == "same-origin") { Ok(()) } else { Err(not_ours()) }
+}
+
+/// The same where what is sent is no JSON but a file.
+pub(super) fn same_origin(origins: &[String], headers: &HeaderMap) -> Result<(), Fault> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let ours = origins.iter().any(|origin| origin == text(header::ORIGIN));
     let same_origin = text(HeaderName::from_static("sec-fetch-site")) == "same-origin";
-    if json && ours && same_origin {
-        return Ok(());
-    }
-    Err(Fault::denied("this was not sent by the gate's own page"))
+    if ours && same_origin { Ok(()) } else { Err(not_ours()) }
+}
+
+fn not_ours() -> Fault {
+    Fault::denied("this was not sent by the gate's own page")
 }
 
 /// What every answer below `/web` carries.

@@ -18,7 +18,7 @@ use tapgate_proof::Holder;
 use super::api::Shared;
 use super::page::own_page;
 use super::reply::{Reply, blocking, body};
-use super::{App, Caller, api, apps, ask, cookie, desktops, device, live, lock, recordings};
+use super::{App, Caller, api, apps, ask, cookie, desktops, device, live, lock, recordings, terminal};
 
 /// After these the session may do more than before, or something else, and gets another cookie.
 const ROTATING: [&str; 3] = ["/devices/finish", "/devices/change/finish", "/tap/finish"];
@@ -44,6 +44,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(&of("/asks/deny"), post(ask::deny_own))
         .route(&of("/tap"), post(tap_begin))
         .route(&of("/tap/finish"), post(tap_finish))
+        .merge(terminal::router())
         .route(&of("/devices"), get(device::list).post(device::begin))
         .route(&of("/devices/register"), post(device::register))
         .route(&of("/devices/finish"), post(device::finish))
@@ -63,6 +64,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(&of("/enrol/finish"), post(api::enrol_finish))
         .merge(signed_in)
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), from_our_page))
+        .merge(terminal::uploads().route_layer(middleware::from_fn_with_state(Arc::clone(&app), known)))
         .with_state(app)
 }
 
@@ -211,7 +213,11 @@ async fn tap_begin(
 ) -> Reply {
     blocking(&app, move |app| {
         let begin: tapgate_api::WebTapBegin = body(&bytes)?;
-        app.authority.web_tap_begin(&app.gate, &session, (&begin.targets, &session.holder()), caller.peer.ip())
+        let holder = match &begin.connection {
+            Some(secret) => app.terminals.find(secret, &session)?.holder(),
+            None => session.holder(),
+        };
+        app.authority.web_tap_begin(&app.gate, &session, (&begin.targets, &holder), caller.peer.ip())
     })
     .await
 }

@@ -44,9 +44,10 @@ pub use sso::{
     SsoSessionBegin, SsoShown, SsoSignedIn, SsoStart,
 };
 pub use web::{
-    InviteShown, InviteToken, LiveSessionEntry, LiveSessions, PasskeyChallenge, SessionEnd,
-    WebDesktop, WebDesktopFile, WebDesktopOpen, WebDesktopWish, WebLock, WebMe, WebOtp, WebSignIn,
-    WebTap, WebTapBegin, WebTapped, web_path,
+    FileWritten, FilesBegin, FilesBegun, InviteShown, InviteToken, LiveSessionEntry, LiveSessions,
+    PasskeyChallenge, SessionEnd, TerminalNews, TerminalWish, WebDesktop, WebDesktopFile,
+    WebDesktopOpen, WebDesktopWish, WebLock, WebMe, WebOtp, WebSignIn, WebTap, WebTapBegin,
+    WebTapped, web_path,
 };
 
 use serde::{Deserialize, Serialize};

@@ -162,6 +162,118 @@ pub struct SessionEnd {
 pub struct WebTapBegin {
     /// The targets; one tap covers them all.
     pub targets: Vec<SessionTarget>,
+    /// The secret of the page's connection, where the tap is to be good for that one alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
+}
+
+/// What a terminal's page says over its WebSocket, beside the bytes that are typed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum TerminalWish {
+    /// Opens the session.
+    Open {
+        /// The node's name.
+        target: String,
+        /// Who to become there.
+        login: String,
+        /// The terminal's columns.
+        cols: u16,
+        /// The terminal's rows.
+        rows: u16,
+    },
+    /// The terminal has another size.
+    Size {
+        /// Its columns.
+        cols: u16,
+        /// Its rows.
+        rows: u16,
+    },
+    /// So many bytes of output were shown, and as many more may come.
+    Shown {
+        /// How many.
+        bytes: u64,
+    },
+}
+
+/// What the gate says to a terminal's page, beside the bytes of output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "snake_case")]
+pub enum TerminalNews {
+    /// The connection is there.
+    Ready {
+        /// Its secret, for taps and files of this page alone.
+        connection: String,
+        /// How many bytes may be typed before the gate has taken any.
+        typed_max: u64,
+    },
+    /// A tap is due; with it the page asks again.
+    Tap,
+    /// The session is not opened.
+    Refused {
+        /// Why, in words for the user.
+        message: String,
+    },
+    /// The session is open.
+    Open,
+    /// So many bytes that were typed are taken, and as many more may come.
+    Took {
+        /// How many.
+        bytes: u64,
+    },
+    /// So much of a file has gone to the browser.
+    Moved {
+        /// What the page calls the transfer.
+        transfer: String,
+        /// How many bytes, from the beginning.
+        bytes: u64,
+        /// Whether it is over, and went well.
+        done: Option<bool>,
+    },
+    /// The session is over.
+    Over {
+        /// Why, in words for the user.
+        message: String,
+    },
+}
+
+/// Asks whether files can be copied in a terminal's page.
+#[derive(Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct FilesBegin {
+    /// The secret of the page's connection.
+    pub connection: String,
+    /// A file that is to be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// Never prints the secret.
+impl std::fmt::Debug for FilesBegin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FilesBegin")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether files can be copied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "files", rename_all = "snake_case")]
+pub enum FilesBegun {
+    /// A tap is due first; one is enough for all files of the page.
+    Tap,
+    /// They can.
+    Ready {
+        /// How long the file is that was looked at, where the target says it.
+        size: Option<u64>,
+    },
+}
+
+/// A file was copied to the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct FileWritten {
+    /// How many bytes it has.
+    pub bytes: u64,
 }
 
 /// What the sessions need.
@@ -268,6 +380,17 @@ pub mod web_path {
     pub const DESKTOP_PAGE: &str = "/web/desktop";
     /// The page that plays a recording; `?session=` says which. The only one that may run WebAssembly.
     pub const RECORDING_PAGE: &str = "/web/recording";
+    /// Below it are the terminals, each by its node's name; `?login=` says as whom.
+    pub const TERMINAL_PAGE: &str = "/web/terminal";
+    /// `GET` with an upgrade: a terminal's WebSocket. Text is [`crate::TerminalWish`] and [`crate::TerminalNews`],
+    /// binary is what is typed and shown.
+    pub const TERMINAL: &str = "/web/api/terminal";
+    /// `POST`: [`crate::FilesBegin`] → [`crate::FilesBegun`].
+    pub const FILES: &str = "/web/api/terminal/files";
+    /// `POST` with the file as its body: → [`crate::FileWritten`].
+    pub const UPLOAD: &str = "/web/api/terminal/upload";
+    /// `GET`: a file.
+    pub const DOWNLOAD: &str = "/web/api/terminal/download";
     /// Pages of their own for the signed-in user.
     pub const PAGES: [&str; 4] = ["/web/", "/web/targets", "/web/sessions", "/web/devices"];
 }

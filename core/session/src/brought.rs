@@ -36,10 +36,10 @@ impl Brought {
         ask.connection.holder.clone().and_then(by).or_else(|| ask.login_key().and_then(by))
     }
 
-    /// Lets go of a tap that a client came again for, so that the next time it is asked anew.
+    /// Lets go of a tap for once that a client came again for, or a page's connection: the next time it is asked anew.
     pub(crate) fn taken(&self, tap: &Tap) {
         for entry in &tap.verified().statement().parts().targets {
-            if matches!(entry.holder, Holder::LoginKey { .. }) {
+            if matches!(entry.holder, Holder::LoginKey { .. } | Holder::WebConnection { .. }) {
                 self.0.invalidate(&(entry.holder.clone(), entry.target.uid, entry.login.clone()));
             }
         }

@@ -181,6 +181,23 @@ impl Gate {
         answer.inspect_err(|refusal| report::denied(self.sink(), self.next_session_id(), ask, refusal))
     }
 
+    /// Answers an ask of a page's own connection: none where a tap is due, which the page asks for itself. That is no
+    /// refusal yet, and nothing for the log.
+    pub fn open_on_page(&self, ask: &Ask<'_>) -> Result<Option<Grant>, Refusal> {
+        let begun = Instant::now();
+        let verdict = self.check(ask);
+        meter::checked(ask, &verdict, begun.elapsed());
+        match verdict {
+            Verdict::Grant(grant) => Ok(Some(grant)),
+            Verdict::Challenge(_) => Ok(None),
+            Verdict::Denial(denial) => {
+                let refusal = Refusal::from(denial);
+                report::denied(self.sink(), self.next_session_id(), ask, &refusal);
+                Err(refusal)
+            }
+        }
+    }
+
     fn may_ask(ask: &Ask<'_>, prompt: &dyn Prompt, challenge: &Challenge) -> bool {
         ask.connection.door == Door::InBand && challenge.by_url() && prompt.can_ask() && prompt.suits(challenge)
     }

@@ -54,6 +54,11 @@ pub fn sftp(bytes: &[u8]) {
     }
 }
 
+/// An answer of a target's SFTP server.
+pub fn sftp_answer(bytes: &[u8]) {
+    crate::files::read_any(bytes);
+}
+
 /// Looks at what a relay sends.
 #[derive(Default)]
 struct Judge {

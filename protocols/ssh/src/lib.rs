@@ -6,10 +6,12 @@
 
 mod algorithms;
 mod channel;
+mod console;
 mod credit;
 #[cfg(feature = "demo")]
 pub mod demo_target;
 mod entrance;
+mod files;
 mod forward;
 #[doc(hidden)]
 pub mod fuzz;
@@ -26,6 +28,7 @@ mod prompt;
 mod relay;
 mod replies;
 mod rules;
+mod seat;
 mod serve;
 mod severable;
 mod sftp;
@@ -37,6 +40,8 @@ mod wire;
 mod write;
 mod yard;
 
+pub use console::{Console, Shell, TerminalSize, Visit, Visited};
+pub use files::{Download, FileError, FileFacts, Files, Upload};
 pub use name::{Destination, DestinationError};
 pub use serve::{Ssh, SshError, SshParts, sniff};
 pub use stored_key::{KeyFault, KeySource, StoredKey};

@@ -101,6 +101,19 @@ pub(crate) const PIPE_PACKET_MAX: u32 = 32 * 1024;
 /// Bytes of such a connection that wait to be sent, whatever window the peer names: enough to keep its line busy.
 pub(crate) const PIPE_QUEUE_MAX: usize = 256 * 1024;
 
+/// Channels of a page's session at once: the shell's, or the one that its files go over.
+pub(crate) const SEAT_CHANNELS_MAX: usize = 4;
+
+/// Data in one request for files. Every server takes 32 KiB.
+pub(crate) const FILE_CHUNK: u32 = 32 * 1024;
+
+/// Requests of one transfer of a file that are on their way: with their data half a megabyte, enough for a line of
+/// 40 Mbit/s and 100 ms, and all that a transfer which stands still keeps in memory.
+pub(crate) const FILE_REQUESTS_MAX: usize = 16;
+
+/// A path at the target. Systems take 4 KiB.
+pub(crate) const PATH_MAX: usize = 4096;
+
 /// How long a client has to take what its target sent before it was gone. No exit status is lost to
 /// a slow line, and no socket stays for a client that reads nothing.
 pub(crate) const FLUSH_MAX: Duration = Duration::from_mins(1);

@@ -16,6 +16,7 @@ use crate::held::{self, Held};
 use crate::limits::{CONTROL_BACKLOG_MAX, EARLY_BYTES_MAX, EARLY_PACKETS_MAX, FIRST_CHANNEL_MAX, SILENCE_MAX};
 use crate::relay::{Activity, Ground, Load, Opening, Relay, Violation};
 use crate::rules::Rules;
+use crate::seat::Inbox;
 use crate::side::{Both, Side};
 use crate::wire::Packet;
 
@@ -46,9 +47,27 @@ impl fmt::Display for Fault {
     }
 }
 
+/// What takes packets for the client's side.
+pub(crate) enum Voice {
+    /// An SSH client's connection.
+    Client(russh::server::Handle),
+    /// A seat, for somebody who has no client.
+    Seat(Inbox),
+}
+
+impl Voice {
+    /// Queues a packet; `false` when nobody is there any more.
+    fn send(&self, packet: Bytes) -> bool {
+        match self {
+            Self::Client(handle) => handle.send_raw(packet),
+            Self::Seat(inbox) => inbox.send(packet).is_ok(),
+        }
+    }
+}
+
 /// Both legs' handles, and the session whose right they use.
 pub(crate) struct Legs {
-    pub(crate) client: russh::server::Handle,
+    pub(crate) client: Voice,
     pub(crate) target: russh::client::RawSender,
     /// The session. Only a spent grant makes one, so that nothing passes without.
     pub(crate) live: Live,
@@ -323,7 +342,7 @@ impl Course {
 
 /// The ground that an open session's relay stands on.
 struct Footing {
-    client: russh::server::Handle,
+    client: Voice,
     target: russh::client::RawSender,
     live: Live,
     /// Since when the first channel may be opened without a verdict of its own.
@@ -355,7 +374,7 @@ impl Ground for Footing {
         let packet = Bytes::from_owner(Waiting { packet, count });
         // A leg that is gone ends the session by its own news.
         let _ = match to {
-            Side::Client => self.client.send_raw(packet),
+            Side::Client => self.client.send(packet),
             Side::Target => self.target.send(packet),
         };
     }

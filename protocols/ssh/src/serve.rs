@@ -12,16 +12,17 @@ use tapgate_identity::{IssueError, SshCaSource, Trust, TrustSource};
 use tapgate_model::{Clock, Kind, Login, TargetName, tunnel};
 use tapgate_proof::Holder;
 use tapgate_relay::{Accepted, Protocol, Sniff, TlsDoor};
-use tapgate_session::{Ask, ConnectionFacts, CutReason, CutWatch, Door, EndReason, Gate, Live, ProtocolName};
+use tapgate_session::{Ask, ConnectionFacts, CutReason, CutWatch, Door, EndReason, Gate, Grant, Live, ProtocolName};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::algorithms;
+use crate::console::PageEnd;
 use crate::entrance::{Arrival, Doorway, Entrance, Guest};
 use crate::jump::Jumper;
 use crate::limits::{FAREWELL_MAX, FLUSH_MAX, HANDSHAKE_MAX, KEEPALIVE, LINGER_MAX};
-use crate::link::{Fault, Legs, Link};
+use crate::link::{Fault, Legs, Link, Voice};
 use crate::preface;
 use crate::prompt::ChannelPrompt;
 use crate::severable::Severable;
@@ -220,7 +221,10 @@ async fn serve(ssh: Arc<Ssh>, conn: Accepted, doorway: Doorway, config: Arc<russ
         opened = Box::pin(open(&ssh, &guest, &facts, &link)) => opened,
     };
     match opened {
-        Ok((target, live)) => Course { client, target, link, faults }.run(guest, live).await,
+        Ok((target, live)) => {
+            let (end, voice) = (ClientEnd::Leg(client), Voice::Client(guest.client));
+            Course { client: end, target, link, faults }.run(voice, live).await;
+        }
         Err(message) => client.farewell(&format!("ERROR: {message}"), FAREWELL_MAX).await,
     }
 }
@@ -260,8 +264,18 @@ async fn open(
             reason = refusal.reason(), "Refused a session");
         refusal.message().to_owned()
     })?;
+    reach(ssh, grant, &guest.destination.target, link).await
+}
+
+/// Spends the grant and enters the target; the error is for the user.
+pub(crate) async fn reach(
+    ssh: &Ssh,
+    grant: Grant,
+    target: &TargetName,
+    link: &Arc<Link>,
+) -> Result<(TargetLeg, Live), String> {
     let (upstream, live) = grant.dial().await.map_err(|error| {
-        tracing::warn!(target = %guest.destination.target, %error, "Could not dial a target");
+        tracing::warn!(%target, %error, "Could not dial a target");
         error.to_string()
     })?;
     let mut cut = live.cut();
@@ -328,18 +342,18 @@ impl From<Over> for EndReason {
 }
 
 /// An open session on its way.
-struct Course {
-    client: ClientLeg,
-    target: TargetLeg,
-    link: Arc<Link>,
-    faults: oneshot::Receiver<Fault>,
+pub(crate) struct Course {
+    pub(crate) client: ClientEnd,
+    pub(crate) target: TargetLeg,
+    pub(crate) link: Arc<Link>,
+    pub(crate) faults: oneshot::Receiver<Fault>,
 }
 
 impl Course {
-    async fn run(mut self, guest: Guest, live: Live) {
+    pub(crate) async fn run(mut self, voice: Voice, live: Live) {
         let (cut, idle) = (live.cut(), live.terms().client_idle_timeout);
         let name = live.target().name.clone();
-        self.link.open(Legs { client: guest.client, target: self.target.sender(), live });
+        self.link.open(Legs { client: voice, target: self.target.sender(), live });
         let over = self.watch(cut, idle).await;
         if matches!(over, Over::Target) && self.link.target_is_done() {
             // Everything is said. A client that closes by itself keeps the exit status it has.
@@ -388,8 +402,32 @@ async fn idleness(link: &Link, limit: Option<Duration>) -> Duration {
     }
 }
 
+/// Who is at the client's end.
+pub(crate) enum ClientEnd {
+    /// An SSH client.
+    Leg(ClientLeg),
+    /// A page.
+    Page(PageEnd),
+}
+
+impl ClientEnd {
+    async fn gone(&mut self) {
+        match self {
+            Self::Leg(leg) => leg.gone().await,
+            Self::Page(page) => page.gone().await,
+        }
+    }
+
+    async fn farewell(&mut self, message: &str, patience: Duration) {
+        match self {
+            Self::Leg(leg) => leg.farewell(message, patience).await,
+            Self::Page(page) => page.farewell(message, patience),
+        }
+    }
+}
+
 /// The client's leg.
-struct ClientLeg {
+pub(crate) struct ClientLeg {
     running: RunningSession<Entrance>,
     is_gone: bool,
     /// Cuts the connection when the leg is dropped, whatever russh is waiting for.

@@ -42,6 +42,26 @@ pub(crate) fn open_direct(sender: u32, window: u32, packet_max: u32, host: &str,
     packet.freeze()
 }
 
+/// `SSH_MSG_CHANNEL_OPEN` of type `session`.
+pub(crate) fn open_session(sender: u32, window: u32, packet_max: u32) -> Bytes {
+    let mut packet = start(number::OPEN, 24);
+    put_string(&mut packet, "session");
+    packet.put_u32(sender);
+    packet.put_u32(window);
+    packet.put_u32(packet_max);
+    packet.freeze()
+}
+
+/// `SSH_MSG_CHANNEL_REQUEST`, with what belongs to it as it stands in the packet.
+pub(crate) fn channel_request(recipient: u32, name: &str, want_reply: bool, body: &[u8]) -> Bytes {
+    let mut packet = start(number::REQUEST, 10 + name.len() + body.len());
+    packet.put_u32(recipient);
+    put_string(&mut packet, name);
+    packet.put_u8(u8::from(want_reply));
+    packet.put_slice(body);
+    packet.freeze()
+}
+
 /// `SSH_MSG_CHANNEL_OPEN_CONFIRMATION`.
 pub(crate) fn open_confirmation(recipient: u32, sender: u32, window: u32, packet_max: u32) -> Bytes {
     let mut packet = start(number::OPEN_CONFIRMATION, 17);
@@ -134,8 +154,8 @@ fn start(kind: u8, size: usize) -> BytesMut {
     packet
 }
 
-fn put_string(packet: &mut BytesMut, text: &str) {
-    // INVARIANT: all strings written here are literals or were cut by `one_line`.
+pub(crate) fn put_string(packet: &mut BytesMut, text: &str) {
+    // INVARIANT: all strings written here are literals, were cut by `one_line`, or are paths within their limit.
     packet.put_u32(u32::try_from(text.len()).expect("a short text"));
     packet.put_slice(text.as_bytes());
 }

@@ -45,5 +45,6 @@ pub const BODIES: &[Body] = &[
     Body { name: "ssh_conversation", run: tapgate_ssh::fuzz::conversation },
     Body { name: "ssh_packet", run: tapgate_ssh::fuzz::packet },
     Body { name: "ssh_sftp", run: tapgate_ssh::fuzz::sftp },
+    Body { name: "ssh_sftp_answer", run: tapgate_ssh::fuzz::sftp_answer },
     Body { name: "ssh_user_name", run: tapgate_ssh::fuzz::user_name },
 ];

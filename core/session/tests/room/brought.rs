@@ -82,6 +82,10 @@ async fn a_tap_for_a_terminal_opens_for_its_connection_alone() {
     // A tap for the session as a whole is none for a connection of it.
     world.gate.bring(&tap(&world, &mine, Uses::Window));
     assert_eq!(word(open(&mine, &second)), "challenge: no tap was shown");
+    // One for once opens one session, and the page asks for the next one.
+    world.gate.bring(&tap_for(&world, second.holder.clone().unwrap(), Uses::Once));
+    assert_eq!(word(open(&mine, &second)), "grant");
+    assert_eq!(word(open(&mine, &second)), "challenge: no tap was shown");
 }
 
 #[test]
