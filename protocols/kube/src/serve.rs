@@ -36,6 +36,7 @@ use crate::rules::{self, Passage};
 use crate::sessions::{Key, Session, Sessions, Using};
 use crate::status::Refused;
 use crate::upgrade::relay;
+use crate::ways::{self, Passing};
 use crate::{cluster, upstream};
 
 /// What the door is made of.
@@ -184,6 +185,8 @@ impl Kube {
 
         let on_client = upgrade.then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
+        let way = ways::asked(&session, &info, head.uri.query(), &mut head.headers);
+        let way = way.inspect_err(|refused| told(refused.code))?;
         let body = match &passage {
             Passage::Named(filter) => named(filter, body, &cluster).await.inspect_err(|refused| told(refused.code))?,
             Passage::Whole | Passage::List(_) | Passage::Watch(_) => passed(body),
@@ -204,7 +207,9 @@ impl Kube {
         let response = came(answered, &cluster).inspect_err(|refused| told(refused.code))?;
         told(response.status());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return upgraded(response, on_client, using, session.live.terms().client_idle_timeout);
+            let passing = way.map(|way| way.opened(&session, caller.peer, &response)).transpose();
+            let passing = passing.inspect_err(|refused| told(refused.code))?;
+            return upgraded(response, on_client, passing, (using, session.live.terms().client_idle_timeout));
         }
         self.answers.shaped(response, passage, using).await
     }
@@ -398,14 +403,14 @@ fn came(
 fn upgraded(
     mut response: Response<Incoming>,
     on_client: Option<OnUpgrade>,
-    using: Using,
-    idle: Option<Duration>,
+    passing: Option<Passing>,
+    (using, idle): (Using, Option<Duration>),
 ) -> Result<Response<Body>, Refused> {
     let Some(on_client) = on_client else {
         return Err(Refused::new(StatusCode::BAD_GATEWAY, "the API server upgraded what nobody asked it to"));
     };
     let on_server = hyper::upgrade::on(&mut response);
-    tokio::spawn(relay(on_client, on_server, using, idle));
+    tokio::spawn(relay(on_client, on_server, passing, (using, idle)));
     Ok(response.map(|_| whole(Bytes::new())))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,8 @@ pub(crate) struct Session {
     /// How many requests are under way, and when the last one ended.
     active: AtomicUsize,
     last: Mutex<Instant>,
+    /// How many commands were run in it.
+    commands: AtomicU32,
     over: CancellationToken,
     why: OnceLock<String>,
 }
@@ -89,6 +91,7 @@ impl Session {
             base,
             active: AtomicUsize::new(0),
             last: Mutex::new(Instant::now()),
+            commands: AtomicU32::new(0),
             over: CancellationToken::new(),
             why: OnceLock::new(),
         })
@@ -98,6 +101,11 @@ impl Session {
     pub(crate) fn using(self: &Arc<Self>) -> Using {
         self.active.fetch_add(1, Ordering::SeqCst);
         Using(Arc::clone(self))
+    }
+
+    /// The number that another command has in the session's recording.
+    pub(crate) fn next_channel(&self) -> u32 {
+        self.commands.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
     }
 
     /// Whether it has ended.

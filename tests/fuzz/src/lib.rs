@@ -20,7 +20,7 @@ pub struct Body {
 }
 
 /// All of them.
-pub const BODIES: [Body; 23] = [
+pub const BODIES: [Body; 27] = [
     Body { name: "desktop_client_info", run: tapgate_desktop::fuzz::client_info },
     Body { name: "desktop_mcs", run: tapgate_desktop::fuzz::mcs },
     Body { name: "desktop_rdp_session", run: tapgate_desktop::fuzz::rdp_session },
@@ -29,6 +29,10 @@ pub const BODIES: [Body; 23] = [
     Body { name: "identity_payload", run: tapgate_identity::fuzz::payload },
     Body { name: "identity_ssh", run: tapgate_identity::fuzz::ssh },
     Body { name: "identity_x509", run: tapgate_identity::fuzz::x509 },
+    Body { name: "kube_headers", run: tapgate_kube::fuzz::headers },
+    Body { name: "kube_list", run: tapgate_kube::fuzz::list },
+    Body { name: "kube_request", run: tapgate_kube::fuzz::request },
+    Body { name: "kube_stream", run: tapgate_kube::fuzz::stream },
     Body { name: "mysql_answer", run: tapgate_mysql::fuzz::answer },
     Body { name: "mysql_command", run: tapgate_mysql::fuzz::command },
     Body { name: "mysql_login", run: tapgate_mysql::fuzz::login },
