@@ -275,7 +275,7 @@ const SIZES: u8 = 4;
 impl Reading {
     fn new(live: &Arc<Live>, number: u32, dialect: Dialect, line: &str, terminal: bool) -> Self {
         let to = Arc::clone(live);
-        let mut tell = move |what: Taped<'_>| {
+        let tell = move |what: Taped<'_>| {
             if let Some(tape) = to.tape() {
                 tape.write(number, what);
             }

@@ -141,17 +141,14 @@ fn what_need_not_be_read_is_passed_on_byte_for_byte() -> Result<()> {
         assert_eq!(through.starts_with(b"k8s\0"), accept.ends_with("protobuf"));
     }
     // And there: what kubectl makes of it is protobuf too.
-    let made = scene.cluster.raw(path, "application/vnd.kubernetes.protobuf")?;
-    let named = String::from_utf8_lossy(&made).replace("web-0", "web-1");
+    let mut made = scene.cluster.raw(path, "application/vnd.kubernetes.protobuf")?;
     let file = scene.world.lab.path().join("pod.pb");
-    let mut changed = made.clone();
-    for at in 0..changed.len().saturating_sub(5) {
-        if &changed[at..at + 5] == b"web-0" {
-            changed[at + 4] = b'1';
+    for at in 0..made.len().saturating_sub(5) {
+        if &made[at..at + 5] == b"web-0" {
+            made[at + 4] = b'1';
         }
     }
-    assert!(named.contains("web-1"));
-    std::fs::write(&file, changed)?;
+    std::fs::write(&file, made)?;
     let data = format!("@{}", file.display());
     let words = ["-X", "POST", "-H", "Content-Type: application/vnd.kubernetes.protobuf", "--data-binary", &data];
     let answer = direct.curl("/prod/api/v1/namespaces/dev/pods", &words)?;

@@ -38,7 +38,7 @@ impl<'a> Direct<'a> {
         let (certificate, key) = (self.certificate.display().to_string(), self.key.display().to_string());
         let (url, resolve) = (format!("https://k8s.localhost:{port}{path}"), format!("k8s.localhost:{port}:127.0.0.1"));
         let own = ["-sk", "-i", "--http1.1", "--path-as-is", "--max-time", "50", "--cert", &certificate, "--key", &key];
-        let words = own.iter().chain(&["--resolve", &resolve]).chain(more).chain([url.as_str()].iter()).copied();
+        let words = [&own[..], &["--resolve", &resolve], more, &[&url]].concat();
         let curl = self.scene.world.jerry.start(&program("curl", "curl")?, words)?;
         Ok(curl.finish(std::time::Duration::from_mins(1))?.stdout)
     }

@@ -174,9 +174,9 @@ fn what_cannot_be_read_is_refused_or_told() -> Result<()> {
     let exec = "/prod/api/v1/namespaces/dev/pods/web-0/exec?command=echo&command=in&stdout=true";
     let upgrade = |protocol: &str| {
         let protocol = format!("Sec-WebSocket-Protocol: {protocol}");
-        let key = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
-        let words = key.iter().chain(["Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", &protocol].iter());
-        let words = words.flat_map(|header| ["-H", header]).chain(["-N"]);
+        let key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==";
+        let headers = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", key, &protocol];
+        let words = headers.into_iter().flat_map(|header| ["-H", header]).chain(["-N"]);
         direct.curl(exec, &words.collect::<Vec<_>>())
     };
     for unreadable in ["base64.channel.k8s.io", "v4.base64.channel.k8s.io", "v9.channel.k8s.io"] {
