@@ -128,7 +128,7 @@ mod tests {
             endless,
             version_2(1, 0x11, &[1, 2, 3]),
             version_2(1, 0x31, &[0; 216]),
-            version_2(1, 0x11, &[0; 65535]),
+            version_2(1, 0x11, &vec![0; 65535]),
             b"PRO".to_vec(),
         ];
         for header in cases {

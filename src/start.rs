@@ -17,7 +17,6 @@ use tapgate_record::{Deck, Folder};
 use tapgate_relay::Protocol;
 use tapgate_session::{Gate, GateParts, ProtocolName};
 use tapgate_sql::Classifier;
-use tapgate_ssh::{KeySource, Ssh, SshParts};
 use tapgate_store::{SqliteStore, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -224,25 +223,12 @@ async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
 }
 
 fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCertificate>) -> Result<Edge> {
-    let Opened { authority, sink, clock, .. } = opened;
+    let Opened { authority, clock, .. } = opened;
     let trust: TrustSource = {
         let authority = Arc::clone(authority);
         Arc::new(move || authority.trust())
     };
-    let (host_key, host_certificate) = authority.host_ssh().context("can't issue the SSH host certificate")?;
-    let ssh = Ssh::new(SshParts {
-        gate: gate.clone(),
-        trust: Arc::clone(&trust),
-        clock: Arc::clone(clock),
-        sink: sink.clone(),
-        host_key,
-        host_certificate,
-        host_ca: authority.host_ca(),
-        target_ca: authority.target_ca(),
-        keys: keys(authority),
-        gate_name: config.cluster_name.clone(),
-    })
-    .context("the SSH door can't be opened")?;
+    let ssh = doors::ssh::make(config, opened, gate, &trust)?;
     let signer = doors::http::signer(config, authority)?;
     let apps = Arc::new(doors::http::make(config, opened, gate, &signer));
     let http: Arc<dyn Protocol> = apps.clone();
@@ -299,18 +285,6 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         handshakes: Arc::new(Handshakes::default()),
         proxies: config.proxies.clone(),
         room,
-    })
-}
-
-/// Where the SSH protocol finds the keys for targets that trust no authority.
-fn keys(authority: &Arc<Authority>) -> KeySource {
-    let authority = Arc::clone(authority);
-    Arc::new(move |name| {
-        let authority = Arc::clone(&authority);
-        Box::pin(async move {
-            let read = tokio::task::spawn_blocking(move || authority.node_key(&name));
-            read.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
-        })
     })
 }
 

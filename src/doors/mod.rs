@@ -5,3 +5,4 @@ pub(crate) mod http;
 pub(crate) mod kube;
 pub(crate) mod mysql;
 pub(crate) mod postgres;
+pub(crate) mod ssh;

@@ -91,7 +91,7 @@ impl Database {
         let world = World::new("bench,quiet", ROLES)?;
         let hba = ["hostssl all app all cert", "hostssl all pool all trust"].map(str::to_owned).to_vec();
         let client_ca = world.authority(&["--databases"])?;
-        let options = PostgresOptions { client_ca, hba, config: Vec::new(), setup: SETUP.to_owned() };
+        let options = PostgresOptions { client_ca, hba, config: Vec::new(), setup: SETUP.to_owned(), newer: false };
         let server = Postgres::start(&world.lab, "orders", &options)?;
         world.put(&server.db_yaml("bench", ""))?;
         world.put(&server.db_yaml("quiet", "").replacen("name: orders", "name: quiet", 1))?;

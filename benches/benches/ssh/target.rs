@@ -34,7 +34,7 @@ pub(crate) enum Way {
 pub(crate) struct Target {
     sshd: Sshd,
     far_gate: SlowLine,
-    far_target: SlowLine,
+    far_sshd: SlowLine,
     login: String,
     direct_key: KeyPair,
     direct_ca: KeyPair,
@@ -54,8 +54,8 @@ impl Target {
         let sshd = Sshd::start(lab, "bench", options(&[&user_ca, direct_ca.public()]))?;
         world.put(&sshd.node_yaml())?;
         let far_gate = SlowLine::start(world.running().address(), ONE_WAY)?;
-        let far_target = SlowLine::start(sshd.address(), ONE_WAY)?;
-        Ok(Self { sshd, far_gate, far_target, login, direct_key, direct_ca, world })
+        let far_sshd = SlowLine::start(sshd.address(), ONE_WAY)?;
+        Ok(Self { sshd, far_gate, far_sshd, login, direct_key, direct_ca, world })
     }
 
     /// The gate's process.
@@ -72,7 +72,7 @@ impl Target {
     pub(crate) fn ssh(&self, way: Way, command: &str) -> Result<Command> {
         let (user, port, alias) = match way {
             Way::Direct => (self.login.clone(), self.sshd.address().port(), "bench"),
-            Way::FarDirect => (self.login.clone(), self.far_target.address().port(), "bench"),
+            Way::FarDirect => (self.login.clone(), self.far_sshd.address().port(), "bench"),
             Way::Gate => (format!("{}@bench", self.login), self.world.port(), "localhost"),
             Way::FarGate => (format!("{}@bench", self.login), self.far_gate.address().port(), "localhost"),
         };

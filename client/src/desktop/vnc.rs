@@ -94,10 +94,10 @@ pub(super) async fn enter(io: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Res
         Ok::<_, std::io::Error>(said == *VERSION && offered == [1, NONE] && io.read_u32().await? == 0)
     };
     let entered = timeout(CONNECT_WAIT, entered).await.map_err(|_| Failure::new("the gate gave no answer in time"))?;
-    match entered.act(|| "the gate ended the tunnel".to_owned())? {
-        true => Ok(()),
-        false => Err(Failure::new("the gate's answer cannot be read").advise("is the client of the gate's version?")),
+    if entered.act(|| "the gate ended the tunnel".to_owned())? {
+        return Ok(());
     }
+    Err(Failure::new("the gate's answer cannot be read").advise("is the client of the gate's version?"))
 }
 
 #[cfg(test)]

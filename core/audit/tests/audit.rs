@@ -172,13 +172,13 @@ fn a_whole_log_is_proven() {
 
 #[test]
 fn every_change_of_the_log_is_named_with_its_line() {
+    use Fault::{Added, Altered, Removed, Truncated, Unproven};
     let changed = |change: fn(&mut Vec<String>)| {
         let mut scene = Scene::new();
         scene.usual();
         scene.change(change);
         scene.faults()
     };
-    use Fault::{Added, Altered, Removed, Truncated, Unproven};
     let has = |faults: &[(Fault, u64)], fault: Fault, line: u64| {
         assert!(faults.contains(&(fault, line)), "{fault:?} in line {line} is not among {faults:?}");
     };

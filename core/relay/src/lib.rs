@@ -1,5 +1,6 @@
 //! What the edge hands to a protocol, and the one small trait that a protocol implements.
 
+mod inbox;
 mod prefixed;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use tapgate_proof::Holder;
 use tapgate_session::ProtocolName;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use inbox::Inbox;
 pub use prefixed::Prefixed;
 
 /// A byte stream to a client, whatever lies under it.

@@ -106,11 +106,10 @@ pub(crate) fn judge(
 /// The name in `name:port` or `scheme:name:port`, by which the API server proxies.
 fn without_port(name: &str) -> &str {
     let mut parts = name.split(':');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(_), Some(name), Some(_)) => name,
-        (Some(name), ..) => name,
-        (None, ..) => "",
-    }
+    let first = parts.next().unwrap_or_default();
+    // Only a name of three parts has the scheme in front.
+    let second = parts.next().filter(|_| parts.next().is_some());
+    second.unwrap_or(first)
 }
 
 /// `pods "web-0" in the namespace "dev" of "prod" is forbidden`.

@@ -30,8 +30,8 @@ pub(crate) const STATEMENT_MAX: usize = 256 * 1024;
 /// How much of any other command is looked at, in bytes: a database's name, or a number.
 pub(crate) const COMMAND_MAX: usize = 1024;
 
-/// What is read of a peer at once, in bytes: what TLS gives with four records.
-pub(crate) const READ_MAX: usize = 64 * 1024;
+/// What a session keeps to write its next answer into, in bytes: a few rows.
+pub(crate) const WRITE_KEPT: usize = 4 * 1024;
 
 /// Commands that wait for their answer. Drivers send one at a time, or a batch of some hundreds.
 pub(crate) const WAITING_MAX: usize = 1024;

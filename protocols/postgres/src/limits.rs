@@ -33,12 +33,6 @@ pub(crate) const WHOLE_MAX: usize = 32 * 1024;
 /// understood.
 pub(crate) const JUDGED_MAX: usize = 260 * 1024;
 
-/// The buffer of one direction while little moves: an idle session holds two.
-pub(crate) const BUFFER_MIN: usize = 1024;
-
-/// The same while much moves: four TLS records.
-pub(crate) const BUFFER_MAX: usize = 64 * 1024;
-
 /// Statements that are prepared under a name and remembered for the log. Drivers keep a few hundred.
 pub(crate) const PREPARED_MAX: usize = 1024;
 

@@ -2,14 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::{Buf as _, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use bytes::Buf as _;
+use tapgate_relay::Inbox;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
-use crate::limits::{BUFFER_MAX, BUFFER_MIN, WHOLE_MAX};
+use crate::limits::WHOLE_MAX;
 use crate::wire::{Broken, Frame, HEAD, Head};
-
-/// How many small reads in a row give a large buffer back.
-const QUIET_READS: u32 = 64;
 
 /// Looks at the frames that matter.
 pub(crate) trait Eye: Send {
@@ -46,18 +44,15 @@ pub(crate) enum End {
 }
 
 /// What is read and not passed on yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Buffer {
-    bytes: BytesMut,
+    bytes: Inbox,
     /// How many of them may pass.
     settled: usize,
     /// What still comes of a frame that passes.
     passing: usize,
     /// What still comes of a frame that was replaced.
     dropping: usize,
-    /// How much is read at once.
-    room: usize,
-    quiet: u32,
 }
 
 /// What is next in a buffer.
@@ -69,25 +64,6 @@ enum Next {
 }
 
 impl Buffer {
-    fn new() -> Self {
-        Self { bytes: BytesMut::new(), settled: 0, passing: 0, dropping: 0, room: BUFFER_MIN, quiet: 0 }
-    }
-
-    /// Reads what is there, at most what there is room for; answers how much that was.
-    async fn fill(&mut self, from: &mut (impl AsyncRead + Unpin)) -> std::io::Result<usize> {
-        if self.bytes.is_empty() && self.quiet > QUIET_READS {
-            (self.bytes, self.room, self.quiet) = (BytesMut::new(), BUFFER_MIN, 0);
-        }
-        self.bytes.reserve(self.room);
-        let read = from.read_buf(&mut self.bytes).await?;
-        if read >= self.room {
-            (self.room, self.quiet) = (BUFFER_MAX.min(self.room * 4), 0);
-        } else if self.room > BUFFER_MIN {
-            self.quiet = if read < BUFFER_MIN { self.quiet + 1 } else { 0 };
-        }
-        Ok(read)
-    }
-
     /// Settles all frames that pass unseen, up to one that must be looked at.
     fn next(&mut self, wants: impl Fn(u8) -> Option<usize>) -> Result<Next, Broken> {
         loop {
@@ -147,9 +123,9 @@ pub(crate) async fn pass(
     eye: &mut impl Eye,
     within: &AtomicBool,
 ) -> End {
-    let mut buffer = Buffer::new();
+    let mut buffer = Buffer::default();
     loop {
-        match buffer.fill(from).await {
+        match buffer.bytes.fill(from).await {
             Ok(0) => return End::Closed,
             Ok(_) => eye.moved(),
             Err(error) => return End::From(error),

@@ -39,9 +39,9 @@ fn own_address() -> Result<IpAddr> {
 }
 
 fn lead(hosts: &Path, to: &[&str]) -> Result<()> {
-    let lines: String = to.iter().map(|ip| format!("{ip} flip.example.com\n")).collect();
+    let lines: Vec<String> = to.iter().map(|ip| format!("{ip} flip.example.com\n")).collect();
     // In its place: another file under this name would not be the one that the gate sees.
-    Ok(std::fs::write(hosts, format!("127.0.0.1 localhost\n{lines}"))?)
+    Ok(std::fs::write(hosts, format!("127.0.0.1 localhost\n{}", lines.concat()))?)
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn says(bytes: &'static [u8]) -> Result<(u16, JoinHandle<Option<TcpStream>>)> {
         let (mut stream, _) = listener.accept().ok()?;
         let mut heard = [0; 64];
         if bytes.starts_with(&[3]) {
-            stream.read(&mut heard).ok()?;
+            let _ = stream.read(&mut heard).ok()?;
         }
         stream.write_all(bytes).ok()?;
         Some(stream)

@@ -10,7 +10,7 @@ use tapgate_lab::{Process, Screen, VncDesktop, own_binary};
 use crate::world::{World, until};
 
 /// How long a picture or a typed command's effect may take: several viewers share one machine.
-pub(super) const SEEN: Duration = Duration::from_secs(60);
+pub(super) const SEEN: Duration = Duration::from_mins(1);
 
 /// A gate whose role for production allows desktops after a tap.
 pub(super) struct Scene {

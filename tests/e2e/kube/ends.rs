@@ -13,7 +13,7 @@ fn a_watch_outlives_the_window_and_the_certificate() {
     let scene = Scene::new("require_session_mfa: true, session_mfa_window: 8s").unwrap();
     let watch = scene.start(&["get", "pods", "-n", "dev", "--watch", "-o", "name"]).unwrap();
     watch.wait_for_line("a pod that is there", |line| line.contains("web-0").then_some(())).unwrap();
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     // Another tap is due once the first one's window is over.
     while scene.taps().unwrap() < 3 {
         scene.kubectl(&["get", "pods", "-n", "dev"]).unwrap().success().unwrap();

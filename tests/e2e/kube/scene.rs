@@ -47,7 +47,7 @@ impl Scene {
 
     /// Gives jerry's role these entries of `kubernetes_resources` (v8), and these options.
     pub(crate) fn put_resources(&self, options: &str, allow: &[&str], deny: &[&str]) -> Result<Ran> {
-        let list = |entries: &[&str]| entries.iter().map(|e| format!("    - {{{e}}}\n")).collect::<String>();
+        let list = |entries: &[&str]| entries.iter().map(|e| format!("    - {{{e}}}\n")).collect::<Vec<_>>().concat();
         let deny =
             if deny.is_empty() { String::new() } else { format!("  deny:\n    kubernetes_resources:\n{}", list(deny)) };
         self.world.put(&format!(

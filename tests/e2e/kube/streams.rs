@@ -43,6 +43,7 @@ fn a_port_of_a_pod() {
     let from = |line: &str| line.strip_prefix("Forwarding from 127.0.0.1:")?.split(' ').next().map(str::to_owned);
     let port = forward.wait_for_line("the local port", from).unwrap();
     for _ in 0..2 {
+        #[expect(clippy::disallowed_methods, reason = "the test reaches kubectl's own listener")]
         let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
         stream.write_all(b"abcde").unwrap();
         let mut answer = [0; 5];

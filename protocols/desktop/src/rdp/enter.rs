@@ -34,7 +34,6 @@ pub(crate) enum EnterError {
     NoTls,
     #[error("it wants Network Level Authentication (let `server_security` of its resource be auto or nla)")]
     WantsNla,
-    #[cfg(not(feature = "rdp-nla"))]
     #[error("this gate was built without Network Level Authentication (the feature rdp-nla)")]
     NoNla,
     #[cfg(feature = "rdp-nla")]
@@ -53,14 +52,13 @@ pub(crate) async fn enter(
     login: &LoginName,
     password: Password,
 ) -> Result<Entered, EnterError> {
-    let offered = offered(desktop.security)?;
+    let offered = offered(desktop.security).ok_or(EnterError::NoNla)?;
     x224::write(&mut upstream, &x224::write_request(Request { flags: 0, protocols: offered })).await?;
     let pdu = x224::read(&mut upstream, X224_MAX).await?;
     let (flags, protocol) = match x224::confirm(&pdu).ok_or(ReadError::Malformed)? {
-        Confirm::Selected { protocol: x224::PLAIN, .. } => return Err(EnterError::NoTls),
-        Confirm::Selected { flags, protocol } => (flags, protocol),
         // MS-RDPBCGR 2.2.1.2.2: 2 is "no TLS", 5 is "Network Level Authentication alone".
-        Confirm::Failure(2) => return Err(EnterError::NoTls),
+        Confirm::Selected { protocol: x224::PLAIN, .. } | Confirm::Failure(2) => return Err(EnterError::NoTls),
+        Confirm::Selected { flags, protocol } => (flags, protocol),
         Confirm::Failure(5) => return Err(EnterError::WantsNla),
         Confirm::Failure(code) => return Err(EnterError::Refused(code)),
     };
@@ -76,20 +74,13 @@ pub(crate) async fn enter(
     Ok(entered)
 }
 
-#[cfg(feature = "rdp-nla")]
-fn offered(security: DesktopSecurity) -> Result<u32, EnterError> {
-    Ok(match security {
-        DesktopSecurity::Auto => x224::TLS | x224::NLA,
-        DesktopSecurity::Nla => x224::NLA,
-        DesktopSecurity::Tls => x224::TLS,
-    })
-}
-
-#[cfg(not(feature = "rdp-nla"))]
-fn offered(security: DesktopSecurity) -> Result<u32, EnterError> {
-    match security {
-        DesktopSecurity::Auto | DesktopSecurity::Tls => Ok(x224::TLS),
-        DesktopSecurity::Nla => Err(EnterError::NoNla),
+/// The kinds of security that a desktop is offered; none where it demands what this program was built without.
+fn offered(security: DesktopSecurity) -> Option<u32> {
+    match (security, cfg!(feature = "rdp-nla")) {
+        (DesktopSecurity::Auto, true) => Some(x224::TLS | x224::NLA),
+        (DesktopSecurity::Nla, true) => Some(x224::NLA),
+        (DesktopSecurity::Nla, false) => None,
+        (DesktopSecurity::Auto, false) | (DesktopSecurity::Tls, _) => Some(x224::TLS),
     }
 }
 

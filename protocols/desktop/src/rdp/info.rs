@@ -197,8 +197,12 @@ pub(crate) mod tests {
     pub(crate) fn client(password: &str, flags: u32, cookie: &[u8]) -> Vec<u8> {
         let texts = [wide("dom"), wide("eve"), wide(password), wide("shell"), Vec::new()];
         let mut data = [&INFO.to_le_bytes()[..], &[0, 0, 9, 9, 9, 9], &flags.to_le_bytes()].concat();
-        texts.iter().for_each(|text| data.extend_from_slice(&u16::try_from(text.len()).unwrap().to_le_bytes()));
-        texts.iter().for_each(|text| data.extend_from_slice(&[text, &[0, 0][..]].concat()));
+        for text in &texts {
+            data.extend_from_slice(&u16::try_from(text.len()).unwrap().to_le_bytes());
+        }
+        for text in &texts {
+            data.extend_from_slice(&[text, &[0, 0][..]].concat());
+        }
         let address = [&[2, 0, 4, 0][..], b"a\0\0\0", &[2, 0, 0, 0]].concat();
         let cookie = [&u16::try_from(cookie.len()).unwrap().to_le_bytes()[..], cookie, b"end!"].concat();
         data.extend_from_slice(&[&address[..], &[7; 180], &cookie].concat());

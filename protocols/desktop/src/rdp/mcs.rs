@@ -59,7 +59,7 @@ impl Allowed {
 
 /// Changes a client's first message: `selected` is what the gate and the desktop agreed on.
 pub(crate) fn initial(pdu: &mut [u8], selected: u32, allowed: Allowed) -> Result<Initial, McsError> {
-    let from = blocks(pdu, 0x65, 6, b"Duca").ok_or(McsError::Malformed)?;
+    let from = blocks(pdu, 0x65, 6, *b"Duca").ok_or(McsError::Malformed)?;
     let mut found = Initial::default();
     let mut has_core = false;
     each_block(pdu, from, |kind, block| {
@@ -105,7 +105,7 @@ fn channels(block: &mut [u8], allowed: Allowed, found: &mut Initial) -> Result<(
 /// Changes a desktop's answer: `requested` is what the client said that it can do. Answers the number of the channel
 /// that everything but virtual channels goes through.
 pub(crate) fn response(pdu: &mut [u8], requested: u32) -> Result<u16, McsError> {
-    let from = blocks(pdu, 0x66, 3, b"McDn").ok_or(McsError::Malformed)?;
+    let from = blocks(pdu, 0x66, 3, *b"McDn").ok_or(McsError::Malformed)?;
     let mut main = None;
     each_block(pdu, from, |kind, block| {
         match kind {
@@ -122,7 +122,7 @@ pub(crate) fn response(pdu: &mut [u8], requested: u32) -> Result<u16, McsError> 
 
 /// Where the blocks begin within the message: behind the fields of the T.125 connect message `tag`, and behind the
 /// T.124 head that ends with `key` and a length. They go to the end.
-fn blocks(pdu: &[u8], tag: u8, fields: usize, key: &[u8; 4]) -> Option<usize> {
+fn blocks(pdu: &[u8], tag: u8, fields: usize, key: [u8; 4]) -> Option<usize> {
     let mut at = 7;
     if pdu.get(4..7)? != [2, 0xf0, 0x80] || pdu.get(at..at + 2)? != [0x7f, tag] {
         return None;
@@ -218,8 +218,8 @@ pub(crate) mod tests {
         [tag, &[0x82], &u16::try_from(body.len()).unwrap().to_be_bytes(), body].concat()
     }
 
-    fn framed(tag: u8, fields: usize, key: &[u8; 4], blocks: &[u8]) -> Vec<u8> {
-        let inner = [&[0, 8, 0, 16, 0, 1, 0xc0, 0][..], key, &per(blocks.len()), blocks].concat();
+    fn framed(tag: u8, fields: usize, key: [u8; 4], blocks: &[u8]) -> Vec<u8> {
+        let inner = [&[0, 8, 0, 16, 0, 1, 0xc0, 0][..], &key, &per(blocks.len()), blocks].concat();
         let user = [&[0, 5, 0, 0x14, 0x7c, 0, 1][..], &per(inner.len()), &inner].concat();
         let fields = [1, 1, 0].repeat(fields);
         let body = ber(&[0x7f, tag], &[fields, ber(&[4], &user)].concat());
@@ -245,14 +245,14 @@ pub(crate) mod tests {
             block(MULTITRANSPORT, &[1, 3, 0, 0]),
             block(0xc0ff, b"not known"),
         ];
-        framed(0x65, 6, b"Duca", &blocks.concat())
+        framed(0x65, 6, *b"Duca", &blocks.concat())
     }
 
     /// A desktop's answer.
     pub(crate) fn server() -> Vec<u8> {
         let blocks =
             [block(SERVER_CORE, &[4, 0, 8, 0, 9, 9, 9, 9]), block(SERVER_NETWORK, &[0xeb, 3, 1, 0, 0xec, 3, 0, 0])];
-        framed(0x66, 3, b"McDn", &blocks.concat())
+        framed(0x66, 3, *b"McDn", &blocks.concat())
     }
 
     const ALL: Allowed = Allowed { clipboard: true, devices: true };
@@ -293,9 +293,9 @@ pub(crate) mod tests {
         assert!(initial(&mut [whole.clone(), vec![0]].concat(), 1, ALL).is_err());
         let many = ["x"; CHANNELS_MAX + 1];
         assert_eq!(initial(&mut client(&many), 1, ALL), Err(McsError::Malformed));
-        let old = framed(0x65, 6, b"Duca", &block(CORE, &[0; 128]));
+        let old = framed(0x65, 6, *b"Duca", &block(CORE, &[0; 128]));
         assert_eq!(initial(&mut old.clone(), 1, ALL), Err(McsError::Old));
-        let without = framed(0x65, 6, b"Duca", &block(CLUSTER, &[0; 8]));
+        let without = framed(0x65, 6, *b"Duca", &block(CLUSTER, &[0; 8]));
         assert_eq!(initial(&mut without.clone(), 1, ALL), Err(McsError::Malformed));
     }
 }

@@ -43,12 +43,12 @@ pub(super) async fn prove(
     let username = Username::new(user, domain).map_err(|_| NlaError::Name)?;
     let identity = AuthIdentity { username, password: password.reveal().to_owned().into() };
     let (mode, service) = (ClientMode::Ntlm(NtlmConfig::default()), format!("TERMSRV/{host}"));
-    let mut client =
-        CredSspClient::new(key, identity.into(), CredSspMode::WithCredentials, mode, service).map_err(failed)?;
+    let mut client = CredSspClient::new(key, identity.into(), CredSspMode::WithCredentials, mode, service)
+        .map_err(|error| failed(&error))?;
     let mut said = TsRequest::default();
     for _ in 0..CREDSSP_STEPS_MAX {
         let step = match client.process(said).start() {
-            GeneratorState::Completed(step) => step.map_err(failed)?,
+            GeneratorState::Completed(step) => step.map_err(|error| failed(&error))?,
             // Only Kerberos asks others on the way.
             GeneratorState::Suspended(_) => return Err(NlaError::Kerberos),
         };
@@ -68,7 +68,7 @@ pub(super) async fn prove(
     Err(NlaError::TooLong)
 }
 
-fn failed(error: sspi::Error) -> NlaError {
+fn failed(error: &sspi::Error) -> NlaError {
     NlaError::Failed(format!("{:?}", error.error_type))
 }
 

@@ -132,17 +132,15 @@ impl ViewerSays {
     /// are known: the clipboard is taken from between them.
     fn look(&mut self, kind: u8) -> Result<(), &'static str> {
         let Some(pixels) = &self.guarded else { return Ok(()) };
-        match kind {
-            SET_PIXEL_FORMAT => pixels.choose(self.held.get(4).copied().unwrap_or_default()),
-            _ => {
-                let listed = self.held.get(4..).unwrap_or_default().chunks_exact(4);
-                let kept: Vec<&[u8]> =
-                    listed.filter(|four| ENCODINGS.iter().any(|known| known.to_be_bytes() == **four)).collect();
-                let count = u16::try_from(kept.len()).unwrap_or_default().to_be_bytes();
-                self.held = [&[SET_ENCODINGS, 0][..], &count, &kept.concat()].concat();
-                Ok(())
-            }
+        if kind == SET_PIXEL_FORMAT {
+            return pixels.choose(self.held.get(4).copied().unwrap_or_default());
         }
+        let listed = self.held.get(4..).unwrap_or_default().chunks_exact(4);
+        let kept: Vec<&[u8]> =
+            listed.filter(|four| ENCODINGS.iter().any(|known| known.to_be_bytes() == **four)).collect();
+        let count = u16::try_from(kept.len()).unwrap_or_default().to_be_bytes();
+        self.held = [&[SET_ENCODINGS, 0][..], &count, &kept.concat()].concat();
+        Ok(())
     }
 }
 

@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 
 use bytes::{Buf as _, BytesMut};
-use tapgate_relay::Io;
+use tapgate_relay::{Inbox, Io};
 use tapgate_session::Upstream;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio_rustls::client::TlsStream;
 
 use super::scribe::{Deal, Fate, Told};
 use super::waiting::{Entry, State};
 use super::{Course, Over};
 use crate::answer::{Outcome, Step};
-use crate::limits::{FRAME_MAX, HEAD_MAX, READ_MAX};
+use crate::limits::{FRAME_MAX, HEAD_MAX, WRITE_KEPT};
 use crate::wire::framed::parse_header;
 
 /// Where the bytes of a packet go.
@@ -25,7 +25,7 @@ enum Way {
 /// The direction to the client.
 pub(super) struct Down<'a> {
     course: &'a Course<'a>,
-    read: BytesMut,
+    read: Inbox,
     write: BytesMut,
     /// Bytes left of the frame that has begun.
     left: usize,
@@ -41,7 +41,7 @@ pub(super) struct Down<'a> {
 
 impl<'a> Down<'a> {
     pub(super) fn new(course: &'a Course<'a>) -> Self {
-        let (read, write) = (BytesMut::with_capacity(READ_MAX), BytesMut::with_capacity(READ_MAX));
+        let (read, write) = (Inbox::default(), BytesMut::new());
         let (left, more, way) = (0, false, Way::ToClient);
         Self { course, read, write, left, more, way, clean: true, told: false, tellings: VecDeque::new() }
     }
@@ -85,12 +85,11 @@ impl<'a> Down<'a> {
             if let Some(over) = over {
                 return over;
             }
-            self.read.reserve(READ_MAX);
             let read = tokio::select! {
                 biased;
                 () = self.course.stop.cancelled(), if self.left == 0 && !self.more => continue,
                 () = self.course.waiting.for_down.notified() => continue,
-                read = from.read_buf(&mut self.read) => read,
+                read = self.read.fill(from) => read,
             };
             match read {
                 Ok(1..) => self.course.stir(),
@@ -104,6 +103,9 @@ impl<'a> Down<'a> {
         to.write_all(&self.write).await?;
         to.flush().await?;
         self.write.clear();
+        if self.write.capacity() > WRITE_KEPT {
+            self.write = BytesMut::new();
+        }
         self.clean = true;
         self.course.stir();
         Ok(())

@@ -1,16 +1,16 @@
 //! From the client to the target: each command is read, decided on, and passed on as it is.
 
-use bytes::{Buf as _, BytesMut};
-use tapgate_relay::Io;
+use bytes::Buf as _;
+use tapgate_relay::{Inbox, Io};
 use tapgate_session::Upstream;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio_rustls::client::TlsStream;
 
 use super::decide::Decision;
 use super::scribe::{About, Fate, Told};
 use super::{Course, Over};
 use crate::command::Command;
-use crate::limits::{COMMAND_MAX, FRAME_MAX, READ_MAX, STATEMENT_MAX};
+use crate::limits::{COMMAND_MAX, FRAME_MAX, STATEMENT_MAX};
 use crate::wire::error::ServerError;
 use crate::wire::framed::{header, parse_header};
 
@@ -23,7 +23,7 @@ pub(super) async fn run(
     from: &mut ReadHalf<Box<dyn Io>>,
     to: &mut WriteHalf<TlsStream<Upstream>>,
 ) -> Over {
-    let mut up = Up { course, from, to, read: BytesMut::with_capacity(READ_MAX), last: None };
+    let mut up = Up { course, from, to, read: Inbox::default(), last: None };
     match up.commands().await {
         Err(End::Client) => Over::Client,
         // What the target has said before it closed is still on its way down.
@@ -54,7 +54,7 @@ struct Up<'a> {
     course: &'a Course<'a>,
     from: &'a mut ReadHalf<Box<dyn Io>>,
     to: &'a mut WriteHalf<TlsStream<Upstream>>,
-    read: BytesMut,
+    read: Inbox,
     /// What was prepared last.
     last: Option<About>,
 }
@@ -188,8 +188,7 @@ impl Up<'_> {
     /// Reads until so much is here.
     async fn fill(&mut self, count: usize) -> Result<(), End> {
         while self.read.len() < count {
-            self.read.reserve(READ_MAX.max(count - self.read.len()));
-            match self.from.read_buf(&mut self.read).await {
+            match self.read.fill(self.from).await {
                 Ok(1..) => self.course.stir(),
                 Ok(0) | Err(_) => return Err(End::Client),
             }
