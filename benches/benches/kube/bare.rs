@@ -50,8 +50,8 @@ fn tls(certificate: &str, key: &str, authority: &str) -> Result<ServerConfig> {
 }
 
 async fn serve(acceptor: TlsAcceptor, kubeconfig: &str) -> Result<()> {
-    let config = Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &KubeConfigOptions::default());
-    let config = config.await?;
+    let file = Kubeconfig::read_from(kubeconfig)?;
+    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
     let base = config.cluster_url.clone();
     let client = Client::builder(TokioExecutor::new()).build::<_, Incoming>(config.rustls_https_connector()?);
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;

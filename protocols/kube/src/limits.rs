@@ -33,6 +33,10 @@ pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(75);
 /// How long reading a cluster's credentials may take, a credential plugin's run included.
 pub(crate) const CREDENTIALS_MAX: Duration = Duration::from_secs(30);
 
+/// How long a session's credentials are held to be the present ones whatever the API server says of them: reading them
+/// anew may run a program.
+pub(crate) const CREDENTIALS_AGE_MIN: Duration = Duration::from_secs(10);
+
 /// How much of an upgraded stream is copied at once.
 pub(crate) const COPY_BYTES: usize = 32 * 1024;
 

@@ -103,8 +103,6 @@ fn helm_installs_and_waits() -> Result<()> {
     let scene = Scene::new("require_session_mfa: true")?;
     let chart = chart(&scene)?;
     let plugin = scene.kubeconfig.display().to_string();
-    let proxy = Proxy::start(&scene, &["prod"]);
-    let local = proxy.kubeconfig.display().to_string();
     let release = |kubeconfig: &str, name: &str| -> Result<()> {
         let upgrade = ["upgrade", "--install", "--wait", "--timeout", "60s", name, &chart];
         let first = helm(&scene, kubeconfig, &upgrade)?;
@@ -119,7 +117,8 @@ fn helm_installs_and_waits() -> Result<()> {
     // By the credential plugin, and by the local proxy: one tap each, as their keys are different ones.
     release(&plugin, "by-plugin")?;
     assert_eq!(scene.taps()?, 1);
-    release(&local, "by-proxy")?;
+    let proxy = Proxy::start(&scene, &["prod"]);
+    release(&proxy.kubeconfig.display().to_string(), "by-proxy")?;
     assert_eq!(scene.taps()?, 2);
     Ok(())
 }

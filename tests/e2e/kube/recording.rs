@@ -40,7 +40,7 @@ fn session(scene: &Scene) -> Result<String> {
     let listed = scene.world.olga.tapctl(["sessions", "ls", "--format", "json"])?.success()?.json()?;
     let all = listed["recordings"].as_array().context("no list")?;
     assert_eq!(all.len(), 1, "{listed}");
-    assert_eq!((text(&all[0], "target"), text(&all[0], "login")), ("prod", "jerry"), "{listed}");
+    assert_eq!((text(&all[0], "target"), text(&all[0], "login")), ("prod", "jerry[developers]"), "{listed}");
     Ok(text(&all[0], "session").to_owned())
 }
 
@@ -97,12 +97,13 @@ fn terminals_are_recorded_whole_and_what_is_typed_is_not() -> Result<()> {
     let scene = Scene::new("record_session: strict")?;
     let kubectl = kube_program("kubectl")?.display().to_string();
     let config = scene.kubeconfig.display().to_string();
-    let long = format!("stty -echo; read line; head -c {LONG} /dev/zero | tr '\\0' x; echo; echo done");
+    let long = format!("stty -echo; echo ready; read line; head -c {LONG} /dev/zero | tr '\\0' x; echo; echo done");
     for (number, set) in [(1, "true"), (2, "export KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false")] {
         let shell = format!("stty cols 91 rows 33; {set}; exec \"$@\"");
         let words = ["-c", &shell, "sh", &kubectl, "--kubeconfig", &config];
         let exec = ["exec", "-it", "-n", "dev", "web-0", "--", "sh", "-c", &long];
         let mut run = scene.world.jerry.start_on_terminal(Path::new("/bin/sh"), words.iter().chain(&exec))?;
+        run.wait_for("ready")?;
         run.write(b"hush\n")?;
         run.wait_for("done")?;
         run.finish(SOON)?.success()?;
@@ -193,7 +194,9 @@ fn what_cannot_be_read_is_refused_or_told() -> Result<()> {
         assert!(refused.starts_with("HTTP/1.1 403") && refused.contains("wants all of this session"), "{refused}");
     }
     // Where it need not be, it goes on, and the log says that it is not.
-    scene.put_options("record_session: best_effort")?;
+    let all = "kind: '*', api_group: '*', namespace: '*', name: '*', verbs: ['*']";
+    let more = "kind: pods, api_group: '', namespace: other, name: x, verbs: [get]";
+    scene.put_resources("record_session: best_effort", &[all, more], &[])?;
     let mark = scene.world.mark();
     let opened = upgrade("base64.channel.k8s.io")?;
     assert!(opened.starts_with("HTTP/1.1 101"), "{opened}");
