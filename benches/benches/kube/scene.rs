@@ -163,12 +163,15 @@ impl Scene {
             return parts.map(|part| self.multiplexed(path, part)).collect();
         }
         let body = format!(
-            "held = []\nfor _ in range({watches}):\n    c = connect()\n    c.request('GET', '{path}')\n    r = \
-             c.getresponse()\n    assert r.status == 200, r.read()\n    held.append((c, r))\nprint('up', \
+            "held = []\nfor n in range({watches}):\n    c = connect()\n    c.request('GET', '{path}')\n    r = \
+             c.getresponse()\n    assert r.status == 200, r.read()\n    held.append((c, r))\n    print('up', n, \
              flush=True)\nsys.stdin.read()\n"
         );
         let process = self.python(Way::Gate, &body)?;
-        process.wait_for("up")?;
+        // One by one: all of them together may take longer than anything should be waited for.
+        for number in 0..watches {
+            process.wait_for(&format!("up {number}\n"))?;
+        }
         Ok(vec![process])
     }
 
