@@ -37,7 +37,7 @@ pub fn request(bytes: &[u8]) {
     let (path, query) = text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
     if let Ok(split) = split(path) {
         let info = RequestInfo::parse("GET", split.rest, query);
-        assert!(info.is_resource() || info.name.is_empty(), "what is no resource has no name");
+        holds(info.is_resource() || info.name.is_empty(), "what is no resource has no name");
     }
 }
 
@@ -46,9 +46,13 @@ pub fn list(bytes: &[u8]) {
     if let Some(found) = elements(bytes, &["items", "rows"]) {
         let mut at = found.inside.start;
         for each in found.each {
-            assert!(at <= each.start && each.start < each.end && each.end <= found.inside.end, "{each:?}");
+            holds(at <= each.start && each.start < each.end && each.end <= found.inside.end, "it is in its place");
             at = each.end;
         }
-        assert!(found.inside.end <= bytes.len());
+        holds(found.inside.end <= bytes.len(), "it is within the text");
     }
+}
+
+fn holds(condition: bool, what: &str) {
+    assert!(condition, "{what}");
 }

@@ -194,15 +194,16 @@ impl Frames {
     }
 
     fn begin(&mut self, head: [u8; 8], keep: bool) -> Result<(), Unreadable> {
-        let [a, b, c, d, _, e, f, g] = head;
-        self.left = usize::try_from(u32::from_be_bytes([0, e, f, g])).map_err(|_| Unreadable)?;
-        self.now = if a & 0x80 == 0 {
-            Now::Data(u32::from_be_bytes([a, b, c, d]))
+        let (first, second) = (u64::from_be_bytes(head) >> 32, u64::from_be_bytes(head) & 0x00ff_ffff);
+        self.left = usize::try_from(second).map_err(|_| Unreadable)?;
+        self.now = if first >> 31 == 0 {
+            Now::Data(u32::try_from(first).map_err(|_| Unreadable)?)
         } else {
-            if (keep && self.left > CONTROL_BYTES_MAX) || (a & 0x7f, b) != (0, 3) {
+            // Version 3, and no more than is kept.
+            if first >> 16 != 0x8003 || (keep && self.left > CONTROL_BYTES_MAX) {
                 return Err(Unreadable);
             }
-            Now::Control(u16::from_be_bytes([c, d]))
+            Now::Control(u16::try_from(first & 0xffff).map_err(|_| Unreadable)?)
         };
         Ok(())
     }

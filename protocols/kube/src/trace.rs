@@ -43,7 +43,8 @@ struct Size {
 /// `metav1.Status`, as far as it says how a command ended.
 #[derive(Deserialize)]
 struct Status {
-    status: String,
+    #[serde(rename = "status")]
+    outcome: String,
     #[serde(default)]
     message: String,
     #[serde(default)]
@@ -125,7 +126,7 @@ impl Trace {
         let text = std::mem::take(&mut self.status);
         let ended: Result<Status, _> = serde_json::from_slice(text.trim_ascii());
         let exit = match &ended {
-            Ok(status) if status.status == "Success" => Some(0),
+            Ok(status) if status.outcome == "Success" => Some(0),
             Ok(status) => {
                 let code = status.details.causes.iter().find(|cause| cause.reason == "ExitCode");
                 code.and_then(|cause| cause.message.parse().ok())

@@ -164,15 +164,16 @@ fn line(info: &RequestInfo, query: &Query<'_>) -> String {
             format!("'{}'", word.replace('\'', "'\\''"))
         }
     };
-    let mut line = format!("{} -n {} {}", info.subresource, quoted(&info.namespace), quoted(&info.name));
+    let mut words = vec![info.subresource.clone(), "-n".to_owned(), quoted(&info.namespace), quoted(&info.name)];
     if let Some(container) = query.values("container").find(|container| !container.is_empty()) {
-        line += &format!(" -c {}", quoted(&container));
+        words.extend(["-c".to_owned(), quoted(&container)]);
     }
-    let command: Vec<String> = query.values("command").map(|word| quoted(&word)).collect();
-    if !command.is_empty() {
-        line += &format!(" -- {}", command.join(" "));
+    let mut command = query.values("command").map(|word| quoted(&word)).peekable();
+    if command.peek().is_some() {
+        words.push("--".to_owned());
     }
-    line
+    words.extend(command);
+    words.join(" ")
 }
 
 impl WayIn {
@@ -273,14 +274,14 @@ const STATUS: u8 = 3;
 const SIZES: u8 = 4;
 
 impl Reading {
-    fn new(live: &Arc<Live>, number: u32, dialect: Dialect, line: &str, terminal: bool) -> Self {
+    fn new(live: &Arc<Live>, number: u32, dialect: Dialect, command: &str, terminal: bool) -> Self {
         let to = Arc::clone(live);
         let tell = move |what: Taped<'_>| {
             if let Some(tape) = to.tape() {
                 tape.write(number, what);
             }
         };
-        tell(Taped::Runs(line.as_bytes()));
+        tell(Taped::Runs(command.as_bytes()));
         Self::of(Trace::new(Box::new(tell), terminal), dialect)
     }
 

@@ -22,8 +22,19 @@ pub(crate) struct Frames {
     control: bool,
     /// Whether the frame is its message's last.
     last: bool,
-    /// The message that is under way, and its channel once that is known.
-    message: Option<Option<u8>>,
+    message: Message,
+}
+
+/// The message that is under way.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Message {
+    /// There is none.
+    #[default]
+    None,
+    /// Its first byte is still to come.
+    Begun,
+    /// It belongs to this channel.
+    In(u8),
 }
 
 /// The head of a frame.
@@ -92,9 +103,9 @@ impl Frames {
 
     fn begin(&mut self, head: &Head) -> Result<(), Unreadable> {
         self.control = match (head.opcode, self.message) {
-            (0, Some(_)) => false,
-            (1 | 2, None) => {
-                self.message = Some(None);
+            (0, Message::Begun | Message::In(_)) => false,
+            (1 | 2, Message::None) => {
+                self.message = Message::Begun;
                 false
             }
             (8..=10, _) if head.last && head.length <= 125 => true,
@@ -108,7 +119,7 @@ impl Frames {
     /// Ends the message with its last frame.
     const fn end(&mut self) {
         if self.left == 0 && self.last && !self.control {
-            self.message = None;
+            self.message = Message::None;
         }
     }
 
@@ -118,8 +129,12 @@ impl Frames {
         wanted: &impl Fn(u8) -> bool,
         told: &mut impl FnMut(u8, &[u8]) -> Result<(), Unreadable>,
     ) -> Result<(), Unreadable> {
-        let Some(channel) = self.message.filter(|_| !self.control) else { return Ok(()) };
-        if channel.is_some_and(|channel| !wanted(channel)) {
+        if self.control || self.message == Message::None {
+            return Ok(());
+        }
+        if let Message::In(channel) = self.message
+            && !wanted(channel)
+        {
             self.at += bytes.len();
             return Ok(());
         }
@@ -142,9 +157,9 @@ impl Frames {
         told: &mut impl FnMut(u8, &[u8]) -> Result<(), Unreadable>,
     ) -> Result<(), Unreadable> {
         let (channel, data) = match (self.message, bytes) {
-            (Some(Some(channel)), data) => (channel, data),
+            (Message::In(channel), data) => (channel, data),
             (_, [channel, data @ ..]) => {
-                self.message = Some(Some(*channel));
+                self.message = Message::In(*channel);
                 (*channel, data)
             }
             (_, []) => return Ok(()),
