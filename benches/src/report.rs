@@ -212,7 +212,7 @@ impl Book {
              is the thread's CPU time; a figure is the quotient of the tenth percentiles, with the 95 % interval of \
              a bootstrap over the rounds. A goal counts as missed when the whole interval lies beyond it. \
              Allocations are counted, not estimated.\n\n\
-             The figures `ssh-…`, `postgres-…`, `mysql-…` and `http-…` are of real processes: `tapgate`, OpenSSH's \
+             The figures `ssh-…`, `postgres-…`, `mysql-…`, `http-…` and `kube-…` are of real processes: `tapgate`, OpenSSH's \
              `ssh` and `sshd`, PostgreSQL and PgBouncer, MariaDB, nginx. There the CPU time of whole processes is \
              counted, or the wall clock read where a figure says so, with fewer rounds where one takes long; memory \
              is what the system says of the gate's process.\n\n\

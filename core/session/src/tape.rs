@@ -67,6 +67,20 @@ impl Live {
         })
     }
 
+    /// Something in this session can't be recorded: told where the role lets it happen all the same, and false where it
+    /// does not.
+    pub fn may_go_unrecorded(&self, what: &str) -> bool {
+        if self.terms().record_session == RecordSession::Strict {
+            return false;
+        }
+        if self.tape().is_some() {
+            tracing::warn!(what, session = %self.id(), "A part of a session is not recorded");
+            let text = format!("session {} is not recorded whole: {what} can't be read", self.id());
+            self.gate.sink().record(Event::security_warning(text));
+        }
+        true
+    }
+
     fn warn(&self, why: &str) {
         tracing::warn!(why, session = %self.id(), "A session is not recorded");
         let session = self.id();
@@ -77,7 +91,7 @@ impl Live {
 /// Whether what happens in such a session is told to its recording.
 const fn tells_all(protocol: ProtocolName) -> bool {
     match protocol {
-        ProtocolName::Ssh | ProtocolName::Postgres | ProtocolName::Mysql => true,
-        ProtocolName::Http | ProtocolName::Tcp | ProtocolName::Kube | ProtocolName::Rdp | ProtocolName::Vnc => false,
+        ProtocolName::Ssh | ProtocolName::Postgres | ProtocolName::Mysql | ProtocolName::Kube => true,
+        ProtocolName::Http | ProtocolName::Tcp | ProtocolName::Rdp | ProtocolName::Vnc => false,
     }
 }

@@ -1,7 +1,7 @@
 //! What becomes of an API server's answer on its way back, and of a body whose name decides on its way there.
 
 use bytes::Bytes;
-use http::{Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use tapgate_model::TargetName;
@@ -14,6 +14,9 @@ use crate::limits::{ANSWER_MAX, CREATE_BYTES_MAX, LIST_BYTES_MAX, LISTS_MAX};
 use crate::rules::{Filter, Passage};
 use crate::sessions::Using;
 use crate::status::Refused;
+
+/// What kubectl says beside a list of which something was taken out.
+const A_PART: HeaderValue = HeaderValue::from_static("299 - \"your roles show you a part of this list\"");
 
 /// Answers on their way back.
 pub(crate) struct Answers {
@@ -48,7 +51,11 @@ impl Answers {
         let body = match passage {
             Passage::List(filter) if filtered => {
                 head.headers.remove(header::CONTENT_LENGTH);
-                whole(self.list(body, filter).await?)
+                let (shown, all) = self.list(body, filter).await?;
+                if !all {
+                    head.headers.append(header::WARNING, A_PART);
+                }
+                whole(shown)
             }
             Passage::Watch(filter) if filtered => {
                 head.headers.remove(header::CONTENT_LENGTH);
@@ -59,7 +66,8 @@ impl Answers {
         Ok(Response::from_parts(head, body))
     }
 
-    async fn list(&self, body: Watched, filter: Filter) -> Result<Bytes, Refused> {
+    /// The list as far as it is shown, and whether that is all of it.
+    async fn list(&self, body: Watched, filter: Filter) -> Result<(Bytes, bool), Refused> {
         let _room = self.lists.acquire().await;
         let all = timeout(ANSWER_MAX, Limited::new(body, LIST_BYTES_MAX).collect()).await;
         let all = all.ok().and_then(Result::ok).ok_or_else(|| {
@@ -69,7 +77,12 @@ impl Answers {
             )
         })?;
         let text = all.to_bytes();
+        let length = text.len();
         let shown = tokio::task::spawn_blocking(move || list(&text, &filter)).await.ok().flatten();
+        let shown = shown.map(|shown| {
+            let all = shown.len() == length;
+            (shown, all)
+        });
         shown.ok_or_else(|| {
             Refused::new(StatusCode::BAD_GATEWAY, "your roles show you a part of this list, and it can't be read")
         })

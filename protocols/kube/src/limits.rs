@@ -33,6 +33,10 @@ pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(75);
 /// How long reading a cluster's credentials may take, a credential plugin's run included.
 pub(crate) const CREDENTIALS_MAX: Duration = Duration::from_secs(30);
 
+/// How long a session's credentials are held to be the present ones whatever the API server says of them: reading them
+/// anew may run a program.
+pub(crate) const CREDENTIALS_AGE_MIN: Duration = Duration::from_secs(10);
+
 /// How much of an upgraded stream is copied at once.
 pub(crate) const COPY_BYTES: usize = 32 * 1024;
 
@@ -53,3 +57,24 @@ pub(crate) const HEALTH_AGE_MAX: Duration = Duration::from_mins(10);
 
 /// How large the API server's answer to that may be; it has some hundred bytes.
 pub(crate) const REVIEW_BYTES_MAX: usize = 64 * 1024;
+
+/// How much output of a command without a terminal is recorded: what a person reads, and not every file that is copied.
+pub(crate) const PLAIN_OUTPUT_MAX: usize = 1024 * 1024;
+
+/// How long what says how a command ended may be; it has some hundred bytes, and is read whole.
+pub(crate) const STATUS_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a terminal's size may be in JSON.
+pub(crate) const SIZE_BYTES_MAX: usize = 256;
+
+/// How much that a WebSocket client has masked is unmasked at once: a terminal's size and its frame's head.
+pub(crate) const UNMASK_BYTES: usize = 256;
+
+/// How long a control frame of a SPDY client may be: the headers of a stream have some hundred bytes.
+pub(crate) const CONTROL_BYTES_MAX: usize = 16 * 1024;
+
+/// How long the headers of a stream may be, unpacked.
+pub(crate) const HEADERS_BYTES_MAX: usize = 16 * 1024;
+
+/// How many streams one exec or attach may open: it has five.
+pub(crate) const STREAMS_OF_ONE_MAX: usize = 16;

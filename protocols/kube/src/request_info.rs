@@ -129,11 +129,12 @@ fn verb_of(method: &str) -> String {
     .to_owned()
 }
 
-/// A query, of which only two keys matter.
-struct Query<'a>(&'a str);
+/// A query.
+pub(crate) struct Query<'a>(pub(crate) &'a str);
 
 impl Query<'_> {
-    fn values<'q>(&'q self, key: &'q str) -> impl Iterator<Item = String> + 'q {
+    /// The values of this key, decoded.
+    pub(crate) fn values<'q>(&'q self, key: &'q str) -> impl Iterator<Item = String> + 'q {
         self.0.split('&').filter_map(move |pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decoded(name) == key).then(|| decoded(value))

@@ -2,13 +2,13 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt as _};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
@@ -36,6 +36,7 @@ use crate::rules::{self, Passage};
 use crate::sessions::{Key, Session, Sessions, Using};
 use crate::status::Refused;
 use crate::upgrade::relay;
+use crate::ways::{self, Passing};
 use crate::{cluster, upstream};
 
 /// What the door is made of.
@@ -65,13 +66,35 @@ struct Caller {
     tapped: Option<Statement>,
     peer: SocketAddr,
     connection: Option<ConnectionId>,
+    /// The session of the connection's last request: most ask for the same again.
+    last: Mutex<Option<Known>>,
+}
+
+/// A session, and what it was found by.
+struct Known {
+    cluster: TargetName,
+    wanted: Wanted,
+    session: Weak<Session>,
 }
 
 impl Caller {
     fn new(identity: Option<Arc<Identity>>, peer: SocketAddr) -> Self {
         let proof = identity.as_ref().and_then(|identity| identity.proof());
         let tapped = proof.and_then(|proof| Statement::from_der(&proof.statement).ok());
-        Self { identity, tapped, peer, connection: ConnectionId::current() }
+        Self { identity, tapped, peer, connection: ConnectionId::current(), last: Mutex::default() }
+    }
+
+    /// The session of the last request, where that asked for the same and the session still takes requests.
+    fn known(&self, cluster: &TargetName, wanted: &Wanted) -> Option<Arc<Session>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = last.as_ref().filter(|known| known.cluster == *cluster && known.wanted == *wanted)?;
+        let session = known.session.upgrade();
+        drop(last);
+        session.filter(|session| session.takes_requests())
+    }
+
+    fn remember(&self, known: Known) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
     }
 
     /// The login that the tap names for this cluster.
@@ -180,9 +203,11 @@ impl Kube {
         let target = split(request.uri().path()).map_err(|error| Refused::bad(error.to_string()))?;
         let (cluster, rest) = (target.cluster, target.rest.to_owned());
         let info = RequestInfo::parse(request.method().as_str(), &rest, request.uri().query());
-        let login = self.login(&caller, &identity, &cluster, &wanted(request.headers())?)?;
-        let agent = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-        let session = self.session(&identity, caller.peer, &cluster, &login, agent).boxed().await?;
+        let wanted = wanted(request.headers())?;
+        let session = match caller.known(&cluster, &wanted) {
+            Some(session) => session,
+            None => self.found(&caller, &identity, (&cluster, wanted), request.headers()).boxed().await?,
+        };
         let using = session.using();
         let upgrade = request.headers().contains_key(header::UPGRADE);
         let told = |status| Self::told(&session, &info, &rest, status);
@@ -191,6 +216,8 @@ impl Kube {
 
         let on_client = upgrade.then(|| hyper::upgrade::on(&mut request));
         let (mut head, body) = request.into_parts();
+        let way = ways::asked(&session, &info, head.uri.query(), &mut head.headers);
+        let way = way.inspect_err(|refused| told(refused.code))?;
         let body = match &passage {
             Passage::Named(filter) => named(filter, body, &cluster).await.inspect_err(|refused| told(refused.code))?,
             Passage::Whole | Passage::List(_) | Passage::Watch(_) => passed(body),
@@ -199,7 +226,7 @@ impl Kube {
         if matches!(passage, Passage::List(_) | Passage::Watch(_)) {
             negotiate(&mut head.headers);
         }
-        impersonate(&mut head.headers, &login)?;
+        impersonate(&mut head.headers, session.live.login())?;
         head.uri = Self::uri(&session, &rest, head.uri.query())?;
         head.version = http::Version::HTTP_11;
         head.extensions.clear();
@@ -208,10 +235,12 @@ impl Kube {
             answered = timeout(ANSWER_MAX, sent) => answered,
             () = using.over() => return Err(Refused::forbidden(using.why())),
         };
-        let response = came(answered, &cluster).inspect_err(|refused| told(refused.code))?;
+        let response = came(answered, &session, &cluster).inspect_err(|refused| told(refused.code))?;
         told(response.status());
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return upgraded(response, on_client, using, session.live.terms().client_idle_timeout);
+            let passing = way.map(|way| way.opened(&session, caller.peer, &response)).transpose();
+            let passing = passing.inspect_err(|refused| told(refused.code))?;
+            return upgraded(response, on_client, passing, (using, session.live.terms().client_idle_timeout));
         }
         self.answers.shaped(response, passage, using).await
     }
@@ -225,6 +254,21 @@ impl Kube {
             return Err(Refused::unauthorized("your certificate has expired (run the command again, or `tap login`)"));
         }
         Ok(identity)
+    }
+
+    /// The session that a connection's request belongs to, remembered for its next one.
+    async fn found(
+        &self,
+        caller: &Caller,
+        identity: &Arc<Identity>,
+        (cluster, wanted): (&TargetName, Wanted),
+        headers: &HeaderMap,
+    ) -> Result<Arc<Session>, Refused> {
+        let login = self.login(caller, identity, cluster, &wanted)?;
+        let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        let session = self.session(identity, caller.peer, cluster, &login, agent).await?;
+        caller.remember(Known { cluster: cluster.clone(), wanted, session: Arc::downgrade(&session) });
+        Ok(session)
     }
 
     /// Who to be in the cluster: what the tap names, else the one login that the roles give, narrowed by `--as`.
@@ -286,11 +330,10 @@ impl Kube {
         };
         let place = self.sessions.place(&key).ok_or_else(full)?;
         if let Some(session) = place.get() {
-            // Every request is an opening of its own for the window.
-            match session.live.may_open() {
-                Ok(()) if !session.is_over() => return Ok(Arc::clone(session)),
-                _ => self.sessions.remove(&key, &place),
+            if session.takes_requests() {
+                return Ok(Arc::clone(session));
             }
+            self.sessions.remove(&key, &place);
         }
         let place = self.sessions.place(&key).ok_or_else(full)?;
         let opened = place.get_or_try_init(|| self.open(identity, peer, cluster, login, agent).boxed()).await;
@@ -348,10 +391,9 @@ impl Kube {
     }
 
     fn told(session: &Session, info: &RequestInfo, path: &str, status: StatusCode) {
-        let resource = if info.is_resource() { info.to_string() } else { path.to_owned() };
-        session.live.did(Deed::Kube {
+        session.live.did_with(|| Deed::Kube {
             verb: info.verb.as_str().into(),
-            resource: resource.into(),
+            resource: if info.is_resource() { info.to_string() } else { path.to_owned() }.into(),
             namespace: info.namespace.as_str().into(),
             name: info.name.as_str().into(),
             status: status.as_u16(),
@@ -382,6 +424,7 @@ fn judged(
 /// What came of asking the API server.
 fn came(
     answered: Result<Result<Response<Incoming>, BoxError>, Elapsed>,
+    session: &Session,
     cluster: &TargetName,
 ) -> Result<Response<Incoming>, Refused> {
     match answered {
@@ -393,6 +436,7 @@ fn came(
         // The client's certificate is not what the API server has seen: another one would change nothing.
         Ok(Ok(response)) if response.status() == StatusCode::UNAUTHORIZED => {
             tracing::error!(%cluster, "An API server does not take the gate's credentials");
+            session.is_refused();
             let words =
                 format!("the cluster \"{cluster}\" does not take the gate's credentials (ask your administrator)");
             Err(Refused::new(StatusCode::BAD_GATEWAY, words))
@@ -405,14 +449,14 @@ fn came(
 fn upgraded(
     mut response: Response<Incoming>,
     on_client: Option<OnUpgrade>,
-    using: Using,
-    idle: Option<Duration>,
+    passing: Option<Passing>,
+    (using, idle): (Using, Option<Duration>),
 ) -> Result<Response<Body>, Refused> {
     let Some(on_client) = on_client else {
         return Err(Refused::new(StatusCode::BAD_GATEWAY, "the API server upgraded what nobody asked it to"));
     };
     let on_server = hyper::upgrade::on(&mut response);
-    tokio::spawn(relay(on_client, on_server, using, idle));
+    tokio::spawn(relay(on_client, on_server, passing, (using, idle)));
     Ok(response.map(|_| whole(Bytes::new())))
 }
 

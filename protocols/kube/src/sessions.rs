@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use tapgate_session::{EndReason, Live};
 use tokio::sync::OnceCell;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::limits::{SESSION_IDLE, SESSIONS_MAX};
+use crate::limits::{CREDENTIALS_AGE_MIN, SESSION_IDLE, SESSIONS_MAX};
 use crate::upstream::Sender;
 
 /// By what a request finds its session. The credential is the certificate itself, so a new one begins a new session.
@@ -33,6 +33,11 @@ pub(crate) struct Session {
     /// How many requests are under way, and when the last one ended.
     active: AtomicUsize,
     last: Mutex<Instant>,
+    /// Since when it has its credentials, and whether the API server takes them no longer.
+    since: Instant,
+    refused: AtomicBool,
+    /// How many commands were run in it.
+    commands: AtomicU32,
     over: CancellationToken,
     why: OnceLock<String>,
 }
@@ -56,10 +61,9 @@ impl Sessions {
         if let Some(place) = all.get(key) {
             return Some(Arc::clone(place));
         }
-        if all.len() >= SESSIONS_MAX {
-            // Places whose session was never opened are only names.
-            all.retain(|_, place| place.initialized() || Arc::strong_count(place) > 1);
-        }
+        // Room first. Whoever has a new certificate never finds a session that is over, and a place where none was opened
+        // is only a name, unless somebody waits for it.
+        all.retain(|_, place| place.get().map_or_else(|| Arc::strong_count(place) > 1, |session| !session.is_over()));
         (all.len() < SESSIONS_MAX).then(|| Arc::clone(all.entry(key.clone()).or_default()))
     }
 
@@ -89,6 +93,9 @@ impl Session {
             base,
             active: AtomicUsize::new(0),
             last: Mutex::new(Instant::now()),
+            since: Instant::now(),
+            refused: AtomicBool::new(false),
+            commands: AtomicU32::new(0),
             over: CancellationToken::new(),
             why: OnceLock::new(),
         })
@@ -98,6 +105,24 @@ impl Session {
     pub(crate) fn using(self: &Arc<Self>) -> Using {
         self.active.fetch_add(1, Ordering::SeqCst);
         Using(Arc::clone(self))
+    }
+
+    /// The number that another command has in the session's recording.
+    pub(crate) fn next_channel(&self) -> u32 {
+        self.commands.fetch_add(1, Ordering::Relaxed).wrapping_add(1)
+    }
+
+    /// The API server does not take the credentials that the session has.
+    pub(crate) fn is_refused(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether requests may still be made in it: it is allowed, it is not over, and its credentials are good as far as is
+    /// known. Where they are not, the next session reads them anew, and streams that are open go on.
+    pub(crate) fn takes_requests(&self) -> bool {
+        let outdated = self.refused.load(Ordering::Relaxed) && self.since.elapsed() >= CREDENTIALS_AGE_MIN;
+        // Every request is an opening of its own for the window.
+        !outdated && !self.is_over() && self.live.may_open().is_ok()
     }
 
     /// Whether it has ended.

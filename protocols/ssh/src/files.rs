@@ -127,7 +127,8 @@ impl Files {
             return Err(FileError::Broken);
         }
         let (out, mut queue) = mpsc::unbounded_channel::<Bytes>();
-        let shared = Arc::new(Shared { out, waiting: Mutex::default(), next: AtomicU32::new(0), task: Mutex::default() });
+        let shared =
+            Arc::new(Shared { out, waiting: Mutex::default(), next: AtomicU32::new(0), task: Mutex::default() });
         let weak = Arc::downgrade(&shared);
         let task = tokio::spawn(async move {
             let writing = async {

@@ -11,13 +11,13 @@ use super::scene::Scene;
 const WAIT: Duration = Duration::from_mins(1);
 
 /// A running proxy, and the kubeconfig that it has written.
-struct Proxy {
+pub(super) struct Proxy {
     process: Process,
-    kubeconfig: PathBuf,
+    pub(super) kubeconfig: PathBuf,
 }
 
 impl Proxy {
-    fn start(scene: &Scene, clusters: &[&str]) -> Self {
+    pub(super) fn start(scene: &Scene, clusters: &[&str]) -> Self {
         let words = ["proxy", "kube"].iter().chain(clusters);
         let process = scene.world.jerry.start(&own_binary("tap").unwrap(), words).unwrap();
         let path = |line: &str| line.strip_prefix("export KUBECONFIG=").map(PathBuf::from);

@@ -88,9 +88,14 @@ impl Scene {
 
     /// jerry's kubectl with something in its environment, to its end.
     pub(crate) fn kubectl_with(&self, variable: &str, words: &[&str]) -> Result<Ran> {
+        self.start_with(variable, words)?.finish(std::time::Duration::from_mins(1))
+    }
+
+    /// The same, left running.
+    pub(crate) fn start_with(&self, variable: &str, words: &[&str]) -> Result<Process> {
         let mut all = vec![variable.to_owned(), kube_program("kubectl")?.display().to_string()];
         all.extend(self.words(words));
-        self.world.jerry.start(std::path::Path::new("/usr/bin/env"), all)?.finish(std::time::Duration::from_mins(1))
+        self.world.jerry.start(std::path::Path::new("/usr/bin/env"), all)
     }
 
     fn words(&self, words: &[&str]) -> Vec<String> {

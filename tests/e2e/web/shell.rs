@@ -10,7 +10,8 @@ use crate::mfa::audit::{independent, text as path};
 use crate::world::{text, until};
 
 /// What the terminal shows.
-const SCREEN: &str = "return [...document.querySelectorAll('.xterm-rows > div')].map(row => row.textContent).join('\\n')";
+const SCREEN: &str =
+    "return [...document.querySelectorAll('.xterm-rows > div')].map(row => row.textContent).join('\\n')";
 
 /// How long a shell may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(20);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -13,6 +13,9 @@ use crate::{CertAuthority, Certificate, Lab, Process, Ran, limits, program};
 
 /// The folder below the cache, with the number of its recipe; the same stands in xtask.
 const FOLDER: &str = "tapgate/kube-1";
+
+/// The same for helm.
+const HELM_FOLDER: &str = "tapgate/helm-1";
 
 /// A running cluster. Dropping it ends it.
 #[derive(Debug)]
@@ -33,6 +36,12 @@ pub fn kube_program(name: &str) -> Result<PathBuf> {
     let folders = [variable("KUBEBUILDER_ASSETS"), cached("TAPGATE_KUBE", FOLDER)];
     let found = folders.into_iter().flatten().map(|folder| folder.join(name)).find(|path| path.is_file());
     found.with_context(|| format!("{name} is not there for the tests (run `cargo xtask setup`)"))
+}
+
+/// helm, which `cargo xtask setup` has built.
+pub fn helm_program() -> Result<PathBuf> {
+    let found = cached("TAPGATE_HELM", HELM_FOLDER).map(|folder| folder.join("helm")).filter(|path| path.is_file());
+    found.context("helm is not there for the tests (run `cargo xtask setup`)")
 }
 
 impl Kube {
@@ -71,6 +80,17 @@ impl Kube {
         let mut command = Command::new(kube_program("kubectl")?);
         command.env("HOME", &self.folder).arg("--kubeconfig").arg(&self.admin).args(words);
         Process::start("kubectl", &mut command)?.finish(limits::COMMAND)
+    }
+
+    /// What the API server itself answers its administrator, byte for byte.
+    pub fn raw(&self, path: &str, accept: &str) -> Result<Vec<u8>> {
+        let Certificate { key, certificate } = self.ca.client("reader", "/O=system:masters/CN=reader")?;
+        let mut command = Command::new(program("curl", "curl")?);
+        command.args(["-sSf", "--cacert"]).arg(self.ca.path()).arg("--cert").arg(certificate).arg("--key").arg(key);
+        command.arg("-H").arg(format!("Accept: {accept}")).arg(format!("https://localhost:{}{path}", self.port));
+        let output = command.output().context("cannot run curl")?;
+        ensure!(output.status.success(), "curl failed: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(output.stdout)
     }
 
     /// Creates what this manifest says.

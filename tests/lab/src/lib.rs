@@ -36,7 +36,7 @@ pub use desktop::{NlaDesktop, OddDesktop, VncDesktop, Xrdp};
 pub use gate::Gate;
 pub use hostile::Hostile;
 pub use keys::KeyPair;
-pub use kube::{Kube, kube_program};
+pub use kube::{Kube, helm_program, kube_program};
 pub use lab::Lab;
 pub use mariadb::{MariaDb, MariaDbOptions};
 pub use missing::{node_package, own_binary, program};

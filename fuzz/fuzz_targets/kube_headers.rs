@@ -1,0 +1,4 @@
+//! The fuzz target of `tapgate_kube::fuzz::headers`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tapgate_kube::fuzz::headers(data));

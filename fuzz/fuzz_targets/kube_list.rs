@@ -1,0 +1,4 @@
+//! The fuzz target of `tapgate_kube::fuzz::list`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tapgate_kube::fuzz::list(data));
