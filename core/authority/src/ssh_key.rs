@@ -62,7 +62,7 @@ impl Authority {
         let public_key = ssh_key::PublicKey::from_openssh(&known.key.to_string()).map_err(Fault::internal)?;
         let (source_ip, expires) = (identity.source_ip(), identity.login_expires());
         let subject = SshLoginSubject { user, public_key: &public_key, source_ip, expires };
-        let certificate = self.cas.login_ssh.issue_login(&subject, &self.gate, self.now()).map_err(unissued)?;
+        let certificate = self.cas().login_ssh.issue_login(&subject, &self.gate, self.now()).map_err(unissued)?;
         let certificate = certificate.to_openssh().map_err(Fault::internal)?;
         Ok(SshKeyCertificate { certificate, expires: expires.as_secs() })
     }

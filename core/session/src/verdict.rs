@@ -148,6 +148,7 @@ impl DenialReason {
             Self::Policy(DenyReason::Locked(_)) => "locked",
             Self::Policy(DenyReason::DeniedByRole(_)) => "denied_by_role",
             Self::Policy(DenyReason::NoMatchingRole) => "no_role",
+            Self::KeyRemoved => "key_removed",
             Self::CertificateExpired => "expired",
             Self::Address => "address",
             Self::NoTap(_) => "no_tap",

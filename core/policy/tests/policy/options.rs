@@ -40,6 +40,7 @@ fn what_holds_where_nothing_is_said() {
         disconnect_expired_cert: false,
         pin_source_ip: false,
         reuse_login_key: false,
+        batch_max: 32,
         in_band: InBand::Url,
         port_forwarding: true,
         forward_agent: false,

@@ -107,7 +107,7 @@ pub(crate) fn key_of(certificate: &[u8]) -> Result<Vec<u8>, NlaError> {
 /// this key, so that whoever stands between learns nothing that they could use.
 pub(crate) async fn verify(io: &mut (impl Io + ?Sized), key: Vec<u8>, password: &str) -> Result<(), NlaError> {
     let mode = ServerMode::Ntlm(NtlmConfig::new("tapgate".to_owned()));
-    let mut server = CredSspServer::new(key, OnePassword(password), mode).map_err(failed)?;
+    let mut server = CredSspServer::new(key, OnePassword(password), mode).map_err(|error| failed(&error))?;
     for _ in 0..CREDSSP_STEPS_MAX {
         let said = read(io).await?;
         let step = match server.process(said).start() {
@@ -123,7 +123,7 @@ pub(crate) async fn verify(io: &mut (impl Io + ?Sized), key: Vec<u8>, password: 
                 if let Some(answer) = &refused.ts_request {
                     write(io, answer).await?;
                 }
-                return Err(failed(refused.error));
+                return Err(failed(&refused.error));
             }
         }
     }
