@@ -6,7 +6,11 @@ use tapgate_api::path;
 use super::bare::Bare;
 
 /// Every path of the interface, with its method.
-const PATHS: [(&str, &str); 39] = [
+const PATHS: [(&str, &str); 43] = [
+    (path::SESSIONS_ALL, "get"),
+    (path::SESSIONS_KILL, "post"),
+    (path::AUTHORITIES, "get"),
+    (path::REACH, "post"),
     (path::APPS, "get"),
     (path::FIND, "get"),
     (path::LOGIN_BEGIN, "post"),

@@ -37,7 +37,7 @@ fn logins_of_both_authorities_are_good_until_the_old_one_is_gone() -> Result<()>
     assert!(ran.stderr.contains("logins of the old authority are still good, until"), "{ran}");
     rotate(&world, "user", "finish", &["--now"])?.success()?;
     world.ssh_as(&ann, "prod3", &["true"])?.success()?;
-    let ran = world.ssh("dev1", &["true"])?.failure(255)?;
+    let ran = world.ssh("dev1", &["true"])?.failure(1)?;
     assert!(ran.stderr.contains("run tap login"), "{ran}");
     world.olga.tapctl(["status"])?.failure(1)?;
     world.log_in(&world.jerry, "jerry")?;
