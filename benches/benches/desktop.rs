@@ -75,7 +75,8 @@ fn relayed(scene: &Scene, report: &mut Report) -> Result<()> {
         return Ok(());
     }
     let (mut gate, mut bare) = (scene.viewer(Way::Gate, 1)?, scene.viewer(Way::Bare, 1)?);
-    let rounds = in_turns(BATCH_ROUNDS, || scene.picture(&mut gate, Way::Gate), || scene.picture(&mut bare, Way::Bare))?;
+    let rounds =
+        in_turns(BATCH_ROUNDS, || scene.picture(&mut gate, Way::Gate), || scene.picture(&mut bare, Way::Bare))?;
     let batches_a_gib = f64::from(1024_u32 * 1024 * 1024 / BATCH);
     let found = weigh(&rounds);
     let scaled = |one: Estimate| {

@@ -49,7 +49,8 @@ type Shared = State<Arc<App>>;
 pub(super) fn router(app: &Arc<App>, site: Router) -> Router {
     let page = path::BROWSER_PAGE;
     let (approved, denied) = (path::BROWSER_APPROVED, path::BROWSER_DENIED);
-    let fixed = [approved, denied, web_path::SIGN_IN_PAGE, web_path::ENROL_PAGE, web_path::APP_PAGE, web_path::DESKTOP_PAGE];
+    let fixed =
+        [approved, denied, web_path::SIGN_IN_PAGE, web_path::ENROL_PAGE, web_path::APP_PAGE, web_path::DESKTOP_PAGE];
     let fixed = fixed.into_iter().chain(web_path::PAGES);
     let pages = fixed
         .fold(Router::new(), |router, path| router.route(path, get(async || file("text/html; charset=utf-8", PAGE))));
@@ -98,11 +99,8 @@ fn file(kind: &'static str, text: &'static str) -> Response {
 fn kept(headers: &HeaderMap, script: &'static str) -> Response {
     let tag = format!("\"{}\"", spki_digest(script.as_bytes()));
     let has_it = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
-    let mut response = if has_it {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        file("text/javascript; charset=utf-8", script)
-    };
+    let mut response =
+        if has_it { StatusCode::NOT_MODIFIED.into_response() } else { file("text/javascript; charset=utf-8", script) };
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     if let Ok(tag) = HeaderValue::try_from(tag) {
         response.headers_mut().insert(header::ETAG, tag);

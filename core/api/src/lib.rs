@@ -44,7 +44,8 @@ pub use sso::{
 };
 pub use web::{
     InviteShown, InviteToken, LiveSessionEntry, LiveSessions, PasskeyChallenge, SessionEnd,
-    WebDesktop, WebDesktopFile, WebDesktopOpen, WebDesktopWish, WebMe, WebOtp, WebSignIn, WebTap, WebTapBegin, WebTapped, web_path,
+    WebDesktop, WebDesktopFile, WebDesktopOpen, WebDesktopWish, WebMe, WebOtp, WebSignIn, WebTap,
+    WebTapBegin, WebTapped, web_path,
 };
 
 use serde::{Deserialize, Serialize};

@@ -27,6 +27,8 @@ pub use identity::{Credential, Identity};
 pub use kind::CaKind;
 pub use spki::{gate_pin, spki_digest, ssh_key_pkcs8, ssh_key_spki};
 pub use ssh::{Permit, SshCa, SshLoginSubject, SshSessionSubject, TargetSubject};
-pub use tls::{ClientAuth, ClientVerifier, PinnedGate, TargetTlsError, server_config, target_config, target_config_of_one};
+pub use tls::{
+    ClientAuth, ClientVerifier, PinnedGate, TargetTlsError, server_config, target_config, target_config_of_one,
+};
 pub use trust::{Trust, TrustParts, TrustSource};
 pub use x509::{LoginSubject, SessionSubject, X509Ca};

@@ -95,7 +95,8 @@ impl Files {
     fn find(&self, handle: &str, address: IpAddr, now: UnixTime) -> Option<Arc<Issued>> {
         let issued = self.all().get(handle).cloned()?;
         let good = now < issued.until && issued.address == address && !issued.taken.load(Ordering::SeqCst);
-        let tried = || issued.tries.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| (n < TRIES_MAX).then_some(n + 1));
+        let tried =
+            || issued.tries.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| (n < TRIES_MAX).then_some(n + 1));
         (good && tried().is_ok()).then_some(issued)
     }
 }
@@ -148,12 +149,7 @@ impl Desktop {
     }
 
     /// Serves a client of RDP that came without a tunnel.
-    pub(crate) async fn with_file(
-        &self,
-        io: Box<dyn Io>,
-        peer: SocketAddr,
-        handshake: Option<Box<dyn Send + Sync>>,
-    ) {
+    pub(crate) async fn with_file(&self, io: Box<dyn Io>, peer: SocketAddr, handshake: Option<Box<dyn Send + Sync>>) {
         let proven = timeout(PROVE_MAX, Box::pin(self.prove(io, peer))).await;
         drop(handshake);
         match proven {

@@ -56,7 +56,9 @@ fn a_file_and_its_password_open_one_session_after_one_tap() -> Result<()> {
     let made = file(&scene, &browser, "win1", "ann")?;
     picture(&browser, "desktop-file")?;
     assert!(made.password.len() >= 32 && made.handle()?.len() == 33, "{}", made.text);
-    assert!(!made.text.contains(&made.password) && made.text.contains(&format!("full address:s:{}", scene.world.address)));
+    assert!(
+        !made.text.contains(&made.password) && made.text.contains(&format!("full address:s:{}", scene.world.address))
+    );
 
     let wrong = made.open(&scene, &desk.viewer, &"0".repeat(40))?;
     refused(&wrong)?;

@@ -164,7 +164,10 @@ fn an_rdp_desktop_with_tls_is_on_the_page() -> Result<()> {
     same_picture(&browser, RDP, &desk.vnc.screen)
         .with_context(|| format!("{:?}", scene.world.records().split_off(mark)))?;
     let seen = scene.world.await_record(mark, "desktop.session", |_| true)?;
-    assert_eq!((text(&seen, "security"), seen["width"].as_u64(), seen["height"].as_u64()), ("tls", Some(800), Some(600)));
+    assert_eq!(
+        (text(&seen, "security"), seen["width"].as_u64(), seen["height"].as_u64()),
+        ("tls", Some(800), Some(600))
+    );
     Ok(())
 }
 
@@ -227,7 +230,13 @@ fn nothing_but_our_own_page_with_a_tap_opens_a_desktop() -> Result<()> {
     let own = cookies.iter().find(|cookie| cookie["name"] == "__Host-tapgate").context("no cookie")?;
     let cookie = format!("Cookie: __Host-tapgate={}", own["value"].as_str().unwrap_or_default());
     let upgrade = [
-        "-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "-H", "Sec-WebSocket-Version: 13", "-H",
+        "-H",
+        "Connection: Upgrade",
+        "-H",
+        "Upgrade: websocket",
+        "-H",
+        "Sec-WebSocket-Version: 13",
+        "-H",
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
     ];
     let origin = format!("Origin: https://{}", scene.world.address);
@@ -245,7 +254,9 @@ fn nothing_but_our_own_page_with_a_tap_opens_a_desktop() -> Result<()> {
     assert_eq!(scene.curl_status(place, &["-H", &cookie, "-H", &origin])?, 400, "no WebSocket was asked for");
     assert!(!scene.world.records().iter().skip(mark).any(|record| text(record, "event") == "session.start"));
     // The policy of the page that runs WebAssembly is no other page's.
-    for (path, has) in [("/web/desktop", true), ("/web/targets", false), ("/web/sign-in", false), ("/web/vnc.js", false)] {
+    for (path, has) in
+        [("/web/desktop", true), ("/web/targets", false), ("/web/sign-in", false), ("/web/vnc.js", false)]
+    {
         let head = scene.curl_head(path)?.to_ascii_lowercase();
         assert_eq!((head.contains("wasm-unsafe-eval"), head.contains("unsafe-inline")), (has, has), "{path}: {head}");
     }

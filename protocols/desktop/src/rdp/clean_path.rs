@@ -9,11 +9,7 @@ use super::{BeginError, der};
 use crate::limits::CLEAN_PATH_MAX;
 
 /// Reads the page's first message and answers with the gate's certificate. Answers what the page can do.
-pub(crate) async fn greet(
-    io: &mut (impl Io + ?Sized),
-    flags: u8,
-    certificates: &[Vec<u8>],
-) -> Result<u32, BeginError> {
+pub(crate) async fn greet(io: &mut (impl Io + ?Sized), flags: u8, certificates: &[Vec<u8>]) -> Result<u32, BeginError> {
     let bytes = der::read(io, CLEAN_PATH_MAX).await.map_err(BeginError::Client)?;
     let protocols = asked(&bytes).ok_or(BeginError::NoRdp)?;
     let answer = if protocols & x224::TLS == 0 {

@@ -40,7 +40,8 @@ mod tests {
         let read = async |bytes: &'static [u8]| read(&mut tokio::io::join(bytes, tokio::io::sink()), 300).await.ok();
         assert_eq!(read(&[0x30, 2, 7, 8, 9]).await, Some(vec![0x30, 2, 7, 8]));
         assert_eq!(read(&[0x30, 0x81, 1, 7, 9]).await, Some(vec![0x30, 0x81, 1, 7]));
-        for bad in [&[0x30][..], &[0x30, 3, 1], &[0x30, 0x82, 2, 0], &[0x30, 0x85, 0, 0, 0, 0, 0], &[0x30, 0x84, 0xff]] {
+        for bad in [&[0x30][..], &[0x30, 3, 1], &[0x30, 0x82, 2, 0], &[0x30, 0x85, 0, 0, 0, 0, 0], &[0x30, 0x84, 0xff]]
+        {
             assert_eq!(read(bad).await, None, "{bad:?}");
         }
     }

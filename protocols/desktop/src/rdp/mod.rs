@@ -81,12 +81,7 @@ pub(crate) async fn session(
 }
 
 /// Carries one session of a page, which is in TLS with the gate already.
-pub(crate) async fn on_page(
-    mut client: impl Io,
-    entered: Entered,
-    live: &Live,
-    certificates: &[Vec<u8>],
-) -> EndReason {
+pub(crate) async fn on_page(mut client: impl Io, entered: Entered, live: &Live, certificates: &[Vec<u8>]) -> EndReason {
     match within(live, clean_path::greet(&mut client, entered.flags, certificates)).await {
         Ok(asked) => Box::pin(carry(client, entered, live, asked, None)).await,
         Err(reason) => reason,
@@ -161,11 +156,7 @@ async fn greet(client: &mut Box<dyn Io>, flags: u8) -> Result<u32, BeginError> {
 
 /// Passes messages both ways until the client says who it is, and says another name and password in its place. The
 /// desktop learns nothing of the client's before its password, where one is due, was looked at.
-async fn introduce(
-    client: &mut impl Io,
-    entered: &mut Entered,
-    password: Option<&Digest>,
-) -> Result<(), BeginError> {
+async fn introduce(client: &mut impl Io, entered: &mut Entered, password: Option<&Digest>) -> Result<(), BeginError> {
     for _ in 0..PDUS_MAX {
         let pdu = x224::read(client, PDU_MAX).await.map_err(BeginError::Client)?;
         match info::read(&pdu)? {

@@ -5,7 +5,6 @@ use std::cell::Cell;
 
 use tapgate_relay::carry::{Eye, Passed};
 
-
 /// How much of a message's beginning is looked at: both heads, who sends it where, and the first head within.
 const HEAD: usize = 32;
 
