@@ -1,6 +1,6 @@
 // An RDP desktop, by IronRDP's web client over RDCleanPath. It says no name and no password: the gate does, to the desktop.
 import "@devolutions/iron-remote-desktop";
-import type { UserInteraction } from "@devolutions/iron-remote-desktop";
+import type { IronError, UserInteraction } from "@devolutions/iron-remote-desktop";
 import { Backend, displayControl, enableCredssp, init } from "@devolutions/iron-remote-desktop-rdp";
 import { reasonOf, type Screen, type Wanted } from "./screen";
 
@@ -63,19 +63,32 @@ export async function open({ socket, box, login, clipboard, opened, ended }: Wan
     ended(why || (isOpen ? "" : "The desktop could not be shown here."));
   };
   void closed.then(over);
+  // What its own errors say is for whoever looks for the cause.
+  const broken = (error: unknown) => {
+    const told = error as Partial<IronError>;
+    console.warn("IronRDP:", told.kind?.(), told.backtrace?.() ?? String(error));
+    return over();
+  };
   try {
     const session = await ui.connect(config);
     isOpen = true;
     opened();
-    void session.run().then(over, over);
-  } catch {
-    await over();
+    session.run().then(over, broken);
+  } catch (error) {
+    await broken(error);
   }
+  // It is called once for the size that the desktop was asked for with.
+  let asked = size();
+  let later: ReturnType<typeof setTimeout> | undefined;
   const resized = new ResizeObserver(() => {
     clearTimeout(later);
-    later = setTimeout(() => ui.resize(size().width, size().height), 300);
+    later = setTimeout(() => {
+      const now = size();
+      if (now.width === asked.width && now.height === asked.height) return;
+      asked = now;
+      ui.resize(now.width, now.height);
+    }, 300);
   });
-  let later: ReturnType<typeof setTimeout> | undefined;
   resized.observe(box);
   return {
     end: () => {

@@ -2,8 +2,8 @@
 //! and the proof of a client that brings a one-time password.
 
 use sspi::credssp::{
-    ClientMode, ClientState, CredSspClient, CredSspMode, CredSspServer, CredentialsProxy, ServerMode, ServerState,
-    TsRequest,
+    ClientMode, ClientState, CredSspClient, CredSspMode, CredSspServer, CredentialsProxy, NStatusCode, ServerMode,
+    ServerState, TsRequest,
 };
 use sspi::generator::GeneratorState;
 use sspi::ntlm::NtlmConfig;
@@ -119,9 +119,10 @@ pub(crate) async fn verify(io: &mut (impl Io + ?Sized), key: Vec<u8>, password: 
             // Only behind a proof that verifies. What the client gives away here, its password, is dropped.
             Ok(ServerState::Finished(_)) => return Ok(()),
             Err(refused) => {
-                // The client reads from it that the password was wrong.
-                if let Some(answer) = &refused.ts_request {
-                    write(io, answer).await?;
+                // Whatever it was, the client reads that the password was wrong, and no more.
+                if let Some(answer) = refused.ts_request {
+                    let error_code = Some(NStatusCode::LOGON_FAILURE);
+                    write(io, &TsRequest { version: answer.version, error_code, ..TsRequest::default() }).await?;
                 }
                 return Err(failed(&refused.error));
             }
