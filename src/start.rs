@@ -230,19 +230,21 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         Arc::new(move || authority.trust())
     };
     let (host_key, host_certificate) = authority.host_ssh().context("can't issue the SSH host certificate")?;
-    let ssh = Arc::new(Ssh::new(SshParts {
-        gate: gate.clone(),
-        trust: Arc::clone(&trust),
-        clock: Arc::clone(clock),
-        sink: sink.clone(),
-        host_key,
-        host_certificate,
-        host_ca: authority.host_ca(),
-        target_ca: authority.target_ca(),
-        keys: keys(authority),
-        gate_name: config.cluster_name.clone(),
-    })
-    .context("the SSH door can't be opened")?);
+    let ssh = Arc::new(
+        Ssh::new(SshParts {
+            gate: gate.clone(),
+            trust: Arc::clone(&trust),
+            clock: Arc::clone(clock),
+            sink: sink.clone(),
+            host_key,
+            host_certificate,
+            host_ca: authority.host_ca(),
+            target_ca: authority.target_ca(),
+            keys: keys(authority),
+            gate_name: config.cluster_name.clone(),
+        })
+        .context("the SSH door can't be opened")?,
+    );
     let signer = doors::http::signer(config, authority)?;
     let apps = Arc::new(doors::http::make(config, opened, gate, &signer));
     let http: Arc<dyn Protocol> = apps.clone();

@@ -44,7 +44,8 @@ pub use sso::{
 };
 pub use web::{
     FileWritten, FilesBegin, FilesBegun, InviteShown, InviteToken, LiveSessionEntry, LiveSessions,
-    PasskeyChallenge, SessionEnd, TerminalNews, TerminalWish, WebMe, WebOtp, WebSignIn, WebTap, WebTapBegin, WebTapped, web_path,
+    PasskeyChallenge, SessionEnd, TerminalNews, TerminalWish, WebMe, WebOtp, WebSignIn, WebTap,
+    WebTapBegin, WebTapped, web_path,
 };
 
 use serde::{Deserialize, Serialize};

@@ -127,7 +127,8 @@ impl Files {
             return Err(FileError::Broken);
         }
         let (out, mut queue) = mpsc::unbounded_channel::<Bytes>();
-        let shared = Arc::new(Shared { out, waiting: Mutex::default(), next: AtomicU32::new(0), task: Mutex::default() });
+        let shared =
+            Arc::new(Shared { out, waiting: Mutex::default(), next: AtomicU32::new(0), task: Mutex::default() });
         let weak = Arc::downgrade(&shared);
         let task = tokio::spawn(async move {
             let writing = async {
@@ -140,7 +141,7 @@ impl Files {
             let reading = async {
                 while let Ok(packet) = packet(&mut read).await {
                     let Some(shared) = weak.upgrade() else { return };
-                    if shared.answered(packet).is_err() {
+                    if shared.answered(&packet).is_err() {
                         return;
                     }
                 }
@@ -228,7 +229,7 @@ impl Shared {
         Ok(answered)
     }
 
-    fn answered(&self, packet: Bytes) -> Result<(), FileError> {
+    fn answered(&self, packet: &Bytes) -> Result<(), FileError> {
         let (&kind, rest) = packet.split_first().ok_or(FileError::Broken)?;
         let (id, body) = rest.split_first_chunk::<4>().ok_or(FileError::Broken)?;
         let waiting = self.waiting().remove(&u32::from_be_bytes(*id)).ok_or(FileError::Broken)?;
@@ -241,7 +242,9 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        task.into_iter().for_each(|task| task.abort());
+        if let Some(task) = task {
+            task.abort();
+        }
     }
 }
 

@@ -120,7 +120,8 @@ async fn names_and_kinds_that_are_no_files() {
     for name in ["", "a\0b", &"x".repeat(PATH_MAX + 1)] {
         assert_eq!(files.facts(name).await.err(), Some(FileError::Name), "{name:?}");
     }
-    let directory = |_, id, _: &[u8]| reply(kind::ATTRS, id, &[4u32.to_be_bytes(), 0o040_755_u32.to_be_bytes()].concat());
+    let directory =
+        |_, id, _: &[u8]| reply(kind::ATTRS, id, &[4u32.to_be_bytes(), 0o040_755_u32.to_be_bytes()].concat());
     let files = served(directory).await.unwrap();
     assert!(files.facts(".").await.unwrap().is_directory());
     assert_eq!(files.download(".").await.err(), Some(FileError::NoFile));
@@ -132,9 +133,15 @@ async fn a_server_that_lies_or_leaves_ends_what_waits() {
     // An answer to nothing, an empty part, a part that is too long, and an end in the middle.
     let strange: [fn(u8, u32, &[u8]) -> Vec<u8>; 4] = [
         |_, id, _| status(id + 1, STATUS_OK),
-        |kind, id, body| if kind == kind::READ { reply(kind::DATA, id, &text(b"")) } else { one_file(vec![1; 9], 9)(kind, id, body) },
         |kind, id, body| {
-            if kind == kind::READ { reply(kind::DATA, id, &text(&[0; 40_000])) } else { one_file(vec![1; 9], 9)(kind, id, body) }
+            if kind == kind::READ { reply(kind::DATA, id, &text(b"")) } else { one_file(vec![1; 9], 9)(kind, id, body) }
+        },
+        |kind, id, body| {
+            if kind == kind::READ {
+                reply(kind::DATA, id, &text(&[0; 40_000]))
+            } else {
+                one_file(vec![1; 9], 9)(kind, id, body)
+            }
         },
         |kind, id, body| if kind == kind::READ { Vec::new() } else { one_file(vec![1; 9], 9)(kind, id, body) },
     ];

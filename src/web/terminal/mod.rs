@@ -104,12 +104,7 @@ impl Terminal {
     }
 
     fn facts(&self) -> ConnectionFacts {
-        ConnectionFacts {
-            peer: self.peer,
-            door: Door::Web,
-            protocol: ProtocolName::Ssh,
-            holder: Some(self.holder()),
-        }
+        ConnectionFacts { peer: self.peer, door: Door::Web, protocol: ProtocolName::Ssh, holder: Some(self.holder()) }
     }
 }
 

@@ -107,12 +107,7 @@ async fn ending(console: &Console, shell: &Shell) -> String {
 
 impl Course {
     /// Takes what the page says, until it is gone or breaks the rules.
-    async fn listen(
-        &self,
-        mut source: SplitStream<&mut Socket>,
-        shell: &Shell,
-        typed: mpsc::UnboundedSender<Bytes>,
-    ) {
+    async fn listen(&self, mut source: SplitStream<&mut Socket>, shell: &Shell, typed: mpsc::UnboundedSender<Bytes>) {
         let mut received: u64 = 0;
         while let Some(Ok(message)) = source.next().await {
             let now = Instant::now();
@@ -212,7 +207,9 @@ impl Course {
                 Ok(Err(fault)) if fault.status < 500 => {
                     return Ended::Told(format!("this session was ended: {}", fault.error.message));
                 }
-                Ok(Err(_)) | Err(_) => return Ended::Told("the gate can't tell who you are now (try again)".to_owned()),
+                Ok(Err(_)) | Err(_) => {
+                    return Ended::Told("the gate can't tell who you are now (try again)".to_owned());
+                }
             }
         }
     }

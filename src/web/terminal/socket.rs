@@ -68,7 +68,8 @@ pub(super) async fn open(
 /// The answer to a WebSocket's handshake (RFC 6455, section 4.2).
 fn key(headers: &HeaderMap) -> Result<HeaderValue, Fault> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let has = |name: HeaderName, wanted: &str| text(name).split(',').any(|word| word.trim().eq_ignore_ascii_case(wanted));
+    let has =
+        |name: HeaderName, wanted: &str| text(name).split(',').any(|word| word.trim().eq_ignore_ascii_case(wanted));
     let wrong = || Fault::invalid("this is a terminal's WebSocket", "open the terminal's page instead");
     let is_one = has(header::UPGRADE, "websocket") && has(header::CONNECTION, "upgrade");
     let key = text(header::SEC_WEBSOCKET_KEY);

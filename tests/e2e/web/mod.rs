@@ -9,7 +9,7 @@ mod own;
 mod refuse;
 mod scene;
 mod shell;
-mod shell_hostile;
 mod shell_files;
+mod shell_hostile;
 mod sign_in;
 mod terminal;

@@ -10,7 +10,8 @@ use crate::mfa::audit::{independent, text as path};
 use crate::world::{text, until};
 
 /// What the terminal shows.
-const SCREEN: &str = "return [...document.querySelectorAll('.xterm-rows > div')].map(row => row.textContent).join('\\n')";
+const SCREEN: &str =
+    "return [...document.querySelectorAll('.xterm-rows > div')].map(row => row.textContent).join('\\n')";
 
 /// How long a shell may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(20);
@@ -162,6 +163,29 @@ fn each_page_has_a_tap_of_its_own() -> Result<()> {
     scene.browser.wait_for("Tap to open")?;
     scene.browser.switch(&second)?;
     assert_eq!(opened(&scene), 1);
+    scene.quiet()
+}
+
+#[test]
+fn a_large_paste_comes_whole_however_slow_the_target_reads() -> Result<()> {
+    let scene = Scene::signed_in()?;
+    scene.terminal("dev1")?;
+    scene.shell_is_there()?;
+    let file = scene.world.lab.path().join("pasted");
+    // Four times what may be typed ahead, to a program that does not read at first.
+    let text: String = (0..4096).map(|line| format!("{line:063}\n")).collect();
+    let read = format!("stty -echo; echo go-$((1+1)); sleep 1; head -c {} > {}; echo got-$((1+1))", text.len(), path(&file));
+    scene.run(&read, "go-2")?;
+    let paste = format!(
+        "const data = new DataTransfer();
+         data.setData('text/plain', {});
+         const event = new ClipboardEvent('paste', {{clipboardData: data, bubbles: true, cancelable: true}});
+         document.querySelector('.xterm-helper-textarea').dispatchEvent(event)",
+        json!(text)
+    );
+    scene.browser.script(&paste)?;
+    scene.shows("got-2")?;
+    assert!(std::fs::read_to_string(&file)? == text, "every byte came, in its order");
     scene.quiet()
 }
 

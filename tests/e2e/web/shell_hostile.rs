@@ -205,9 +205,7 @@ fn a_page_that_stops_stalls_its_target_and_no_more() -> Result<()> {
     scene.says("a", &json!({"do": "shown", "bytes": 512 * 1024}))?;
     until("the rest of it", SOON, || Ok(bytes(&scene)? >= 1024 * 1024))?;
     // Whoever sends what there is no credit for is sent away; the target of `yes` reads nothing.
-    scene.browser.script(
-        "for (let n = 0; n < 400; n++) window.a.line.send(new Uint8Array(16384).fill(120))",
-    )?;
+    scene.browser.script("for (let n = 0; n < 400; n++) window.a.line.send(new Uint8Array(16384).fill(120))")?;
     until("the end", SOON, || Ok(scene.of("a", "closed")? == true))?;
     // A message beyond the limit ends its line at once, and only that.
     scene.bare_line("c")?;
