@@ -141,7 +141,7 @@ impl Files {
             let reading = async {
                 while let Ok(packet) = packet(&mut read).await {
                     let Some(shared) = weak.upgrade() else { return };
-                    if shared.answered(packet).is_err() {
+                    if shared.answered(&packet).is_err() {
                         return;
                     }
                 }
@@ -229,7 +229,7 @@ impl Shared {
         Ok(answered)
     }
 
-    fn answered(&self, packet: Bytes) -> Result<(), FileError> {
+    fn answered(&self, packet: &Bytes) -> Result<(), FileError> {
         let (&kind, rest) = packet.split_first().ok_or(FileError::Broken)?;
         let (id, body) = rest.split_first_chunk::<4>().ok_or(FileError::Broken)?;
         let waiting = self.waiting().remove(&u32::from_be_bytes(*id)).ok_or(FileError::Broken)?;
@@ -242,7 +242,9 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        task.into_iter().for_each(|task| task.abort());
+        if let Some(task) = task {
+            task.abort();
+        }
     }
 }
 
