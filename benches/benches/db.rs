@@ -21,7 +21,7 @@ use crate::postgres::{Cost, Database, Pgbench, Way};
 const PROGRAM_ROUNDS: usize = ROUNDS / 4;
 
 /// PostgreSQL's point selects for each run, at one client and at sixteen.
-const SELECTS: [(u32, u32); 2] = [(1, 2_000), (16, 400)];
+const SELECTS: [(u32, u32); 2] = [(1, 10_000), (16, 2_000)];
 
 /// How many connections a run makes.
 const CONNECTIONS: u32 = 40;
@@ -140,7 +140,7 @@ fn audit(database: &Database, report: &mut Report) -> Result<()> {
         return Ok(());
     }
     // Each text is another, so that each is told: many runs of one prepared statement are told as one.
-    let pgbench = Pgbench::texts(2_000);
+    let pgbench = Pgbench::texts(6_000);
     let rounds =
         in_turns(PROGRAM_ROUNDS, || database.bench(Way::Gate, pgbench), || database.bench(Way::Quiet, pgbench))?;
     let sides = ["texts told in full", "`db_audit_text: off`"];

@@ -1,5 +1,7 @@
 //! What web applications cost through the gate: beside nginx in the same place, and in memory.
 
+#[path = "http/bare.rs"]
+mod bare;
 #[path = "http/scene.rs"]
 mod scene;
 
@@ -33,13 +35,23 @@ const REQUEST_GOAL: f64 = 2.0;
 /// What a connection may cost against nginx, whose TLS is OpenSSL's.
 const HANDSHAKE_GOAL: f64 = 0.8;
 
+/// What a request may cost against the engine by itself: what the door adds is a look-up.
+const BARE_GOAL: f64 = 1.03;
+
+const BARE: &str = "http-request-bare-cpu";
 const REQUEST: &str = "http-request-cpu";
 const HANDSHAKE: &str = "http-handshake-cpu";
 const IDLE_MEMORY: &str = "http-idle-connection-memory";
 
 fn main() -> Result<ExitCode> {
+    let words: Vec<String> = std::env::args().collect();
+    if let [_, word, rest @ ..] = words.as_slice()
+        && word == bare::WORD
+    {
+        return bare::serve(rest).map(|()| ExitCode::SUCCESS);
+    }
     let mut report = Report::from_arguments()?;
-    if report.wants_any(&[REQUEST, HANDSHAKE, IDLE_MEMORY]) {
+    if report.wants_any(&[BARE, REQUEST, HANDSHAKE, IDLE_MEMORY]) {
         let scene = Scene::new()?;
         idle(&scene, &mut report)?;
         let sides = ["the gate", "nginx"];
@@ -48,6 +60,12 @@ fn main() -> Result<ExitCode> {
             let rounds = in_turns(PROGRAM_ROUNDS, || run(Way::Gate), || run(Way::Nginx))?;
             let what = "CPU time of the proxy for a request on a connection that stays, TLS before it, HTTP behind it";
             report.add(REQUEST, Figure::ratio(what, Some(REQUEST_GOAL), sides, &weigh(&rounds)));
+        }
+        if report.wants(BARE) {
+            let run = |way| scene.requests(way, REQUESTS);
+            let rounds = in_turns(PROGRAM_ROUNDS, || run(Way::Gate), || run(Way::Bare))?;
+            let what = "the same, against pingora on its own listener, with one header added and no session looked up";
+            report.add(BARE, Figure::ratio(what, Some(BARE_GOAL), ["the gate", "pingora"], &weigh(&rounds)));
         }
         if report.wants(HANDSHAKE) {
             let run = |way| scene.connections(way, CONNECTIONS);

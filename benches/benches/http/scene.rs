@@ -9,6 +9,8 @@ use tapgate_benches::process::nanos;
 use tapgate_benches::world::{Pass, World};
 use tapgate_lab::{Lab, Nginx, Process, app_identity, own_binary, program};
 
+use crate::bare;
+
 /// How long one run may take.
 const RUN_MAX: Duration = Duration::from_mins(3);
 
@@ -22,6 +24,8 @@ pub(crate) enum Way {
     Gate,
     /// nginx with TLS.
     Nginx,
+    /// Pingora with TLS, and nothing else.
+    Bare,
 }
 
 /// Everything.
@@ -30,6 +34,8 @@ pub(crate) struct Scene {
     socket: PathBuf,
     nginx: Process,
     nginx_port: u16,
+    bare: Process,
+    bare_port: u16,
     pass: Pass,
     _application: Nginx,
     world: World,
@@ -50,7 +56,9 @@ impl Scene {
         tap.wait_for("Proxying to")?;
         let pass = world.pass()?;
         let (nginx, nginx_port) = proxy(&world.lab, application.port)?;
-        let scene = Self { _tap: tap, socket, nginx, nginx_port, pass, _application: application, world };
+        let (bare, bare_port) = bare::start(&world.lab, application.port)?;
+        let _application = application;
+        let scene = Self { _tap: tap, socket, nginx, nginx_port, bare, bare_port, pass, _application, world };
         scene.requests(Way::Nginx, 100)?;
         Ok(scene)
     }
@@ -64,6 +72,7 @@ impl Scene {
         match way {
             Way::Gate => self.gate(),
             Way::Nginx => self.nginx.id(),
+            Way::Bare => self.bare.id(),
         }
     }
 
@@ -75,6 +84,7 @@ impl Scene {
         match way {
             Way::Gate => command.arg(format!("--base-uri=unix:{}", self.socket.display())).arg("http://page/"),
             Way::Nginx => command.arg(format!("https://localhost:{}/", self.nginx_port)),
+            Way::Bare => command.arg(format!("https://localhost:{}/", self.bare_port)),
         };
         let ran = Process::start("h2load", &mut command)?.finish(RUN_MAX)?.success()?;
         ensure!(ran.stdout.contains(&format!("status codes: {requests} 2xx")), "not all was answered: {ran}");
@@ -102,13 +112,13 @@ impl Scene {
                 "def connect():\n    s = socket.socket(socket.AF_UNIX); s.connect('{}'); return s\n",
                 self.socket.display()
             ),
-            Way::Nginx => format!(
+            Way::Nginx | Way::Bare => format!(
                 "c = ssl.create_default_context(); c.check_hostname = False; c.verify_mode = ssl.CERT_NONE\n\
                  c.load_cert_chain('{}', '{}')\ndef connect():\n    return \
                  c.wrap_socket(socket.create_connection(('127.0.0.1', {})))\n",
                 self.pass.certificate.display(),
                 self.pass.key.display(),
-                self.nginx_port
+                if way == Way::Bare { self.bare_port } else { self.nginx_port }
             ),
         };
         let text = format!(

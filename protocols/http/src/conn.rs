@@ -16,11 +16,12 @@ use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
 };
 use tapgate_relay::Io;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::limits::{HEAD_BYTES_MAX, HEAD_MAX, WRITE_BUFFER};
+use crate::coalesce::Coalesce;
+use crate::limits::{HEAD_BYTES_MAX, HEAD_MAX};
 use crate::session::AppSession;
 
 /// How a client reached us.
@@ -109,7 +110,7 @@ fn close_frame(reason: &str) -> Vec<u8> {
 /// Our stream in the form that pingora takes.
 pub(crate) struct ClientIo {
     // pingora wants a stream that may be shared; only `get_mut` is ever used, which locks nothing.
-    io: Mutex<BufWriter<Box<dyn Io>>>,
+    io: Mutex<Coalesce<Box<dyn Io>>>,
     connection: Arc<Connection>,
     digest: Arc<ProxyDigest>,
     ended: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -129,10 +130,11 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 impl ClientIo {
     /// A stream of HTTP/2 where that was agreed on, else of HTTP/1.
     pub(crate) fn new(io: Box<dyn Io>, h2: bool, connection: Arc<Connection>) -> Option<Self> {
-        let response = ResponseHeader::build(200, None).ok()?;
+        // Nobody reads it, so it holds no room for headers.
+        let response = ResponseHeader::build(200, Some(0)).ok()?;
         let facts: Box<dyn std::any::Any + Send + Sync> = Box::new(Arc::clone(&connection));
         Some(Self {
-            io: Mutex::new(BufWriter::with_capacity(WRITE_BUFFER, io)),
+            io: Mutex::new(Coalesce::new(io)),
             digest: Arc::new(ProxyDigest::new(Box::new(response), Some(facts))),
             ended: Box::pin(connection.severed.clone().cancelled_owned()),
             connection,
@@ -145,7 +147,7 @@ impl ClientIo {
         })
     }
 
-    fn inner(&mut self) -> Pin<&mut BufWriter<Box<dyn Io>>> {
+    fn inner(&mut self) -> Pin<&mut Coalesce<Box<dyn Io>>> {
         Pin::new(self.io.get_mut().unwrap_or_else(PoisonError::into_inner))
     }
 

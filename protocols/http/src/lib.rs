@@ -1,5 +1,6 @@
 //! HTTP and TCP applications behind the gate. `LIFECYCLE.md` tells what happens to a request.
 
+mod coalesce;
 mod codes;
 mod conn;
 mod cookie;

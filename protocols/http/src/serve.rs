@@ -119,7 +119,7 @@ impl Http {
         };
         let Some(identity) = tls.identity else { return };
         let party = Party { identity, holder: None };
-        let session = match self.tunnelled(&party, &hail, peer).await {
+        let session = match Box::pin(self.tunnelled(&party, &hail, peer)).await {
             Ok(session) => session,
             Err(why) => {
                 hail::refuse(&mut io, why.message()).await.ok();

@@ -88,7 +88,8 @@ async fn serve(mysql: &Mysql, conn: Accepted) {
     };
     let door = Door::of(&visitor.identity);
     let facts = ConnectionFacts { peer, door, protocol: ProtocolName::Mysql, holder: None };
-    match open(mysql, &visitor, &facts).await {
+    // In a box: an idle session does not carry along what it took to get there.
+    match Box::pin(open(mysql, &visitor, &facts)).await {
         Ok((entered, live)) => go(mysql, client, visitor.user, (entered, live), ticket).await,
         Err(error) => tell(client, &error).await,
     }

@@ -148,8 +148,9 @@ impl Postgres {
 
     async fn session(&self, mut entrance: Entrance, guest: Guest) {
         let mut greeted = false;
-        let opened = match self.granted(&mut entrance, &guest, &mut greeted).await {
-            Ok(Some(grant)) => self.open(&guest, grant).await,
+        // What it takes to get there is in boxes: an idle session does not carry it along.
+        let opened = match Box::pin(self.granted(&mut entrance, &guest, &mut greeted)).await {
+            Ok(Some(grant)) => Box::pin(self.open(&guest, grant)).await,
             // The client is gone.
             Ok(None) => return,
             Err(refused) => Err(refused),

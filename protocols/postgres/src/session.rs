@@ -312,13 +312,13 @@ async fn cancels(orders: &mut mpsc::Receiver<Order>, canceller: &Canceller, live
     let mut under_way = FuturesUnordered::new();
     loop {
         tokio::select! {
-            Some(order) = orders.recv(), if under_way.len() < CANCELS_MAX => under_way.push(async move {
+            Some(order) = orders.recv(), if under_way.len() < CANCELS_MAX => under_way.push(Box::pin(async move {
                 if let Err(error) = canceller.cancel(live).await {
                     tracing::info!(target = %live.target().name, %error, "Could not pass a cancel request on");
                 }
                 // Whoever asked may be gone already.
                 let _ = order.send(());
-            }),
+            })),
             Some(()) = under_way.next() => {}
             else => std::future::pending().await,
         }

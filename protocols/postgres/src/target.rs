@@ -20,8 +20,8 @@ use crate::password::{Password, PasswordError};
 use crate::startup::{CancelKey, Startup, packet, tls_request};
 use crate::wire;
 
-/// The stream to a target.
-pub(crate) type TargetStream = TlsStream<Upstream>;
+/// The stream to a target, which moves from hand to hand before the session begins.
+pub(crate) type TargetStream = Box<TlsStream<Upstream>>;
 
 /// A target that is ready for statements.
 pub(crate) struct Target {
@@ -206,7 +206,7 @@ impl Way {
             _ => return Err(EnterError::NoPostgres),
         }
         let connector = TlsConnector::from(Arc::clone(&self.config));
-        connector.connect(self.name.clone(), upstream).await.map_err(EnterError::Tls)
+        connector.connect(self.name.clone(), upstream).await.map(Box::new).map_err(EnterError::Tls)
     }
 }
 

@@ -538,4 +538,38 @@ pub use",
     // What was said in a key exchange is of no use after it.
     edit("session.rs", r"enc.exchange = Some(newkeys.exchange);", r"enc.exchange = None;"),
     edit("session.rs", r"exchange: Some(newkeys.exchange),", r"exchange: None,"),
+    // A buffer keeps no more than the next packet is likely to need.
+    edit(
+        "sshbuffer.rs",
+        r"            self.write_buffer.buffer.clear();",
+        r"            crate::room::empty(&mut self.write_buffer.buffer);",
+    ),
+    edit(
+        "cipher/mod.rs",
+        r"            buffer.buffer.clear();",
+        r"            crate::room::empty(&mut buffer.buffer);",
+    ),
+    edit(
+        "session.rs",
+        r"            self.write.clear();
+        }
+
+        if self.kex.skip_exchange() {
+            return Ok(false);",
+        r"            crate::room::empty(&mut self.write);
+        }
+
+        if self.kex.skip_exchange() {
+            return Ok(false);",
+    ),
+    edit(
+        "client/encrypted.rs",
+        r"                            self.common.auth_method = None;
+                            self.sender
+                                .send(Reply::AuthSuccess)",
+        r"                            self.common.auth_method = None;
+                            self.common.buffer = Vec::new();
+                            self.sender
+                                .send(Reply::AuthSuccess)",
+    ),
 ];

@@ -3,3 +3,4 @@
 #![allow(macro_expanded_macro_exports_accessed_by_absolute_paths)]
 include!(concat!(env!("OUT_DIR"), "/russh/lib_inner.rs"));
 pub mod queue;
+mod room;
