@@ -15,8 +15,8 @@ use tapgate_benches::report::{Figure, Report};
 
 use crate::scene::{Scene, Way};
 
-/// How many rounds there are of programs that run for a second or so.
-const PROGRAM_ROUNDS: usize = ROUNDS / 4;
+/// How many rounds there are of programs that run for a second or so. A build that is not optimised is only tried out.
+const PROGRAM_ROUNDS: usize = if cfg!(debug_assertions) { 2 } else { ROUNDS / 4 };
 
 /// How many times kubectl runs in a row.
 const COMMANDS: u32 = 3;
@@ -24,7 +24,7 @@ const COMMANDS: u32 = 3;
 /// Requests of a run over one connection.
 const REQUESTS: u32 = 300;
 
-/// How many objects the long list has. A build that is not optimised is only tried out.
+/// How many objects the long list has.
 const OBJECTS: u32 = if cfg!(debug_assertions) { 500 } else { 10_000 };
 
 /// How many idle watches are held at once.

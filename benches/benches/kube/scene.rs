@@ -157,7 +157,7 @@ impl Scene {
     /// Watches through the gate that see nothing, until these are dropped: each over a connection of its own, or all
     /// over few.
     pub(crate) fn watch(&self, watches: u32, shared: bool) -> Result<Vec<Process>> {
-        let path = "/bench/api/v1/namespaces/idle/configmaps?watch=true&timeoutSeconds=3000";
+        let path = "/bench/api/v1/namespaces/idle/configmaps?watch=true&timeoutSeconds=3000&resourceVersion=0";
         if shared {
             let parts = (0..watches).step_by(usize::try_from(SHARE)?).map(|from| SHARE.min(watches - from));
             return parts.map(|part| self.multiplexed(path, part)).collect();

@@ -110,7 +110,7 @@ pub(crate) fn asked(
             let query = Query(query.unwrap_or_default());
             let dialect = if taped { readable(headers) } else { None };
             if taped && dialect.is_none() {
-                without(&session.live, "a stream of this kind")?;
+                without(&session.live, "a stream of this kind", OTHER_CLIENT)?;
             }
             let terminal = query.values("tty").any(|value| !matches!(value.as_str(), "false" | "0"));
             Ok(Some(WayIn { what: What::Command { line: line(info, &query), terminal }, dialect }))
@@ -121,7 +121,7 @@ pub(crate) fn asked(
         }
         // Through a node's proxy commands are run by plain requests too.
         Some(KubeVerb::Proxy) if taped && (upgrade || info.resource == "nodes") => {
-            without(&session.live, "what goes through this proxy").map(|()| None)
+            without(&session.live, "what goes through this proxy", "use exec, logs or port-forward").map(|()| None)
         }
         _ => Ok(None),
     }
@@ -143,15 +143,15 @@ fn readable(headers: &mut HeaderMap) -> Option<Dialect> {
     Some(dialect)
 }
 
-/// Something won't be recorded: refused where it must be, and told otherwise.
-fn without(live: &Live, what: &str) -> Result<(), Refused> {
+/// What a client can do whose exec or attach can't be read.
+const OTHER_CLIENT: &str = "use kubectl, or another client that speaks v4.channel.k8s.io";
+
+/// Something won't be recorded: refused where it must be, with this advice, and told otherwise.
+fn without(live: &Live, what: &str, advice: &str) -> Result<(), Refused> {
     if live.may_go_unrecorded(what) {
         return Ok(());
     }
-    Err(Refused::forbidden(format!(
-        "your role wants all of this session recorded, and {what} can't be (use kubectl 1.15 or newer, or a client that \
-         speaks v4.channel.k8s.io)"
-    )))
+    Err(Refused::forbidden(format!("your role wants all of this session recorded, and {what} can't be ({advice})")))
 }
 
 /// The command of kubectl that asks for the same.
@@ -196,7 +196,7 @@ impl WayIn {
             What::Command { line, terminal } => {
                 let dialect = self.dialect.filter(agreed);
                 if self.dialect.is_some() && dialect.is_none() {
-                    without(live, "what the API server agrees to")?;
+                    without(live, "what the API server agrees to", OTHER_CLIENT)?;
                 }
                 live.did(Deed::Command(Some(line.as_str().into())));
                 let number = session.next_channel();

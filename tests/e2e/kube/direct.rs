@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tapgate_lab::program;
+use tapgate_lab::{Process, program};
 
 use super::scene::Scene;
 use crate::world::login_files;
@@ -36,15 +36,19 @@ impl<'a> Direct<'a> {
 
     /// What the gate answers to a request for this path, with its head.
     pub(crate) fn curl(&self, path: &str, more: &[&str]) -> Result<String> {
+        let ran = self.start(path, more)?.finish(std::time::Duration::from_mins(1))?;
+        Ok(ran.stdout + &ran.stderr)
+    }
+
+    /// A request that is left running.
+    pub(crate) fn start(&self, path: &str, more: &[&str]) -> Result<Process> {
         let port = self.scene.world.gate().address().port();
         let (certificate, key) = (self.certificate.display().to_string(), self.key.display().to_string());
         let (url, resolve) = (format!("https://k8s.localhost:{port}{path}"), format!("k8s.localhost:{port}:127.0.0.1"));
         let own =
             ["-sSk", "-i", "--http1.1", "--path-as-is", "--max-time", "50", "--cert", &certificate, "--key", &key];
         let words = [&own[..], &["--resolve", &resolve], more, &[&url]].concat();
-        let curl = self.scene.world.jerry.start(&program("curl", "curl")?, words)?;
-        let ran = curl.finish(std::time::Duration::from_mins(1))?;
-        Ok(ran.stdout + &ran.stderr)
+        self.scene.world.jerry.start(&program("curl", "curl")?, words)
     }
 
     /// The same, where the answer's body may be anything, without its head.

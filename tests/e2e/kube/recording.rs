@@ -88,7 +88,7 @@ fn commands_are_recorded_over_websocket_and_spdy() -> Result<()> {
     let safe = scene.world.olga.tap(["play", &session, "--safe"])?.success()?.stdout;
     assert!(safe.contains("\\u{1b}[31mred") && safe.contains("$ exec -n dev web-0"), "{safe}");
     let cast = scene.world.olga.tap(["play", &session, "--as", "asciicast", "--channel", "2"])?.success()?.stdout;
-    assert!(cast.starts_with("{") && cast.contains("\"x\",\"7\""), "{cast}");
+    assert!(cast.starts_with('{') && cast.contains("\"x\",\"7\""), "{cast}");
     Ok(())
 }
 
@@ -157,6 +157,7 @@ fn forwarded_ports_are_told_by_where_to_and_how_much() -> Result<()> {
     let forward = scene.start(&["port-forward", "-n", "dev", "web-0", &to])?;
     let from = |line: &str| line.strip_prefix("Forwarding from 127.0.0.1:")?.split(' ').next().map(str::to_owned);
     let port = forward.wait_for_line("the local port", from)?;
+    #[expect(clippy::disallowed_methods, reason = "the test reaches kubectl's own listener")]
     let mut near = TcpStream::connect(format!("127.0.0.1:{port}"))?;
     let (mut far, _) = pod.accept()?;
     far.write_all(&[b'x'; 10_000])?;
