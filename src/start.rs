@@ -20,6 +20,7 @@ use tapgate_record::Deck;
 use tapgate_relay::Protocol;
 use tapgate_session::{Gate, GateParts, ProtocolName};
 use tapgate_sql::Classifier;
+use tapgate_store::Store;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;

@@ -24,7 +24,7 @@ fn no_body_panics() {
     }
 }
 
-fn run_for(body: Body, time: Duration) -> usize {
+fn run_for(body: &Body, time: Duration) -> usize {
     let seeds = seeds(body.name);
     for seed in &seeds {
         run(body, seed);
