@@ -81,6 +81,9 @@ pub(crate) const SETTLE_MAX: Duration = Duration::from_secs(2);
 /// thousands of resources, as the old one serves until then.
 pub(crate) const HEIR_START_MAX: Duration = Duration::from_mins(1);
 
+/// How long a fresh process that has failed may take to say why and end.
+pub(crate) const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
+
 /// How often a fresh process looks whether there is another policy that the old one must review its sessions by.
 pub(crate) const FOLLOW_LOOK: Duration = Duration::from_millis(100);
 

@@ -91,7 +91,7 @@ impl Running {
             self.make_way().await;
             outcome = heir.take_over().await;
             if let Err(error) = outcome {
-                heir.kill();
+                heir.end().await;
                 return match self.take_back(config) {
                     Ok(()) => HandedOver::Not(error),
                     Err(lost) => HandedOver::Lost(lost.context(error.to_string())),
@@ -101,7 +101,7 @@ impl Running {
         match outcome {
             Ok(()) => HandedOver::Done(heir),
             Err(error) => {
-                heir.kill();
+                heir.end().await;
                 HandedOver::Not(error)
             }
         }

@@ -9,9 +9,10 @@ use anyhow::{Context as _, Result};
 use command_fds::{CommandFdExt as _, FdMapping};
 use tapgate_model::Digest;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
 
 use super::{ElderWord, FLAG, HeirWord, Talk, hear, tell};
-use crate::limits::{HEIR_START_MAX, LOG_AWAY_MAX};
+use crate::limits::{DRAIN_LOOK, HEIR_START_MAX, LAST_WORDS_MAX, LOG_AWAY_MAX};
 
 /// Where handed sockets begin, as `sd_listen_fds(3)` has it.
 const FIRST_SOCKET: i32 = 3;
@@ -70,8 +71,12 @@ impl Heir {
         self.talk.expect(HeirWord::Open, HEIR_START_MAX).await
     }
 
-    /// Ends it. Blocks until it is gone.
-    pub(crate) fn kill(mut self) {
+    /// Sees it gone: one that has failed gets a moment to say why.
+    pub(crate) async fn end(mut self) {
+        let until = Instant::now() + LAST_WORDS_MAX;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
+            sleep(DRAIN_LOOK).await;
+        }
         if let Err(error) = self.child.kill().and_then(|()| self.child.wait().map(drop)) {
             tracing::error!(%error, "The fresh process can't be ended");
         }

@@ -106,7 +106,7 @@ fn where_no_certificate_comes_the_gate_serves_and_says_why() -> Result<()> {
     let scene = Scene::new(false, false)?;
     scene.gate.process().wait_for_error("No certificate was issued: what there is stays")?;
     let log = scene.gate.process().stderr();
-    assert!(log.contains("the order is Invalid") && log.contains("next_in_secs"), "{log}");
+    assert!(log.contains("\"error\":\"the order ") && log.contains("next_in_secs"), "{log}");
     assert!(!scene.is_trusted()?);
     let resolve = format!("{NAME}:{}:127.0.0.1", scene.port);
     let answer = curl(&format!("https://{NAME}:{}{}", scene.port, path::FIND), &["--resolve", &resolve])?;
