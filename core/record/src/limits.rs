@@ -40,7 +40,7 @@ pub const SHIP_LAST: Duration = Duration::from_secs(10);
 pub const STORE_RETRIES: usize = 3;
 
 /// How long a request to the store may take, with its repetitions.
-pub const STORE_MAX: Duration = Duration::from_secs(60);
+pub const STORE_MAX: Duration = Duration::from_mins(1);
 
 /// How much is read from the store at once: a chunk, most often.
 pub const STORE_READ: u64 = 512 * 1024;

@@ -116,7 +116,7 @@ fn statements_are_shown_in_rows() -> Result<()> {
     let end = db.world.await_record(mark, "session.end", |_| true)?;
     let DbScene { orders: _orders, world, .. } = db;
     let scene = Scene { browser, ann, world };
-    scene.enrol_by_page("ann", "admin")?;
+    scene.enrol_by_page("ann", "admin,access-prod")?;
     scene.sign_in()?;
     scene.visit(&format!("/web/recording?session={}", text(&end, "session")))?;
     scene.browser.wait_for("jerry at orders")?;

@@ -78,7 +78,8 @@ export class Index {
 /** A terminal's size, as far as one fits a page: whoever was recorded said what they liked. */
 export function size(said: string): { cols: number; rows: number } {
   const [, cols, rows] = /^(\d+)x(\d+)/.exec(said) ?? [];
-  const within = (number: string | undefined, least: number, most: number) =>
-    Math.min(most, Math.max(least, Number(number) || least));
-  return { cols: within(cols, 10, 500), rows: within(rows, 2, 200) };
+  // A terminal that knows no size says 0.
+  const within = (number: string | undefined, usual: number, least: number, most: number) =>
+    Math.min(most, Math.max(least, Number(number) || usual));
+  return { cols: within(cols, 80, 10, 500), rows: within(rows, 24, 2, 200) };
 }
