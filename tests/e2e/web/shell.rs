@@ -167,30 +167,6 @@ fn each_page_has_a_tap_of_its_own() -> Result<()> {
 }
 
 #[test]
-fn a_large_paste_comes_whole_however_slow_the_target_reads() -> Result<()> {
-    let scene = Scene::signed_in()?;
-    scene.terminal("dev1")?;
-    scene.shell_is_there()?;
-    let file = scene.world.lab.path().join("pasted");
-    // Four times what may be typed ahead, to a program that does not read at first.
-    let text: String = (0..4096).map(|line| format!("{line:063}\n")).collect();
-    let read =
-        format!("stty -echo; echo go-$((1+1)); sleep 1; head -c {} > {}; echo got-$((1+1))", text.len(), path(&file));
-    scene.run(&read, "go-2")?;
-    let paste = format!(
-        "const data = new DataTransfer();
-         data.setData('text/plain', {});
-         const event = new ClipboardEvent('paste', {{clipboardData: data, bubbles: true, cancelable: true}});
-         document.querySelector('.xterm-helper-textarea').dispatchEvent(event)",
-        json!(text)
-    );
-    scene.browser.script(&paste)?;
-    scene.shows("got-2")?;
-    assert!(std::fs::read_to_string(&file)? == text, "every byte came, in its order");
-    scene.quiet()
-}
-
-#[test]
 fn the_roles_limits_hold_in_the_page() -> Result<()> {
     let scene = Scene::signed_in()?;
     scene.world.put_prod_options("require_session_mfa: true, client_idle_timeout: 3s")?;
