@@ -56,10 +56,9 @@ fn main() -> Result<ExitCode> {
         return bare::run(arguments).map(|()| ExitCode::SUCCESS);
     }
     let mut report = Report::from_arguments()?;
-    if report.wants_any(&[GET, PLUGIN, LIST, PART, REQUEST, WATCH, SHARED]) {
+    watches(&mut report)?;
+    if report.wants_any(&[GET, PLUGIN, LIST, PART, REQUEST]) {
         let scene = Scene::new()?;
-        // Memory goes first: what came before would be held against it, or for it.
-        watches(&scene, &mut report)?;
         requests(&scene, &mut report)?;
         commands(&scene, &mut report)?;
         lists(&scene, &mut report)?;
@@ -67,7 +66,8 @@ fn main() -> Result<ExitCode> {
     report.finish()
 }
 
-fn watches(scene: &Scene, report: &mut Report) -> Result<()> {
+/// Each with a gate of its own: what came before would be held against it, or for it.
+fn watches(report: &mut Report) -> Result<()> {
     let each = [
         (WATCH, false, "each over a connection of its own, TLS on both sides, over a first one"),
         (
@@ -80,6 +80,7 @@ fn watches(scene: &Scene, report: &mut Report) -> Result<()> {
         if !report.wants(name) {
             continue;
         }
+        let scene = Scene::new()?;
         let gate = scene.gate();
         let first = scene.watch(1, shared)?;
         rest(gate)?;
@@ -88,7 +89,6 @@ fn watches(scene: &Scene, report: &mut Report) -> Result<()> {
         rest(gate)?;
         let one = (memory(gate, "VmRSS")? - before) / f64::from(WATCHES);
         drop((first, held));
-        rest(gate)?;
         let what = format!("the gate's memory for one of {WATCHES} idle watches, {how}");
         report.add(name, Figure::bytes(&what, WATCH_GOAL, one));
     }

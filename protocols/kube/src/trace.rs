@@ -205,6 +205,6 @@ mod tests {
         assert_eq!(all, ["Errors([110, 111])"]);
         let all = told(false, |trace| trace.status(b"no").unwrap());
         assert_eq!(all, ["Errors([110, 111])"]);
-        told(false, |trace| assert!(trace.status(&[b' '; STATUS_BYTES_MAX + 1]).is_err()));
+        told(false, |trace| assert!(trace.status(&vec![b' '; STATUS_BYTES_MAX + 1]).is_err()));
     }
 }

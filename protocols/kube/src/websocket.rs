@@ -177,7 +177,7 @@ mod tests {
         let masked = if mask.is_some() { 0x80 } else { 0 };
         let mut bytes = match u8::try_from(data.len()) {
             Ok(length @ 0..126) => vec![first, masked | length],
-            _ => [vec![first, masked | 126], u16::try_from(data.len()).unwrap().to_be_bytes().to_vec()].concat(),
+            _ => [vec![first, masked | 0x7e], u16::try_from(data.len()).unwrap().to_be_bytes().to_vec()].concat(),
         };
         let key = mask.unwrap_or_default();
         bytes.extend(mask.into_iter().flatten());
