@@ -87,13 +87,10 @@ impl Authority {
         Ok(DeviceOutcome { lines: vec![outcome], otp: None })
     }
 
-    /// A key that is added is vouched for, as a device is; all else is signed by its body. What waits says which: what
-    /// its tap has signed must be the same.
+    /// What waits says what its tap is for; what the tap has signed must be the same.
     fn purpose_of_change(&self, ceremony: &str) -> Result<Purpose, Fault> {
         let Some(Pending::Tap(pending)) = self.look_at(ceremony)? else { return Ok(Purpose::Admin) };
-        let Work::Device { body } = &pending.work else { return Ok(Purpose::Admin) };
-        let action = token::from_text(body).and_then(|body| serde_json::from_slice(&body).ok());
-        Ok(if matches!(action, Some(DeviceAction::AddSshKey { .. })) { Purpose::AddDevice } else { Purpose::Admin })
+        Ok(pending.work.purpose())
     }
 
     /// What the body asks for, if it can be done.

@@ -13,7 +13,8 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tapgate_api::{
-    BrowserAnswer, BrowserBegin, BrowserCarried, BrowserOutcome, BrowserRequest, BrowserShown, browser_context, path,
+    BrowserAnswer, BrowserBegin, BrowserCarried, BrowserOutcome, BrowserRequest, BrowserShown, DeviceAction,
+    browser_context, path,
 };
 use tapgate_audit::{BrowserStep, Event};
 use tapgate_identity::Identity;
@@ -271,14 +272,21 @@ impl Asker<'_> {
 }
 
 impl Work {
-    const fn purpose(&self) -> Purpose {
+    /// What its tap must be for. A key that is added is vouched for, as a device is; all else is signed by its body.
+    pub(crate) fn purpose(&self) -> Purpose {
         match self {
             Self::Login { .. } | Self::WebLogin { .. } => Purpose::Login,
             Self::Session { .. } | Self::WebSession | Self::InBand => Purpose::Session,
+            Self::Device { body } if adds_ssh_key(body) => Purpose::AddDevice,
             Self::Admin { .. } | Self::Device { .. } => Purpose::Admin,
             Self::AddDevice { .. } => Purpose::AddDevice,
         }
     }
+}
+
+fn adds_ssh_key(body: &str) -> bool {
+    let action = token::from_text(body).and_then(|body| serde_json::from_slice(&body).ok());
+    matches!(action, Some(DeviceAction::AddSshKey { .. }))
 }
 
 /// What was wrong with a try.
