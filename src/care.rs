@@ -182,7 +182,7 @@ fn who() -> String {
 fn warn(opened: &Opened, what: &str) {
     tracing::warn!(what, "Security warning");
     opened.sink.record(Event::security_warning(what));
-    if let Err(error) = opened.sink.seal() {
+    if let Err(error) = opened.sink.end() {
         tracing::error!(%error, "The audit log could not be written to its end");
     }
 }

@@ -57,8 +57,8 @@ impl Scene {
         let pass = world.pass()?;
         let (nginx, nginx_port) = proxy(&world.lab, application.port)?;
         let (bare, bare_port) = bare::start(&world.lab, application.port)?;
-        let _application = application;
-        let scene = Self { _tap: tap, socket, nginx, nginx_port, bare, bare_port, pass, _application, world };
+        let scene =
+            Self { _tap: tap, socket, nginx, nginx_port, bare, bare_port, pass, _application: application, world };
         scene.requests(Way::Nginx, 100)?;
         Ok(scene)
     }

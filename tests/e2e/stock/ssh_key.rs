@@ -7,7 +7,7 @@ use tapgate_identity::{CaKind, SshLoginSubject};
 use tapgate_lab::{KeyPair, Ran};
 use tapgate_model::{Clock as _, SystemClock};
 
-use super::approver::{Approver, Asked, REST};
+use super::approver::REST;
 use super::sk_agent::{SkAgent, TOUCHED, VERIFIED};
 use crate::mfa::audit::independent;
 use crate::world::{World, authority, login_files, open_store, person, text, until};
@@ -229,43 +229,4 @@ fn a_key_is_one_persons_and_ends_with_its_removal() -> Result<()> {
     let ran = world.jerry.tap(["ssh-key", "add", &file])?.failure(1)?;
     assert!(ran.stderr.contains("was removed"), "{ran}");
     Ok(())
-}
-
-#[test]
-fn a_plain_key_says_who_and_is_asked_for_a_tap() -> Result<()> {
-    let world = World::new()?;
-    world.put_prod_options("require_session_mfa: true")?;
-    let approver = Approver::new(&world, "access-dev,access-prod")?;
-    let key = KeyPair::make(&world.lab, "laptop_key")?;
-    let file = key.path().with_extension("pub").display().to_string();
-    approver.by_terminal(&["ssh-key", "add", &file, "--name", "laptop"], "laptop")?;
-    let mut words = approver.ssh_words(&world, Some(key.path().to_owned()), "dev1");
-    words.extend(["localhost", "echo in"].map(str::to_owned));
-    assert_eq!(approver.ann.ssh(&words)?.success()?.stdout, "in\n");
-    let mut words = approver.ssh_words(&world, Some(key.path().to_owned()), "prod3");
-    words.extend(["localhost", "echo in"].map(str::to_owned));
-    let held = approver.ann.start_ssh(&words)?;
-    let asked = Asked::of(&held)?;
-    assert_eq!(world.prod3.connections(), 0);
-    approver.approve(&asked)?;
-    assert_eq!(held.finish(REST)?.success()?.stdout, "in\n");
-    // Of a touch behind a jump the name says no target: it is asked for as any other.
-    let agent = SkAgent::start(&world.lab, "yubi", false)?;
-    approver.by_terminal(&["ssh-key", "add", &agent.public.display().to_string()], "yubi")?;
-    let known = login_files(&world, &world.jerry).known_hosts;
-    let (port, login) = (world.gate().address().port(), &world.login);
-    let common = format!(
-        "HostKeyAlias localhost\n  UserKnownHostsFile {}\n  IdentityAgent {}\n  IdentityFile none\n  BatchMode yes\n",
-        known.display(),
-        agent.socket.display()
-    );
-    let config = format!(
-        "Host gate\n  HostName localhost\n  Port {port}\n  User ann\n  {common}Host prod3\n  User {login}\n  \
-         ProxyJump gate\n  StrictHostKeyChecking no\n  {common}"
-    );
-    let config = world.lab.write("jump_config", &config)?.display().to_string();
-    let held = approver.ann.start_ssh(["-F", &config, "prod3", "echo jumped"])?;
-    approver.approve(&Asked::of(&held)?)?;
-    assert_eq!(held.finish(REST)?.success()?.stdout, "jumped\n");
-    until("both sessions", REST, || Ok(world.prod3.connections() == 2))
 }

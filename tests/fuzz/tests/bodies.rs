@@ -47,7 +47,7 @@ fn run_for(body: &Body, time: Duration) -> usize {
     inputs
 }
 
-fn run(body: Body, input: &[u8]) {
+fn run(body: &Body, input: &[u8]) {
     let result = catch_unwind(AssertUnwindSafe(|| (body.run)(input)));
     let hex = || input.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let name = body.name;
