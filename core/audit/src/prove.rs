@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tapgate_model::{Digest, UnixTime, UserName};
 use tapgate_proof::{
-    Expected, ExpectedSso, ExpectedTouch, Holder, KnownParty, Proof, ProofError, ProviderKey, Purpose, SsoRegistration,
+    Expected, ExpectedSso, ExpectedTouch, KnownParty, Proof, ProofError, ProviderKey, Purpose, SsoRegistration,
     Statement, StatementParts, Uses, VerifiedTap, verify, verify_chain, verify_ssh_keys, verify_sso, verify_touch,
 };
 

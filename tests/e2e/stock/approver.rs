@@ -71,7 +71,7 @@ impl Approver {
     }
 
     /// A command of `tap` that hands its tap to the browser.
-    fn by_terminal(&self, words: &[&str], title: &str) -> Result<Ran> {
+    pub(super) fn by_terminal(&self, words: &[&str], title: &str) -> Result<Ran> {
         let process = self.ann.start(&own_binary("tap")?, [&["--mfa-mode=browser"], words].concat())?;
         let link = process.wait_for_error_line("the link", |line| {
             line.trim().strip_prefix("http://127.0.0.1").map(|rest| format!("http://127.0.0.1{rest}"))

@@ -10,7 +10,7 @@ use tapgate_model::{Clock as _, SystemClock};
 use super::approver::REST;
 use super::sk_agent::{SkAgent, TOUCHED, VERIFIED};
 use crate::mfa::audit::independent;
-use crate::world::{World, authority, login_files, open_store, person, text, until};
+use crate::world::{World, authority, login_files, open_store, person, text};
 
 /// The options of a stock ssh that has an agent and no file.
 fn words(world: &World, agent: &SkAgent, user: &str) -> Vec<String> {
