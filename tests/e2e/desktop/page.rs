@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use tapgate_lab::{Browser, NlaDesktop, OddDesktop, Picture, Screen};
 
+use super::rdp::Desk;
 use super::scene::{SEEN, Scene, auth};
 use crate::world::{picture, text, until};
 
@@ -150,6 +151,24 @@ fn an_rdp_desktop_with_network_level_authentication_is_on_the_page() -> Result<(
     browser.wait_for("win2 is closed")?;
     browser.wait_for("come to my office")?;
     scene.world.await_record(mark, "session.end", |record| text(record, "target") == "win2").map(drop)
+}
+
+#[test]
+fn an_rdp_desktop_with_tls_is_on_the_page() -> Result<()> {
+    let scene = Scene::new()?;
+    let desk = Desk::new(&scene, "win1")?;
+    let browser = scene.signed_in()?;
+    at_size(&browser)?;
+    let mark = scene.world.mark();
+    open(&scene, &browser, "win1", "ann")?;
+    same_picture(&browser, RDP, &desk.vnc.screen)
+        .with_context(|| format!("{:?}", scene.world.records().split_off(mark)))?;
+    let seen = scene.world.await_record(mark, "desktop.session", |_| true)?;
+    assert_eq!(
+        (text(&seen, "security"), seen["width"].as_u64(), seen["height"].as_u64()),
+        ("tls", Some(800), Some(600))
+    );
+    Ok(())
 }
 
 #[test]
