@@ -41,7 +41,12 @@ impl Trust {
         if credential == Credential::Login && !certificate.valid_principals().iter().eq([payload.user.as_str()]) {
             return Err(IdentityError::Inconsistent("the principal is not the user"));
         }
-        let key = spki::key_data_digest(certificate.public_key()).ok_or(IdentityError::Key)?;
+        // A session's key is a program's: a touch of a security key is a tap of its own, and no session is issued to one.
+        let key = match credential {
+            Credential::Session => spki::key_data_spki(certificate.public_key()).map(|spki| spki::spki_digest(&spki)),
+            _ => spki::key_data_digest(certificate.public_key()),
+        };
+        let key = key.ok_or(IdentityError::Key)?;
         let bytes = certificate.to_bytes().map_err(|_| IdentityError::Malformed("it is not an SSH certificate"))?;
         let facts = Facts {
             credential,
