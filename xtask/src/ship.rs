@@ -79,8 +79,8 @@ fn static_client(dist: &Path) -> Result<()> {
     let build = ["build", "--release", "--locked", "-p", "tapgate-client", "--bins", "--target", &target];
     cargo::run("static client", &mut cargo::cargo(&build)?)?;
     for name in ["tap", "tapctl"] {
-        let built = cargo::target_dir()?.join(&target).join("release").join(name);
-        copy(&built, &dist.join("static").join(name))?;
+        let program = cargo::target_dir()?.join(&target).join("release").join(name);
+        copy(&program, &dist.join("static").join(name))?;
     }
     Ok(())
 }

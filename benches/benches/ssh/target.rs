@@ -75,7 +75,7 @@ impl Target {
     /// From now on a session here wants a tap, which stock clients are asked for; or wants none.
     pub(crate) fn want_taps(&self, wanted: bool) -> Result<()> {
         let options = if wanted { "  options: {require_session_mfa: true}\n" } else { "" };
-        self.world.put(&role(&self.login).replacen("  allow:", &format!("{options}  allow:"), 1))
+        self.world.put(&roles(&self.login).replacen("spec:\n", &format!("spec:\n{options}"), 1))
     }
 
     /// The system's ssh on this way, with this command to be run on the target.

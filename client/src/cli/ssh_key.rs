@@ -80,7 +80,7 @@ async fn list(context: &Context) -> Result<()> {
         let row = |key: &SshKeyEntry| {
             let kind = if key.touched { "security key (its touch is a tap)" } else { "file" };
             let added = UnixTime::from_secs(key.added).to_string();
-            [&key.name, &key.algorithm, &key.fingerprint, kind, &added].map(|text| printable(text)).to_vec()
+            [&key.name, &key.algorithm, &key.fingerprint, kind, &added].map(printable).to_vec()
         };
         output::table(&keys.keys.iter().map(row).collect::<Vec<_>>())
     })

@@ -117,18 +117,17 @@ fn chosen(listed: &[TargetEntry], batch: &Batch) -> Result<Vec<Node>> {
         })
     };
     let all = || listed.iter().filter(|entry| entry.kind == Kind::Node.as_str());
-    let nodes: Vec<Node> = match &batch.labels {
-        Some(labels) => all().filter(|entry| labels.are_in(&entry.labels)).map(node).collect::<Result<_>>()?,
-        None => {
-            let mut names = batch.nodes.clone();
-            names.sort();
-            names.dedup();
-            let found = |name: &TargetName| {
-                let unknown = || Failure::new(format!("there is no node \"{name}\", or it is not yours to open"));
-                all().find(|entry| entry.name == name.as_str()).ok_or_else(unknown).and_then(node)
-            };
-            names.iter().map(found).collect::<Result<_>>()?
-        }
+    let nodes: Vec<Node> = if let Some(labels) = &batch.labels {
+        all().filter(|entry| labels.are_in(&entry.labels)).map(node).collect::<Result<_>>()?
+    } else {
+        let mut names = batch.nodes.clone();
+        names.sort();
+        names.dedup();
+        let found = |name: &TargetName| {
+            let unknown = || Failure::new(format!("there is no node \"{name}\", or it is not yours to open"));
+            all().find(|entry| entry.name == name.as_str()).ok_or_else(unknown).and_then(node)
+        };
+        names.iter().map(found).collect::<Result<_>>()?
     };
     if nodes.is_empty() {
         return Err(Failure::new("no nodes are found").advise("see tap ls"));

@@ -40,16 +40,14 @@ impl Authority {
     pub fn device_change_begin(&self, identity: &Identity, body: &[u8], peer: IpAddr) -> Result<Ceremony, Fault> {
         self.must_be_owner(identity, peer)?;
         let user = identity.user();
-        let (Demanded { keys, verified }, purpose, action) = match self.device_plan(user, body)? {
-            Plan::AddSshKey(new) => {
+        let (Demanded { keys, verified }, purpose, action) =
+            if let Plan::AddSshKey(new) = self.device_plan(user, body)? {
                 let action = SshRegistration::digest_of(user, &new.key);
                 (self.vouchers(user)?, Purpose::AddDevice, action)
-            }
-            _ => {
+            } else {
                 let demanded = self.demanded(user, self.own_mfa(user), "change your devices")?;
                 (demanded, Purpose::Admin, token::sha256(&[body]))
-            }
-        };
+            };
         let statement = self.own_statement(identity, purpose, action)?;
         let work = Work::Device { body: token::to_text(body) };
         let wanted = Wanted { statement: &statement, verified, peer, identity: Some(identity), work };

@@ -81,11 +81,9 @@ impl Group {
     /// How long what others hold keeps the step from being one that breaks nothing, since the last step.
     const fn patience(self, step: Step) -> Duration {
         match (self, step) {
-            // Logins of the old one end by then.
-            (Self::User, Step::Finish) => LOGIN_TTL_MAX,
+            // Logins of the old one end by then; and everybody has logged in since, and has got the new host with it.
+            (Self::User, Step::Finish) | (Self::Host, Step::Switch) => LOGIN_TTL_MAX,
             (Self::Session, Step::Finish) => CEREMONY_TTL,
-            // Everybody has logged in since, and has got the new one with it.
-            (Self::Host, Step::Switch) => LOGIN_TTL_MAX,
             _ => Duration::ZERO,
         }
     }

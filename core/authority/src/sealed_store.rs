@@ -29,16 +29,15 @@ impl SealedStore {
 
     /// The store under this key. One that was written before secrets were sealed is sealed here, at once.
     pub fn open(store: Arc<dyn Store>, secrets: Arc<SecretsKey>) -> Result<Self, AuthorityError> {
-        match store.get(key::SEALED_BY, 0)? {
-            Some(entry) => must_have_sealed(&secrets, &entry)?,
-            None => {
-                let mut writes = Vec::new();
-                for (key, entry) in secrets_of(&*store)? {
-                    writes.push(put(&key, secrets.seal(&key, &entry.value)?));
-                }
-                writes.push(put(key::SEALED_BY, secrets.seal(key::SEALED_BY, KNOWN)?));
-                store.write(&writes)?;
+        if let Some(entry) = store.get(key::SEALED_BY, 0)? {
+            must_have_sealed(&secrets, &entry)?;
+        } else {
+            let mut writes = Vec::new();
+            for (key, entry) in secrets_of(&*store)? {
+                writes.push(put(&key, secrets.seal(&key, &entry.value)?));
             }
+            writes.push(put(key::SEALED_BY, secrets.seal(key::SEALED_BY, KNOWN)?));
+            store.write(&writes)?;
         }
         Ok(Self { store, secrets })
     }

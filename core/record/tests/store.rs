@@ -1,6 +1,7 @@
 //! Recordings in a store of objects: brought there in parts, read from there by ranges, removed there.
 
 #![cfg(all(test, feature = "s3"))]
+#![expect(clippy::unwrap_used, reason = "all of this is tests")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ fn open(folder: &Path, store: &Arc<InMemory>, waiting_max: u64) -> Arc<Remote> {
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
+        assert!(begun.elapsed() < Duration::from_mins(1), "waited in vain for {what}");
         std::thread::yield_now();
     }
 }
@@ -85,7 +86,7 @@ fn a_recording_goes_there_and_comes_back_whole() {
     let piece = noise(1 << 20);
     for _ in 0..9 {
         long.write(1, Taped::Output(&piece));
-        until("its writing", || output(&*shelf, 2) % piece.len() == 0 && output(&*shelf, 2) > 0);
+        until("its writing", || output(&*shelf, 2).is_multiple_of(piece.len()) && output(&*shelf, 2) > 0);
     }
     long.end("over");
     until("their leaving", || left(dir.path()) == 0);

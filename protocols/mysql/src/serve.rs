@@ -148,12 +148,12 @@ async fn open_held(
             }
         }
     };
-    match answered.ok()? {
-        Some(opened) => Some(opened),
-        None => tokio::select! {
-            opened = &mut opening => Some(opened),
-            () = client.gone() => None,
-        },
+    if let Some(opened) = answered.ok()? {
+        return Some(opened);
+    }
+    tokio::select! {
+        opened = &mut opening => Some(opened),
+        () = client.gone() => None,
     }
 }
 

@@ -89,7 +89,7 @@ async fn a_file_goes_whole_and_counts_once_it_is_closed() {
     let files = files.await.unwrap();
     let mut upload = files.upload("x", false).await.unwrap();
     for _ in 0..40 {
-        upload.put(&[7; 50_000]).await.unwrap();
+        upload.put(&vec![7; 50_000]).await.unwrap();
         assert!(upload.pending.len() <= FILE_REQUESTS_MAX);
     }
     assert_eq!(upload.finish().await, Ok(2_000_000));
@@ -128,17 +128,20 @@ async fn names_and_kinds_that_are_no_files() {
     assert_eq!((checked("~"), checked("~/a"), checked("/~/a")), (Ok("."), Ok("a"), Ok("/~/a")));
 }
 
+/// What a server says to a request.
+type Answer = fn(u8, u32, &[u8]) -> Vec<u8>;
+
 #[tokio::test]
 async fn a_server_that_lies_or_leaves_ends_what_waits() {
     // An answer to nothing, an empty part, a part that is too long, and an end in the middle.
-    let strange: [fn(u8, u32, &[u8]) -> Vec<u8>; 4] = [
+    let strange: [Answer; 4] = [
         |_, id, _| status(id + 1, STATUS_OK),
         |kind, id, body| {
             if kind == kind::READ { reply(kind::DATA, id, &text(b"")) } else { one_file(vec![1; 9], 9)(kind, id, body) }
         },
         |kind, id, body| {
             if kind == kind::READ {
-                reply(kind::DATA, id, &text(&[0; 40_000]))
+                reply(kind::DATA, id, &text(&vec![0; 40_000]))
             } else {
                 one_file(vec![1; 9], 9)(kind, id, body)
             }
