@@ -301,13 +301,13 @@ fn listen_at(config: &Config, opened: Opened, sockets: &mut Sockets) -> Result<R
     if let Some(address) = config.admin_listen {
         let (listener, served) = (sockets.at(address, config.reuse_port)?, stop.child_token());
         let own = listener.try_clone().and_then(TcpListener::from_std).context("can't serve the admin port")?;
-        let parts = admin::Admin {
+        let page = admin::Admin {
             gate: gate.clone(),
             counted: admin::count()?,
             handshakes: Arc::clone(&edge.handshakes),
             closing: closing.clone(),
         };
-        tasks.push(tokio::spawn(admin::serve(own, parts, served.clone())));
+        tasks.push(tokio::spawn(admin::serve(own, page, served.clone())));
         admin = Some((listener, served));
     }
     tasks.push(tokio::spawn(watched.watch(closing.clone())));
@@ -352,24 +352,8 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
     let signer = doors::http::signer(config, authority)?;
     let apps = Arc::new(doors::http::make(config, opened, gate, &signer));
     let http: Arc<dyn Protocol> = apps.clone();
-    let (chain, key) = authority.host_tls(&further_names(config)).context("can't issue the gate's TLS certificate")?;
-    let issuer = Arc::clone(authority);
     let challenges = Arc::new(Challenges::default());
-    let parts = TlsParts {
-        names: names(config),
-        issue: Arc::new(move |name| {
-            let (chain, key) = issuer.host_tls_for(name).map_err(std::io::Error::other)?;
-            Ok((chain, Arc::new(key)))
-        }),
-        pages_host: pages_host(config),
-        chain,
-        key: Arc::new(key),
-        operator: Arc::clone(operator),
-        challenges: Arc::clone(&challenges),
-        trust,
-        clock: Arc::clone(clock),
-        gate: authority.gate_fingerprint(),
-    };
+    let parts = tls_parts(config, opened, (operator, &challenges), trust)?;
     let classifier = Classifier::new();
     let kube = tapgate_kube::Health::default();
     let desktops = Arc::new(doors::desktop::make(opened, gate, &parts)?);
@@ -414,6 +398,33 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         challenges,
         proxies: config.proxies.clone(),
         room,
+    })
+}
+
+/// What TLS at the public port is made of.
+fn tls_parts(
+    config: &Config,
+    opened: &Opened,
+    (operator, challenges): (&Arc<OperatorCertificate>, &Arc<Challenges>),
+    trust: TrustSource,
+) -> Result<TlsParts> {
+    let Opened { authority, clock, .. } = opened;
+    let (chain, key) = authority.host_tls(&further_names(config)).context("can't issue the gate's TLS certificate")?;
+    let issuer = Arc::clone(authority);
+    Ok(TlsParts {
+        names: names(config),
+        issue: Arc::new(move |name| {
+            let (chain, key) = issuer.host_tls_for(name).map_err(std::io::Error::other)?;
+            Ok((chain, Arc::new(key)))
+        }),
+        pages_host: pages_host(config),
+        chain,
+        key: Arc::new(key),
+        operator: Arc::clone(operator),
+        challenges: Arc::clone(challenges),
+        trust,
+        clock: Arc::clone(clock),
+        gate: authority.gate_fingerprint(),
     })
 }
 

@@ -91,13 +91,13 @@ impl Heir {
         let (wish, wishes) = mpsc::channel(1);
         tokio::spawn(async move {
             while let Ok(Some(word)) = hear(&mut reader).await {
-                let wished = match word {
+                let asked = match word {
                     HeirWord::Changed => Wish::Review,
                     HeirWord::SignedOut(session) => Wish::SignOut(session),
                     HeirWord::End => Wish::End,
                     HeirWord::Good | HeirWord::Open => continue,
                 };
-                if wish.send(wished).await.is_err() {
+                if wish.send(asked).await.is_err() {
                     return;
                 }
             }

@@ -86,7 +86,7 @@ impl Terminal {
     }
 }
 
-fn fault(error: FileError) -> Fault {
+fn fault(error: &FileError) -> Fault {
     let words = error.to_string();
     match error {
         FileError::Exists => Fault::conflict(words, "replace it, or choose another name"),
@@ -107,7 +107,7 @@ async fn begun(app: &App, session: &WebSession, bytes: &Bytes) -> Result<FilesBe
     let terminal = app.terminals.find(&connection, session)?;
     let Some(desk) = terminal.desk(app).await? else { return Ok(FilesBegun::Tap) };
     let Some(path) = path else { return Ok(FilesBegun::Ready { size: None }) };
-    let facts = desk.files.facts(&path).await.map_err(fault)?;
+    let facts = desk.files.facts(&path).await.map_err(|error| fault(&error))?;
     if facts.is_directory() {
         return Err(Fault::invalid("this is a directory", "name a file in it"));
     }
@@ -148,19 +148,19 @@ async fn take(app: &App, session: &WebSession, asked: &Asked, body: &mut Body) -
     let terminal = app.terminals.find(&asked.connection, session)?;
     let _room = terminal.room()?;
     let desk = terminal.desk(app).await?.ok_or_else(tap_first)?;
-    let mut upload = desk.files.upload(&asked.path, asked.replace).await.map_err(fault)?;
+    let mut upload = desk.files.upload(&asked.path, asked.replace).await.map_err(|error| fault(&error))?;
     let broke_off = || Fault::invalid("the file broke off", "send it again");
     loop {
         let frame = tokio::select! {
-            () = terminal.gone.cancelled() => return Err(fault(FileError::Over)),
+            () = terminal.gone.cancelled() => return Err(fault(&FileError::Over)),
             frame = timeout(UPLOAD_STALL_MAX, body.frame()) => frame.map_err(|_| broke_off())?,
         };
         let Some(frame) = frame else { break };
         if let Ok(data) = frame.map_err(|_| broke_off())?.into_data() {
-            upload.put(&data).await.map_err(fault)?;
+            upload.put(&data).await.map_err(|error| fault(&error))?;
         }
     }
-    let bytes = upload.finish().await.map_err(fault)?;
+    let bytes = upload.finish().await.map_err(|error| fault(&error))?;
     Ok(FileWritten { bytes })
 }
 
@@ -178,14 +178,14 @@ pub(super) async fn download(
 
 async fn given(app: &App, session: &WebSession, asked: Asked, headers: &HeaderMap) -> Result<Response, Fault> {
     // A link of our own page, and no other site's.
-    let site = headers.get(HeaderName::from_static("sec-fetch-site"));
-    if site.is_none_or(|site| site != "same-origin") {
+    let from = headers.get(HeaderName::from_static("sec-fetch-site"));
+    if from.is_none_or(|from| from != "same-origin") {
         return Err(Fault::denied("this was not asked for by the gate's own page"));
     }
     let terminal = app.terminals.find(&asked.connection, session)?;
     let room = terminal.room()?;
     let desk = terminal.desk(app).await?.ok_or_else(tap_first)?;
-    let download = desk.files.download(&asked.path).await.map_err(fault)?;
+    let download = desk.files.download(&asked.path).await.map_err(|error| fault(&error))?;
     // What the kernel makes up as it is read says that it is empty.
     let size = download.facts().size.filter(|size| *size > 0);
     let file = asked.path.rsplit('/').next().unwrap_or_default();
@@ -238,12 +238,13 @@ impl Sending {
         if self.over {
             return None;
         }
-        let part = match self.left {
-            Some(0) => Ok(None),
-            _ => tokio::select! {
+        let part = if self.left == Some(0) {
+            Ok(None)
+        } else {
+            tokio::select! {
                 () = self.terminal.gone.cancelled() => Err(FileError::Over),
                 part = self.download.next() => part,
-            },
+            }
         };
         match part {
             Ok(Some(mut part)) => {
@@ -264,16 +265,16 @@ impl Sending {
                 self.tell(Some(true));
                 None
             }
-            Ok(None) => self.fail("the file has become shorter"),
-            Err(error) => self.fail(&error.to_string()),
+            Ok(None) => Some(self.fail("the file has become shorter")),
+            Err(error) => Some(self.fail(&error.to_string())),
         }
     }
 
     /// Breaks off, so that the browser does not take a part for the whole.
-    fn fail(mut self, why: &str) -> Option<(io::Result<Bytes>, Self)> {
+    fn fail(mut self, why: &str) -> (io::Result<Bytes>, Self) {
         self.over = true;
         self.tell(Some(false));
-        Some((Err(io::Error::other(why.to_owned())), self))
+        (Err(io::Error::other(why.to_owned())), self)
     }
 
     fn tell(&self, done: Option<bool>) {

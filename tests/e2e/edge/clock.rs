@@ -44,7 +44,7 @@ fn a_clock_that_jumps_refuses_and_comes_back() -> Result<()> {
     live.wait_for("still here")?;
     live.signal(Signal::SIGTERM);
     world.stop()?;
-    verify_file(&world.audit_log())?;
+    verify_file(world.audit_log())?;
     Ok(())
 }
 

@@ -71,7 +71,7 @@ fn blocks(text: &str) -> Vec<String> {
         match &mut inside {
             None if line == "```yaml" => inside = Some(String::new()),
             Some(_) if line == "```" => blocks.extend(inside.take()),
-            Some(block) => *block += &format!("{line}\n"),
+            Some(block) => block.extend([line, "\n"]),
             None => {}
         }
     }

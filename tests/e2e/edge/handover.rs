@@ -68,7 +68,7 @@ fn a_live_session_goes_on_beside_a_fresh_process_and_a_lock_there_ends_it() -> R
     world.stop()?;
     until("the fresh process to end", SLACK * 2, || Ok(!runs(heir)))?;
     // One log, whole, with the end of every session that began.
-    verify_file(&world.audit_log())?;
+    verify_file(world.audit_log())?;
     let records = world.records();
     let of = |name: &str| -> Vec<String> {
         let mut found: Vec<_> =
@@ -99,7 +99,7 @@ fn a_session_that_outlasts_its_gate_is_cut_with_a_word_and_its_end_is_recorded()
     let records = world.records();
     let names: Vec<&str> = records.iter().map(event).collect();
     assert!(names.contains(&"session.end") && names.last() == Some(&"gate.stopped"), "{names:?}");
-    verify_file(&world.audit_log())?;
+    verify_file(world.audit_log())?;
     world.stop()?;
     Ok(())
 }
@@ -184,6 +184,6 @@ fn a_fresh_process_that_cannot_serve_leaves_the_old_one_in_its_place() -> Result
     ask(&bare.gate)?;
     bare.gate.process().wait_for_error(TAKEN)?;
     bare.is_well()?;
-    verify_file(&bare.lab.path().join("data/audit.jsonl"))?;
+    verify_file(bare.lab.path().join("data/audit.jsonl"))?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::scene::Scene;
 use crate::world::{text, until};
 
 /// How long a file may take.
-const FILE_MAX: Duration = Duration::from_secs(60);
+const FILE_MAX: Duration = Duration::from_mins(1);
 
 /// Bytes that no compression and no translation of line ends leaves alone.
 fn noise(length: usize) -> Vec<u8> {

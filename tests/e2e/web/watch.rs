@@ -9,7 +9,7 @@ use super::scene::Scene;
 use crate::db::scene::Scene as DbScene;
 use crate::world::{text, until};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 /// ann is signed in as an administrator; what jerry does on prod3 is recorded.
 fn watched() -> Result<Scene> {
