@@ -62,13 +62,13 @@ impl Heir {
 
     /// Waits until it has looked at all that can be looked at beforehand.
     pub(crate) async fn is_good(&mut self) -> Result<()> {
-        self.talk.expect(HeirWord::Good, HEIR_START_MAX).await
+        self.talk.hears(HeirWord::Good, HEIR_START_MAX).await
     }
 
     /// Lets it have the data directory, and waits until it serves.
     pub(crate) async fn take_over(&mut self) -> Result<()> {
         self.talk.tell(&ElderWord::Free).await?;
-        self.talk.expect(HeirWord::Open, HEIR_START_MAX).await
+        self.talk.hears(HeirWord::Open, HEIR_START_MAX).await
     }
 
     /// Sees it gone: one that has failed gets a moment to say why.

@@ -75,11 +75,7 @@ impl Talk {
     }
 
     /// Waits for this very word.
-    async fn expect<T: DeserializeOwned + PartialEq + std::fmt::Debug>(
-        &mut self,
-        due: T,
-        wait: Duration,
-    ) -> Result<()> {
+    async fn hears<T: DeserializeOwned + PartialEq + std::fmt::Debug>(&mut self, due: T, wait: Duration) -> Result<()> {
         match timeout(wait, hear::<T>(&mut self.reader)).await {
             Err(_) => bail!("it did not say {due:?} within {} seconds", wait.as_secs()),
             Ok(Ok(Some(word))) if word == due => Ok(()),
