@@ -86,6 +86,13 @@ def redirection(target):
     return indication(head + packet)
 
 
+def part(stream, words):
+    """Says this last, and hangs up only after the other side has: it reads the words before anything breaks."""
+    stream.sendall(words)
+    while stream.recv(65536):
+        pass
+
+
 def converse(stream, context, way):
     read(stream)
     stream.sendall(tpkt(bytes.fromhex("0ed00000000000 0200080001000000")))
@@ -95,9 +102,9 @@ def converse(stream, context, way):
         return stream.recv(1)
     initial = read(stream)
     if way == "large-conference":
-        return stream.sendall(b"\x03\x00\xff\xff" + bytes(65531))
+        return part(stream, b"\x03\x00\xff\xff" + bytes(65531))
     if way == "cut-conference":
-        return stream.sendall(response(channels(initial))[:-9] + bytes(9))
+        return part(stream, response(channels(initial))[:-9] + bytes(9))
     stream.sendall(response(channels(initial)))
     while True:
         said = read(stream)[3:]
