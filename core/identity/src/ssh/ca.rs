@@ -131,7 +131,9 @@ impl SshCa {
         self.must_be(CaKind::LoginSsh)?;
         let end = span::login_end(now, subject.expires)?;
         let payload = Payload::login(*gate, subject.user, end, subject.source_ip);
-        let mut draft = draft(subject.public_key, CertType::User, subject.user.as_str(), now, end)?;
+        // A security key may log in: who shows it has its touch, which is looked at there.
+        spki::key_data_digest(subject.public_key.key_data()).ok_or(IssueError::Key)?;
+        let mut draft = blank(subject.public_key, CertType::User, subject.user.as_str(), now, end)?;
         draft.valid_principal(subject.user.as_str()).map_err(refused)?;
         put_record(&mut draft, Credential::Login, &payload)?;
         self.sign(draft)
@@ -225,8 +227,13 @@ impl Permit {
 }
 
 /// A certificate with everything but its principals.
+/// A certificate of a key that a program has.
 fn draft(key: &PublicKey, kind: CertType, id: &str, now: UnixTime, end: UnixTime) -> Result<Builder, IssueError> {
     spki::ssh_key_spki(key).ok_or(IssueError::Key)?;
+    blank(key, kind, id, now, end)
+}
+
+fn blank(key: &PublicKey, kind: CertType, id: &str, now: UnixTime, end: UnixTime) -> Result<Builder, IssueError> {
     let begin = now.minus(limits::SKEW);
     let mut draft = Builder::new(random::bytes::<32>()?, key, begin.as_secs(), end.as_secs()).map_err(refused)?;
     draft.serial(u64::from_be_bytes(random::bytes()?)).map_err(refused)?;
