@@ -6,7 +6,9 @@ use tapgate_api::path;
 use super::bare::Bare;
 
 /// Every path of the interface, with its method.
-const PATHS: [(&str, &str); 43] = [
+const PATHS: &[(&str, &str)] = &[
+    (path::SSH_KEYS, "get"),
+    (path::SSH_KEY_CERTIFY, "post"),
     (path::SESSIONS_ALL, "get"),
     (path::SESSIONS_KILL, "post"),
     (path::AUTHORITIES, "get"),
@@ -73,7 +75,7 @@ fn the_description_lists_every_path_with_its_method() -> Result<()> {
     let bare = Bare::new()?;
     let described = bare.curl(path::OPENAPI, &[])?.json()?;
     let paths = described["paths"].as_object().cloned().unwrap_or_default();
-    for (path, method) in PATHS {
+    for &(path, method) in PATHS {
         assert!(paths.get(path).is_some_and(|of| of[method].is_object()), "{method} {path}: {:?}", paths.get(path));
     }
     assert_eq!(paths.len(), PATHS.len(), "{:?}", paths.keys());
@@ -111,7 +113,7 @@ fn what_is_not_there_or_not_so_is_said_in_http() -> Result<()> {
     for path in ["/v1", "/v1/", "/v1/nothing", "/v1/webapi/find/", "/..%2f..%2fetc/passwd"] {
         assert_eq!(bare.curl(path, &["--path-as-is"])?.status, 404, "{path}");
     }
-    for (path, method) in PATHS {
+    for &(path, method) in PATHS {
         let other = if method == "get" { "DELETE" } else { "GET" };
         let answer = bare.curl(path, &["-X", other])?;
         assert_eq!(answer.status, 405, "{other} {path}: {answer:?}");

@@ -61,7 +61,7 @@ fn a_head_may_come_byte_by_byte() -> Result<()> {
 fn what_is_no_protocol_is_closed_at_once_and_answers_nothing() -> Result<()> {
     let bare = Bare::new()?;
     let heads: [&[u8]; 5] =
-        [b"\x03\0\0\x13\x0e", b"HELO gate\r\n", b"GEX / HTTP/1.1\r\n\r\n", b"\x16\x02\0", &[0xff; 4096]];
+        [b"\x03\0\0\x13\x0e\xd0", b"HELO gate\r\n", b"GEX / HTTP/1.1\r\n\r\n", b"\x16\x02\0", &[0xff; 4096]];
     for head in heads {
         let mut stream = bare.dial()?;
         let start = std::time::Instant::now();

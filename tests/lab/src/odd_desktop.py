@@ -102,7 +102,7 @@ def converse(stream, context, way):
         return stream.recv(1)
     initial = read(stream)
     if way == "large-conference":
-        return part(stream, b"\x03\x00\xff\xff" + bytes(65531))
+        return stream.sendall(b"\x03\x00\xff\xff" + bytes(65531))
     if way == "cut-conference":
         return part(stream, response(channels(initial))[:-9] + bytes(9))
     stream.sendall(response(channels(initial)))
