@@ -104,7 +104,7 @@ def converse(stream, context, way):
     if way == "large-conference":
         return stream.sendall(b"\x03\x00\xff\xff" + bytes(65531))
     if way == "cut-conference":
-        return part(stream, response(channels(initial))[:-9] + bytes(9))
+        return part(stream, response(channels(initial))[:-12] + bytes(12))
     stream.sendall(response(channels(initial)))
     while True:
         said = read(stream)[3:]
