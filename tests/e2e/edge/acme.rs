@@ -73,6 +73,9 @@ fn a_certificate_comes_by_the_one_port_and_is_kept() -> Result<()> {
     let mut scene = Scene { gate, config, port, admin, pebble, lab };
     until("a certificate that browsers trust", ISSUED, || scene.is_trusted())?;
     assert_eq!(scene.orders("good")?, 1);
+    // It looked by itself, and nothing listens where HTTP-01 would: this was TLS-ALPN-01.
+    let said = scene.pebble.process().stdout();
+    assert!(said.contains("set VALID by completed challenge"), "{said}");
     let folder = scene.lab.path().join("data/acme");
     let modes = std::fs::read_dir(&folder)?.map(|entry| Ok(entry?.metadata()?.mode() & 0o777));
     let modes = modes.collect::<Result<Vec<u32>>>()?;
