@@ -1,5 +1,6 @@
 //! The tap: what is about to be signed is read and compared first, and only then is a key asked.
 
+use serde::de::DeserializeOwned;
 use tapgate_api::{Assertion, Ceremony, FindAuth, InviteTerms};
 use tapgate_model::{Digest, Kind, Login, TargetName, UnixTime, UserName};
 use tapgate_proof::{Holder, Invite, Purpose, Statement, StatementParts, Uses, challenge};
@@ -11,7 +12,9 @@ use crate::error::{Act as _, Failure, Result};
 use crate::gate_addr::GateAddr;
 use crate::keys::from_base64;
 use crate::limits::CLOCK_SKEW;
+use crate::profile::Home;
 use crate::solver::{Means, Solver, ask_for_touch};
+use crate::turn::Turn;
 
 /// What the person at the terminal has asked for, and so the only thing that may be signed.
 #[derive(Debug, Clone)]
@@ -95,8 +98,21 @@ impl Checked {
         Ok(Self { id: ceremony.id, expires: statement.parts().expires, webauthn: ceremony.webauthn })
     }
 
+    /// Has the tap made and takes it to the gate's path for it, before any other command of this user's is answered.
+    pub async fn finish<T>(self, means: &mut Means, handover: &Handover<'_>, finish: &str) -> Result<T>
+    where
+        T: DeserializeOwned,
+    {
+        let _turn = match means {
+            Means::Key(_) => Some(Turn::wait(&Home::from_env()?, self.expires).await?),
+            Means::Browser(_) => None,
+        };
+        let assertion = self.answer(means, handover).await?;
+        handover.http.post(finish, &assertion).await
+    }
+
     /// Asks for the tap by these means.
-    pub async fn answer(self, means: &mut Means, handover: &Handover<'_>) -> Result<Assertion> {
+    async fn answer(self, means: &mut Means, handover: &Handover<'_>) -> Result<Assertion> {
         match means {
             Means::Key(solver) => self.tap(handover.origin, solver.as_mut()),
             Means::Browser(carry) => {
@@ -106,8 +122,8 @@ impl Checked {
         }
     }
 
-    /// Asks for the tap.
-    pub fn tap(self, origin: &Url, solver: &mut dyn Solver) -> Result<Assertion> {
+    /// Asks a key for the tap.
+    fn tap(self, origin: &Url, solver: &mut dyn Solver) -> Result<Assertion> {
         ask_for_touch("Tap any security key");
         let webauthn = solver.authenticate(origin, self.webauthn)?;
         eprintln!("Detected security key tap");

@@ -27,3 +27,4 @@ pub mod ssh_agent;
 pub mod sso;
 pub mod tls;
 pub mod tunnel;
+pub mod turn;

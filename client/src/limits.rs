@@ -26,6 +26,9 @@ pub const AGENT_START_WAIT: Duration = Duration::from_secs(5);
 /// How long one exchange with the agent may take; it never blocks on anything but its socket.
 pub const AGENT_ANSWER_WAIT: Duration = Duration::from_secs(5);
 
+/// Between two looks at whether another command's tap is over; the system offers no wait for a lock with an end.
+pub const TURN_LOOK: Duration = Duration::from_millis(20);
+
 /// A window that is nearly over is not used: the gate would refuse it before the session opens.
 pub const WINDOW_MARGIN: Duration = Duration::from_secs(5);
 
@@ -86,7 +89,6 @@ pub const DESKTOP_WRONG_MAX: u32 = 100;
 pub const TURN_WAIT: Duration = Duration::from_mins(1);
 
 /// Between two looks at whether it is.
-pub const TURN_LOOK: Duration = Duration::from_millis(20);
 
 /// How long a database client of this machine may take until it has said who it is: a person types the password.
 pub const DB_GREETING_WAIT: Duration = Duration::from_mins(1);

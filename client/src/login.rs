@@ -69,8 +69,7 @@ pub async fn login(
     }
     let origin = ceremony::origin(&profile.gate, &find.auth)?;
     let handover = Handover { http: &http, path: path::LOGIN_BROWSER, origin: &origin };
-    let assertion = checked.answer(means, &handover).await?;
-    let certificates: LoginCertificates = http.post(path::LOGIN_FINISH, &assertion).await?;
+    let certificates: LoginCertificates = checked.finish(means, &handover, path::LOGIN_FINISH).await?;
     let profile = Profile { connector: None, ..profile };
     keep(home, profile, user, &find, &keys, certificates).await
 }
@@ -88,8 +87,7 @@ pub async fn login_passwordless(home: &Home, profile: Profile, means: &mut Means
     let checked = Checked::new(ceremony, &wish)?;
     let origin = ceremony::origin(&profile.gate, &find.auth)?;
     let handover = Handover { http: &http, path: path::LOGIN_BROWSER, origin: &origin };
-    let assertion = checked.answer(means, &handover).await?;
-    let certificates: LoginCertificates = http.post(path::LOGIN_FINISH, &assertion).await?;
+    let certificates: LoginCertificates = checked.finish(means, &handover, path::LOGIN_FINISH).await?;
     let user = certificates.user.parse().act(|| "the gate names nobody".to_owned())?;
     keep(home, profile, user, &find, &keys, certificates).await
 }

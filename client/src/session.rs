@@ -145,8 +145,7 @@ async fn ask(context: &Context, goals: &[Goal], key: &SessionKey) -> Result<Aske
     // Said even where no key can be asked: it is why the session does not open.
     eprintln!("MFA is required to access {}", asked_for(goals));
     let handover = Handover { http: &http, path: path::SESSION_BROWSER, origin: &origin };
-    let assertion = checked.answer(&mut means?, &handover).await?;
-    let certificates: SessionCertificates = http.post(path::SESSION_FINISH, &assertion).await?;
+    let certificates: SessionCertificates = checked.finish(&mut means?, &handover, path::SESSION_FINISH).await?;
     fit(&certificates, key)?;
     Ok(Asked::Tapped(certificates))
 }

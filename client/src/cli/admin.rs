@@ -29,8 +29,7 @@ pub async fn change(context: &Context, action: &AdminAction) -> Result<AdminOutc
     let means = context.means();
     eprintln!("MFA is required for this administrative action");
     let handover = Handover { http: &http, path: path::ADMIN_BROWSER, origin: &origin };
-    let assertion = checked.answer(&mut means?, &handover).await?;
-    http.post(path::ADMIN_FINISH, &assertion).await
+    checked.finish(&mut means?, &handover, path::ADMIN_FINISH).await
 }
 
 /// One line for each change.

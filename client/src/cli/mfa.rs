@@ -154,8 +154,7 @@ async fn add_key(context: &Context, begin: DeviceBegin, software_key: Option<Pat
         printable(&begin.name),
         context.profile.gate
     );
-    let assertion = checked.answer(&mut old, &handover).await?;
-    let outcome: DeviceOutcome = http.post(path::DEVICE_FINISH, &assertion).await?;
+    let outcome: DeviceOutcome = checked.finish(&mut old, &handover, path::DEVICE_FINISH).await?;
     show(context, &outcome)
 }
 
@@ -201,8 +200,7 @@ pub(super) async fn change(
     let means = context.means();
     eprintln!("MFA is required to {}", described(action));
     let handover = Handover { http: &http, path: path::DEVICE_BROWSER, origin: &origin };
-    let assertion = checked.answer(&mut means?, &handover).await?;
-    http.post(path::DEVICE_CHANGE_FINISH, &assertion).await
+    checked.finish(&mut means?, &handover, path::DEVICE_CHANGE_FINISH).await
 }
 
 fn described(action: &DeviceAction) -> String {

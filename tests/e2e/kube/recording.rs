@@ -144,8 +144,8 @@ fn attach_and_copies_are_recorded() -> Result<()> {
     std::fs::write(path("a"), "content")?;
     scene.kubectl(&["cp", &path("a"), &format!("dev/web-0:{}", path("b"))])?.success()?;
     assert_eq!(std::fs::read_to_string(path("b"))?, "content");
-    let all = scene.world.olga.tap(["play", &session(&scene)?, "--as", "json"])?.success()?.stdout;
-    assert!(all.contains("-- tar -xmf -"), "{all}");
+    let copied = ended(&scene, &session(&scene)?, 3, "0")?;
+    assert!(copied.rest.iter().any(|(kind, text)| kind == "runs" && text.contains("-- tar -xmf -")), "{copied:?}");
     Ok(())
 }
 
