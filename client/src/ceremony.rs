@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use tapgate_api::{Assertion, Ceremony, FindAuth, InviteTerms};
-use tapgate_model::{Digest, Kind, Login, TargetName, UnixTime, UserName};
+use tapgate_model::{Clock as _, Digest, Kind, Login, SystemClock, TargetName, UnixTime, UserName};
 use tapgate_proof::{Holder, Invite, Purpose, Statement, StatementParts, Uses, challenge};
 use url::Url;
 use webauthn_rs_proto::RequestChallengeResponse;
@@ -14,7 +14,7 @@ use crate::keys::from_base64;
 use crate::limits::CLOCK_SKEW;
 use crate::profile::Home;
 use crate::solver::{Means, Solver, ask_for_touch};
-use crate::turn::Turn;
+use crate::turn::turn;
 
 /// What the person at the terminal has asked for, and so the only thing that may be signed.
 #[derive(Debug, Clone)]
@@ -104,7 +104,12 @@ impl Checked {
         T: DeserializeOwned,
     {
         let _turn = match means {
-            Means::Key(_) => Some(Turn::wait(&Home::from_env()?, self.expires).await?),
+            // Of two that a key signs at once the later may reach the gate first, to which the earlier then looks like
+            // a copied key's, whose counter lags behind.
+            Means::Key(_) => {
+                let (file, left) = (Home::from_env()?.run()?.join("tap.turn"), self.expires.since(SystemClock.now()));
+                Some(turn(&file, left, "another command still waits for its tap").await?)
+            }
             Means::Browser(_) => None,
         };
         let assertion = self.answer(means, handover).await?;

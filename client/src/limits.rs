@@ -26,8 +26,11 @@ pub const AGENT_START_WAIT: Duration = Duration::from_secs(5);
 /// How long one exchange with the agent may take; it never blocks on anything but its socket.
 pub const AGENT_ANSWER_WAIT: Duration = Duration::from_secs(5);
 
-/// Between two looks at whether another command's tap is over; the system offers no wait for a lock with an end.
+/// Between two looks at whether another command's turn is over; the system offers no wait for a lock with an end.
 pub const TURN_LOOK: Duration = Duration::from_millis(20);
+
+/// How long another command's turn may take before whoever waits is told: by then a person is waited for.
+pub const TURN_TOLD: Duration = Duration::from_secs(1);
 
 /// A window that is nearly over is not used: the gate would refuse it before the session opens.
 pub const WINDOW_MARGIN: Duration = Duration::from_secs(5);
@@ -87,8 +90,6 @@ pub const DESKTOP_WRONG_MAX: u32 = 100;
 
 /// How long an `ssh` waits for another one to the same target that is not in yet: as long as the gate lets that one.
 pub const TURN_WAIT: Duration = Duration::from_mins(1);
-
-/// Between two looks at whether it is.
 
 /// How long a database client of this machine may take until it has said who it is: a person types the password.
 pub const DB_GREETING_WAIT: Duration = Duration::from_mins(1);

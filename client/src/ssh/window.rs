@@ -4,25 +4,25 @@
 //! The connection is made at once and the tap is asked for meanwhile: `ssh` waits for its agent as long as it takes,
 //! but for the gate's first words only as long as its `ConnectTimeout` says.
 
-use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::PathBuf;
 
 use tapgate_model::Kind;
 use tokio::io::{AsyncWriteExt as _, stdin, stdout};
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep};
 
 use crate::cli::Context;
 use crate::error::{Act as _, Failure, Result};
 use crate::keys::SessionKey;
-use crate::limits::{TURN_LOOK, TURN_WAIT};
+use crate::limits::TURN_WAIT;
 use crate::profile::socket_path;
 use crate::session::{Access, Signer, open};
 use crate::ssh::agent_socket::Desk;
 use crate::ssh::destination::Destination;
 use crate::ssh::tunnel::carry;
 use crate::tls::{Alpn, Tls};
+use crate::turn::turn;
 
 /// Where `ssh` goes: the login there, and the host name that it was given.
 struct Place {
@@ -112,7 +112,8 @@ struct Counter {
 impl Counter {
     async fn open(path: PathBuf) -> Result<Self> {
         socket_path(&path)?;
-        let turn = turn(&path.with_added_extension("turn")).await?;
+        let busy = "another ssh to the same target still waits for its tap";
+        let turn = turn(&path.with_added_extension("turn"), TURN_WAIT, busy).await?;
         let act = || format!("{} cannot be served", path.display());
         // Whoever had it before us is gone, in peace or not.
         match std::fs::remove_file(&path) {
@@ -150,25 +151,6 @@ impl Drop for Counter {
         // Once the turn is over, the socket at this path is another's.
         if self.turn.try_lock().is_ok() {
             std::fs::remove_file(&self.path).ok();
-        }
-    }
-}
-
-async fn turn(path: &Path) -> Result<File> {
-    let act = || format!("{} cannot be opened", path.display());
-    let mut options = File::options();
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.create(true).truncate(false).write(true).open(path).act(act)?;
-    let end = Instant::now() + TURN_WAIT;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(Failure::new(format!("{}: {error}", act()))),
-            Err(TryLockError::WouldBlock) if Instant::now() > end => {
-                let what = "another ssh to the same target still waits for its tap";
-                return Err(Failure::new(what).advise("answer that one, or end it"));
-            }
-            Err(TryLockError::WouldBlock) => sleep(TURN_LOOK).await,
         }
     }
 }
