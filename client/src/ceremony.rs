@@ -128,7 +128,7 @@ impl Checked {
     }
 
     /// Asks a key for the tap.
-    fn tap(self, origin: &Url, solver: &mut dyn Solver) -> Result<Assertion> {
+    pub fn tap(self, origin: &Url, solver: &mut dyn Solver) -> Result<Assertion> {
         ask_for_touch("Tap any security key");
         let webauthn = solver.authenticate(origin, self.webauthn)?;
         eprintln!("Detected security key tap");
