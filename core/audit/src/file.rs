@@ -95,7 +95,7 @@ impl FileSink {
         let len_max = options.file_len_max.unwrap_or(limits::FILE_LEN_MAX);
         let age_max = options.keep.age.map(|age| age.min(limits::FILE_AGE_MAX));
         let disk = LogFile { file, path: path.into(), len, len_max, age_max, first, begun, clean: true };
-        let queue = Arc::new(Queue::new(limits::QUEUE_LEN_MAX, summary));
+        let queue = Arc::new(Queue::new(limits::QUEUE_LEN_MAX, limits::GATHER, summary));
         let FileOptions { keep, follower, when_full, .. } = options;
         let writer = Writer { disk, summary, keeper, keep, follower, queue, clock };
         let sink = Self::start(writer, when_full).map_err(|source| AuditError::Open { path: path.into(), source })?;
@@ -379,7 +379,7 @@ mod tests {
         let (path, len_max) = (path.into(), u64::MAX);
         let inner = LogFile { file, path, len, len_max, age_max: None, first, begun: None, clean: true };
         let disk = FullDisk { inner, failures: Arc::new(AtomicU32::new(failures)) };
-        let queue = Arc::new(Queue::new(limits::QUEUE_LEN_MAX, summary));
+        let queue = Arc::new(Queue::new(limits::QUEUE_LEN_MAX, limits::GATHER, summary));
         let (keep, clock) = (Keep::default(), Arc::new(SystemClock));
         FileSink::start(Writer { disk, summary, keeper: None, keep, follower: None, queue, clock }, when_full).unwrap()
     }

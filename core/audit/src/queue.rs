@@ -12,11 +12,13 @@ use crate::{Event, Summary};
 /// Events on their way to the disk.
 pub(crate) struct Queue {
     state: Mutex<State>,
-    /// Told when there is an event, or when the queue is closed.
+    /// Told what the writer must not sleep through: the first event, a whole batch, and whoever waits.
     filled: Condvar,
     /// Told when events have reached the disk.
     settled: Condvar,
     len_max: usize,
+    /// How long the first event of a batch waits for others.
+    gather: Duration,
     /// Whether the disk does not take events: what every session asks, without the lock.
     stuck: AtomicBool,
 }
@@ -43,15 +45,28 @@ struct State {
     trouble: Option<String>,
     /// Somebody waits for a checkpoint.
     seal: bool,
+    /// Somebody waits for the disk, so that no batch may wait for more.
+    hurry: bool,
+    /// With how many events waiting the writer is to be woken, if it sleeps.
+    wake_at: usize,
     closed: bool,
 }
 
 impl Queue {
-    pub(crate) fn new(len_max: usize, summary: Summary) -> Self {
-        let (waiting, trouble) = (VecDeque::new(), None);
-        let state = State { waiting, accepted: 0, written: 0, summary, trouble, seal: false, closed: false };
+    pub(crate) fn new(len_max: usize, gather: Duration, summary: Summary) -> Self {
+        let state = State {
+            waiting: VecDeque::new(),
+            accepted: 0,
+            written: 0,
+            summary,
+            trouble: None,
+            seal: false,
+            hurry: false,
+            wake_at: usize::MAX,
+            closed: false,
+        };
         let (filled, settled, stuck) = (Condvar::new(), Condvar::new(), AtomicBool::new(false));
-        Self { state: Mutex::new(state), filled, settled, len_max, stuck }
+        Self { state: Mutex::new(state), filled, settled, len_max, gather, stuck }
     }
 
     /// Adds an event. When the queue is full, the event is counted by an `audit.lost` at its end, so that
@@ -67,23 +82,45 @@ impl Queue {
         let event = if full { Event::AuditLost { count: 1 } } else { event };
         state.waiting.push_back((clock.now(), event));
         state.accepted += 1;
-        self.filled.notify_one();
+        // Each call of the condition's is one of the system's, whether anybody waits or not.
+        if state.waiting.len() >= state.wake_at {
+            state.wake_at = usize::MAX;
+            drop(state);
+            self.filled.notify_one();
+        }
     }
 
     /// Waits for something to do: up to `max` events, or a checkpoint that somebody wants or that is due after so long.
     pub(crate) fn next(&self, max: usize, patience: Option<Duration>) -> Work {
-        let idle = |state: &mut State| state.waiting.is_empty() && !state.closed && !state.seal;
-        let mut state = match patience {
-            None => self.filled.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner),
-            Some(patience) => {
-                self.filled.wait_timeout_while(self.lock(), patience, idle).unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
+        let mut state = self.wait_for(1, self.lock(), patience);
+        if !state.waiting.is_empty() && !state.hurry {
+            state = self.wait_for(max, state, Some(self.gather));
+        }
         let len = state.waiting.len().min(max);
         if len > 0 {
             return Work::Events(state.waiting.drain(..len).collect());
         }
         if state.closed && !state.seal { Work::End } else { Work::Seal }
+    }
+
+    /// Sleeps until so many events wait, or somebody waits for the writer.
+    fn wait_for<'a>(
+        &self,
+        len: usize,
+        mut state: MutexGuard<'a, State>,
+        at_most: Option<Duration>,
+    ) -> MutexGuard<'a, State> {
+        let sleeps = |state: &mut State| {
+            let urgent = state.closed || state.seal || (state.hurry && !state.waiting.is_empty());
+            state.wake_at = len;
+            !urgent && state.waiting.len() < len
+        };
+        state = match at_most {
+            None => self.filled.wait_while(state, sleeps).unwrap_or_else(PoisonError::into_inner),
+            Some(most) => self.filled.wait_timeout_while(state, most, sleeps).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        state.wake_at = usize::MAX;
+        state
     }
 
     /// Says that there is a checkpoint over everything that was written.
@@ -113,6 +150,7 @@ impl Queue {
         state.written += u64::try_from(len).unwrap_or(u64::MAX);
         state.summary = summary;
         state.trouble = None;
+        state.hurry &= state.written < state.accepted;
         self.stuck.store(false, Ordering::Relaxed);
         self.settled.notify_all();
     }
@@ -130,8 +168,10 @@ impl Queue {
 
     /// Waits until everything that was pushed before has reached the disk, and otherwise gives the trouble.
     pub(crate) fn flush(&self, wait: Duration) -> Result<(), String> {
-        let state = self.lock();
+        let mut state = self.lock();
         let due = state.accepted;
+        state.hurry = state.written < due;
+        self.filled.notify_all();
         let waited = self.settled.wait_timeout_while(state, wait, |state| state.written < due);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if state.written < due {
@@ -180,7 +220,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_counted_where_it_is_missing() {
         let clock = ManualClock::new(UnixTime::from_secs(7));
-        let queue = Queue::new(2, Summary::EMPTY);
+        let queue = Queue::new(2, Duration::ZERO, Summary::EMPTY);
         let events = |max| take(&queue, max).unwrap().into_iter().map(|(_, event)| event).collect::<Vec<_>>();
         (0..5).for_each(|n| queue.push(event(n), &clock));
         assert_eq!(events(1), [event(0)]);
@@ -195,7 +235,7 @@ mod tests {
     #[test]
     fn the_queue_never_grows_past_its_limit() {
         let clock = ManualClock::new(UnixTime::from_secs(7));
-        let queue = Queue::new(3, Summary::EMPTY);
+        let queue = Queue::new(3, Duration::ZERO, Summary::EMPTY);
         let mut recorded = 0;
         for n in 0..1000 {
             queue.push(event(n), &clock);
@@ -207,6 +247,29 @@ mod tests {
         }
         recorded -= count(&take(&queue, 9).unwrap());
         assert_eq!(recorded, 0, "every event is there or counted");
+    }
+
+    #[test]
+    fn a_batch_waits_for_more_until_it_is_whole_or_somebody_waits() {
+        let clock = ManualClock::new(UnixTime::from_secs(7));
+        let queue = Queue::new(100, Duration::from_secs(3600), Summary::EMPTY);
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let whole = take(&queue, 3).unwrap().len();
+                queue.settle(whole, Summary::EMPTY);
+                let hurried = take(&queue, 3).unwrap().len();
+                queue.settle(hurried, Summary::EMPTY);
+                let after = take(&queue, 3);
+                (whole, hurried, after.map(|events| events.len()))
+            });
+            (0..3).for_each(|n| queue.push(event(n), &clock));
+            queue.flush(Duration::from_secs(60)).unwrap();
+            queue.push(event(3), &clock);
+            queue.flush(Duration::from_secs(60)).unwrap();
+            queue.push(event(4), &clock);
+            queue.close();
+            assert_eq!(writer.join().unwrap(), (3, 1, Some(1)));
+        });
     }
 
     fn count(batch: &[(UnixTime, Event)]) -> u64 {
