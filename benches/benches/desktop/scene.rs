@@ -103,9 +103,11 @@ impl Viewer {
     /// Says this, and waits for the answer.
     fn told(&mut self, word: &str) -> Result<String> {
         self.done += 1;
-        let mark = format!("done {} ", self.done);
+        let mark = format!("done {}", self.done);
         self.process.write(format!("{word}\n").as_bytes())?;
-        self.process.wait_for_line(&mark, |line| line.strip_prefix(&mark).map(|rest| rest.trim().to_owned()))
+        // A line without an answer ends behind the number.
+        let answer = |line: &str| line.strip_prefix(&mark).filter(|rest| rest.is_empty() || rest.starts_with(' '));
+        self.process.wait_for_line(&mark, |line| answer(line).map(|rest| rest.trim().to_owned()))
     }
 }
 

@@ -76,7 +76,8 @@ struct Shared<'a> {
     watch: Mutex<Watch>,
     judge: &'a Judge,
     live: &'a Live,
-    told: mpsc::Sender<Told>,
+    /// In boxes: a channel sets aside room for many at once, of which an idle session has none.
+    told: mpsc::Sender<Box<Told>>,
     /// When something was said last, by either side.
     active: Mutex<Instant>,
     /// Whether the client has a part of a frame only.
@@ -97,7 +98,7 @@ impl Shared<'_> {
         for told in watch.over() {
             if !self.live.has_room() {
                 self.live.did_with(|| self.judge.deed(&told, None));
-            } else if let Err(full) = self.told.try_send(told) {
+            } else if let Err(full) = self.told.try_send(Box::new(told)) {
                 let told = full.into_inner();
                 self.live.did_with(|| self.judge.deed(&told, None));
             }
@@ -327,9 +328,9 @@ async fn cancels(orders: &mut mpsc::Receiver<Order>, canceller: &Canceller, live
 
 /// Tells the log what was said, with what it does: that is found out here, where no statement waits for it.
 struct Scribe {
-    telling: mpsc::Receiver<Told>,
+    telling: mpsc::Receiver<Box<Told>>,
     /// What is being found out about.
-    current: Option<Told>,
+    current: Option<Box<Told>>,
 }
 
 impl Scribe {

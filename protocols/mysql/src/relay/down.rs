@@ -79,7 +79,7 @@ impl<'a> Down<'a> {
                 // Room first: whatever ends the relay meanwhile, nothing is lost on the way.
                 let Ok(room) = self.course.told.reserve().await else { break };
                 if let Some(told) = self.tellings.pop_front() {
-                    room.send(told);
+                    room.send(Box::new(told));
                 }
             }
             if let Some(over) = over {

@@ -78,7 +78,8 @@ struct Course<'a> {
     live: &'a Live,
     rules: Rules<'a>,
     waiting: Waiting,
-    told: mpsc::Sender<Told>,
+    /// In boxes: a channel sets aside room for many at once, of which an idle session has none.
+    told: mpsc::Sender<Box<Told>>,
     /// Set when the relay must come to a packet's end and stop.
     stop: CancellationToken,
     /// Why, where one direction found a reason.

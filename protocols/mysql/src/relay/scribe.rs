@@ -63,13 +63,13 @@ pub(super) enum Fate {
 pub(super) struct Scribe {
     classifier: Classifier,
     texts: AuditText,
-    tellings: mpsc::Receiver<Told>,
+    tellings: mpsc::Receiver<Box<Told>>,
     /// What is being read at the moment: it is not lost when the relay ends meanwhile.
-    at_hand: Option<Told>,
+    at_hand: Option<Box<Told>>,
 }
 
 impl Scribe {
-    pub(super) const fn new(classifier: Classifier, texts: AuditText, tellings: mpsc::Receiver<Told>) -> Self {
+    pub(super) const fn new(classifier: Classifier, texts: AuditText, tellings: mpsc::Receiver<Box<Told>>) -> Self {
         Self { classifier, texts, tellings, at_hand: None }
     }
 
@@ -90,9 +90,9 @@ impl Scribe {
     /// Writes what is left, for as long as an end may take.
     pub(super) async fn finish(mut self, live: &Live, untold: VecDeque<Told>, unanswered: Vec<About>) {
         let end = Instant::now() + STOP_MAX;
-        let mut rest: Vec<Told> = self.at_hand.take().into_iter().collect();
+        let mut rest: Vec<Told> = self.at_hand.take().into_iter().map(|told| *told).collect();
         while let Ok(told) = self.tellings.try_recv() {
-            rest.push(told);
+            rest.push(*told);
         }
         rest.extend(untold);
         rest.extend(unanswered.into_iter().map(|about| Told { about, rows: None, fate: Fate::Unanswered }));

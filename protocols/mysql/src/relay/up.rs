@@ -134,7 +134,7 @@ impl Up<'_> {
         if let Some(about) = about
             && let Ok(room) = self.course.told.reserve().await
         {
-            room.send(Told { about, rows: None, fate: Fate::Refused(error.message.clone()) });
+            room.send(Box::new(Told { about, rows: None, fate: Fate::Refused(error.message.clone()) }));
         }
         self.course.waiting.say([&header(payload.len(), last.wrapping_add(1))[..], &payload].concat());
         Ok(())
