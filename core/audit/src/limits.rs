@@ -20,8 +20,8 @@ pub const QUEUE_LEN_MAX: usize = 8192;
 pub const BATCH_LEN_MAX: usize = 512;
 
 /// How long the first event of a batch waits for others, unless somebody waits for the disk: a busy gate wakes its writer
-/// two hundred times a second, not once for each event. A crash of the gate loses so much more.
-pub const GATHER: Duration = Duration::from_millis(5);
+/// and syncs fifty times a second, not once for each event. A crash loses so much more.
+pub const GATHER: Duration = Duration::from_millis(20);
 
 /// How many records may be without a checkpoint: what a crash leaves unsigned, or an intruder could rewrite unseen.
 pub const CHECKPOINT_RECORDS: u64 = 1024;
