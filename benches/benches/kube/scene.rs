@@ -17,6 +17,9 @@ const RUN_MAX: Duration = Duration::from_mins(5);
 /// How many watches one connection of HTTP/2 carries: below what the gate allows.
 const SHARE: u32 = 500;
 
+/// How many connections make the objects of a long list.
+const WRITERS: u32 = 16;
+
 /// What jerry may do: everything in one cluster, and to see every other object of the other.
 const ROLES: &str = "kind: role\nversion: v8\nmetadata: { name: bench }\nspec:\n  allow:\n    kubernetes_labels: { env: bench \
                      }\n    kubernetes_users: [jerry]\n    kubernetes_groups: ['system:masters']\n    \
@@ -136,10 +139,13 @@ impl Scene {
 
     /// Makes so many objects, half of them even.
     pub(crate) fn fill(&self, objects: u32) -> Result<()> {
+        // Many at once: etcd makes each safe on the disk.
         let body = format!(
-            "c = connect()\nfor n in range({objects}):\n    name = ('even-' if n % 2 == 0 else 'odd-') + str(n)\n    \
+            "from concurrent.futures import ThreadPoolExecutor\ndef some(first):\n    c = connect()\n    for n in \
+             range(first, {objects}, {WRITERS}):\n        name = ('even-' if n % 2 == 0 else 'odd-') + str(n)\n        \
              ask(c, '/bench/api/v1/namespaces/prod/configmaps', json.dumps({{'metadata': {{'name': name}}, 'data': \
-             {{'text': 'x' * 200}}}}))\n"
+             {{'text': 'x' * 200}}}}))\nwith ThreadPoolExecutor({WRITERS}) as pool: list(pool.map(some, \
+             range({WRITERS})))\n"
         );
         self.python(Way::Bare, &body)?.finish(RUN_MAX)?.success().map(drop)
     }
