@@ -387,6 +387,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         min_client_version: config.min_client_version,
         ssh,
         terminals: crate::web::Terminals::default(),
+        elder: Arc::default(),
         installing: std::sync::Mutex::new(()),
     };
     let room = Arc::new(Semaphore::new(accept::room()));
