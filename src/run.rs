@@ -17,6 +17,8 @@ use crate::{Command, care, certificate, demo, keys, start, traces, vault};
 
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
+        // Written before anything is set up.
+        Command::Manual { .. } => {}
         Command::Version => println!("tapgate {}", env!("CARGO_PKG_VERSION")),
         Command::Check { config } => check(&config)?,
         Command::Init { config, admin } => {
