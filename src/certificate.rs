@@ -3,16 +3,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::{fmt, io};
 
 use anyhow::{Context as _, Result, ensure};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tapgate_config::CertificateFiles;
-use tapgate_model::{UnixTime, tunnel};
+use tapgate_model::{Digest, UnixTime, tunnel};
 
 use crate::limits::CERTIFICATE_FILE_MAX;
 
@@ -99,15 +100,71 @@ fn is_for(certified: &CertifiedKey, name: &str) -> bool {
     parsed.is_ok_and(|parsed| rustls::client::verify_server_name(&parsed, &name).is_ok())
 }
 
+/// A certificate's chain, and its key.
+pub(crate) type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+/// Which host authority signs at present.
+pub(crate) type Era = Arc<dyn Fn() -> Digest + Send + Sync>;
+
+/// The gate's own certificate for some names. When another host authority signs than when it was made, it is made anew.
+pub(crate) struct Own {
+    make: Box<dyn Fn() -> io::Result<Shown> + Send + Sync>,
+    era: Era,
+    current: ArcSwap<(Digest, Arc<CertifiedKey>)>,
+}
+
+impl Own {
+    pub(crate) fn new(make: impl Fn() -> io::Result<Shown> + Send + Sync + 'static, era: Era) -> io::Result<Self> {
+        let current = (era(), certified(make()?)?);
+        Ok(Self { make: Box::new(make), era, current: ArcSwap::from_pointee(current) })
+    }
+
+    /// The one to show now. Where no new one can be made, the one of before is good still.
+    pub(crate) fn get(&self) -> Arc<CertifiedKey> {
+        let (now, current) = ((self.era)(), self.current.load_full());
+        if current.0 == now {
+            return Arc::clone(&current.1);
+        }
+        match (self.make)().and_then(certified) {
+            Ok(fresh) => {
+                self.current.store(Arc::new((now, Arc::clone(&fresh))));
+                fresh
+            }
+            Err(error) => {
+                tracing::error!(%error, "The gate's certificate can't be made anew");
+                Arc::clone(&current.1)
+            }
+        }
+    }
+
+    /// This very certificate from now on, for those who hold on to its key.
+    pub(crate) fn fixed(&self) -> Self {
+        let current = self.current.load_full();
+        let era = current.0;
+        let never = || Err(io::Error::other("a certificate that stays is not made anew"));
+        Self { make: Box::new(never), era: Arc::new(move || era), current: ArcSwap::new(current) }
+    }
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Own").finish_non_exhaustive()
+    }
+}
+
+fn certified((chain, key): Shown) -> io::Result<Arc<CertifiedKey>> {
+    CertifiedKey::from_der(chain, key, &default_provider()).map(Arc::new).map_err(io::Error::other)
+}
+
 /// The certificates of one name: a handshake is shown one of them.
 #[derive(Debug)]
 pub(crate) struct Certificates {
-    own: Arc<CertifiedKey>,
+    own: Arc<Own>,
     operator: Arc<OperatorCertificate>,
 }
 
 impl Certificates {
-    pub(crate) const fn new(own: Arc<CertifiedKey>, operator: Arc<OperatorCertificate>) -> Self {
+    pub(crate) const fn new(own: Arc<Own>, operator: Arc<OperatorCertificate>) -> Self {
         Self { own, operator }
     }
 }
@@ -118,6 +175,6 @@ impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let pinned = hello.alpn().into_iter().flatten().any(|name| name.starts_with(tunnel::PREFIX));
         let operator = hello.server_name().filter(|_| !pinned).and_then(|name| self.operator.of(name));
-        Some(operator.unwrap_or_else(|| Arc::clone(&self.own)))
+        Some(operator.unwrap_or_else(|| self.own.get()))
     }
 }

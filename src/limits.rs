@@ -87,6 +87,12 @@ pub(crate) const LAST_WORDS_MAX: Duration = Duration::from_secs(2);
 /// How often a fresh process looks whether there is another policy that the old one must review its sessions by.
 pub(crate) const FOLLOW_LOOK: Duration = Duration::from_millis(100);
 
+/// How long the process before this one may take to say what its live sessions are: it reads its memory and no more.
+pub(crate) const ELDER_ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// How many live sessions one word between two processes of the gate names: far below `WORD_MAX`.
+pub(crate) const SESSIONS_IN_A_WORD: usize = 1000;
+
 /// How long a word between two processes of the gate may be: far more than the longest event of the audit log.
 pub(crate) const WORD_MAX: u64 = 4 * 1024 * 1024;
 

@@ -30,10 +30,10 @@ mod vault;
 mod web;
 mod witness;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// A protocol-aware reverse proxy that opens a session only for somebody who has just tapped.
 #[derive(Parser)]
@@ -93,6 +93,12 @@ enum Command {
     /// Run a gate with demo users and targets on this machine.
     #[command(after_help = "Examples:\n  tapgate demo\n  tapgate demo --script")]
     Demo(demo::Options),
+    /// Write the manual pages into a folder.
+    #[command(hide = true, after_help = "Example:\n  tapgate manual /tmp/man")]
+    Manual {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Print the version.
     #[command(after_help = "Example:\n  tapgate version")]
     Version,
@@ -100,6 +106,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Command::Manual { folder } = &arguments.command {
+        return manual(folder);
+    }
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         eprintln!("ERROR: another TLS provider was installed before the gate's own (this is a bug)");
         return ExitCode::FAILURE;
@@ -112,6 +121,18 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("ERROR: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes the manual pages of the gate's commands.
+fn manual(folder: &Path) -> ExitCode {
+    let written = std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Arguments::command(), folder));
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ERROR: the manual pages can't be written to {}: {error}", folder.display());
             ExitCode::FAILURE
         }
     }

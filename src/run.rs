@@ -17,6 +17,8 @@ use crate::{Command, care, certificate, demo, keys, start, traces, vault};
 
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
+        // Written before anything is set up.
+        Command::Manual { .. } => {}
         Command::Version => println!("tapgate {}", env!("CARGO_PKG_VERSION")),
         Command::Check { config } => check(&config)?,
         Command::Init { config, admin } => {
@@ -126,7 +128,7 @@ fn init(path: &Path, admin: &tapgate_model::UserName) -> Result<()> {
 
 /// Prints the two ways to enrol with an invite.
 pub(crate) fn show_invite(config: &Config, authority: &Authority, invite: &InviteCreated) {
-    let pin = authority.gate_fingerprint();
+    let pin = authority.ca_pin();
     println!("\n  tap enrol --gate {} --ca-pin sha256:{pin} --token {}\n", config.public_addr, invite.token);
     if let Some(origin) = config.origins.first() {
         println!("Or open this link in a browser there:\n");
@@ -147,7 +149,7 @@ fn ca(path: &Path, browsers: bool, databases: bool) -> Result<()> {
         return Ok(());
     }
     println!("# TrustedUserCAKeys of the targets behind {}", config.cluster_name);
-    println!("# CA pin sha256:{}", authority.gate_fingerprint());
+    println!("# CA pin sha256:{}", authority.ca_pin());
     println!("{}", authority.target_ca_line().context("the target authority's key can't be printed")?);
     Ok(())
 }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::{self, Edge, Port};
-use crate::handover::{Elder, Heir, Wish};
+use crate::handover::{Elder, Heir, Voice, Wish};
 use crate::limits::{DRAIN_LOOK, DRAIN_MAX, SETTLE_MAX};
 use crate::notify;
 use crate::start::{Opened, alone_in};
@@ -74,7 +74,7 @@ impl Running {
     pub(crate) async fn relieve(&mut self, mut elder: Elder) -> Result<()> {
         elder.relieve().await.context("the old process has gone before its time")?;
         let (gate, log, end) = (self.gate.clone(), Arc::clone(&self.opened.sink), self.stop.clone());
-        self.elder = Some(tokio::spawn(elder.follow(gate, log, end)));
+        self.elder = Some(tokio::spawn(elder.follow(gate, log, self.edge.web.desk(), end)));
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl Running {
     /// After a hand-over: sees the live sessions to their end, for so long at most.
     pub(crate) async fn see_out(mut self, heir: Heir, drain: Duration, hurry: impl Future<Output = ()>) {
         tracing::info!(process = heir.id(), sessions = self.gate.live_count(), "A fresh process has taken over");
-        let (mut wishes, events, told) = heir.serve();
+        let (mut wishes, Voice { events, answers, told }) = heir.serve();
         self.opened.sink.send_by(events);
         self.close();
         // The admin port is the fresh process's as well.
@@ -155,6 +155,9 @@ impl Running {
                     }
                     Some(Wish::SignOut(session)) => {
                         gate.end_held(&Holder::WebSession(session));
+                    }
+                    Some(Wish::Answer(number, question)) => {
+                        answers.give(number, edge.web.answer(&question).await).await;
                     }
                     Some(Wish::End) => return tracing::info!("The fresh process ends, and this one with it"),
                     None => return tracing::error!("The fresh process is gone: nothing could be recorded any more"),

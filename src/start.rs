@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accept::{self, Edge};
 use crate::acme::{self, Acme, Challenges};
-use crate::certificate::OperatorCertificate;
+use crate::certificate::{Era, OperatorCertificate, Own};
 use crate::handover::{Elder, Lent, Log};
 use crate::handshakes::Handshakes;
 use crate::limits::SWEEP_EVERY;
@@ -321,7 +321,7 @@ fn listen_at(config: &Config, opened: Opened, sockets: &mut Sockets) -> Result<R
     let (shelf, keep) = (Arc::clone(&opened.library.shelf), config.recordings_keep);
     tasks.push(tokio::spawn(shelf::look_after(shelf, keep, gate.clone(), sink.clone(), closing.clone())));
     sink.record(Event::gate_started(env!("CARGO_PKG_VERSION")));
-    let pin = authority.gate_fingerprint();
+    let pin = authority.ca_pin();
     let accepting = CancellationToken::new();
     let mut running = Running { gate, opened, edge, deck, ports, admin, accepting, closing, stop, tasks, elder: None };
     running.accept()?;
@@ -387,6 +387,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         min_client_version: config.min_client_version,
         ssh,
         terminals: crate::web::Terminals::default(),
+        elder: Arc::default(),
         installing: std::sync::Mutex::new(()),
     };
     let room = Arc::new(Semaphore::new(accept::room()));
@@ -409,17 +410,16 @@ fn tls_parts(
     trust: TrustSource,
 ) -> Result<TlsParts> {
     let Opened { authority, clock, .. } = opened;
-    let (chain, key) = authority.host_tls(&further_names(config)).context("can't issue the gate's TLS certificate")?;
-    let issuer = Arc::clone(authority);
+    let (present, issuer, owner) = (Arc::clone(authority), Arc::clone(authority), Arc::clone(authority));
+    let era: Era = Arc::new(move || present.ca_pin());
+    let further = further_names(config);
+    let own = Own::new(move || owner.host_tls(&further).map_err(std::io::Error::other), Arc::clone(&era));
     Ok(TlsParts {
         names: names(config),
-        issue: Arc::new(move |name| {
-            let (chain, key) = issuer.host_tls_for(name).map_err(std::io::Error::other)?;
-            Ok((chain, Arc::new(key)))
-        }),
+        issue: Arc::new(move |name| issuer.host_tls_for(name).map_err(std::io::Error::other)),
+        era,
         pages_host: pages_host(config),
-        chain,
-        key: Arc::new(key),
+        own: Arc::new(own.context("can't issue the gate's TLS certificate")?),
         operator: Arc::clone(operator),
         challenges: Arc::clone(challenges),
         trust,

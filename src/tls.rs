@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{BoxFuture, FutureExt as _};
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use rustls::server::Acceptor;
-use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection};
 use tapgate_identity::{ClientAuth, ClientVerifier, Credential, Identity, TrustSource, server_config};
 use tapgate_model::{Clock, Digest, UnixTime, tunnel};
@@ -19,14 +18,11 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::acme::Challenges;
-use crate::certificate::{Certificates, OperatorCertificate};
+use crate::certificate::{Certificates, Era, OperatorCertificate, Own, Shown};
 use crate::limits::NAMED_MAX;
 
 /// The label under which a connection's own secret is exported (RFC 5705 section 4).
 const EXPORTER: &[u8] = b"EXPORTER-tapgate-session";
-
-/// A certificate's chain, and its key.
-pub(crate) type Shown = (Vec<CertificateDer<'static>>, Arc<PrivateKeyDer<'static>>);
 
 /// Who issues certificates for further names of the gate, such as those of applications.
 pub(crate) type Issue = Arc<dyn Fn(&str) -> io::Result<Shown> + Send + Sync>;
@@ -36,10 +32,11 @@ pub(crate) type Issue = Arc<dyn Fn(&str) -> io::Result<Shown> + Send + Sync>;
 pub(crate) struct TlsParts {
     pub(crate) names: Vec<String>,
     pub(crate) issue: Issue,
+    pub(crate) era: Era,
     /// The one of them that is the pages' alone, where they have an origin of their own.
     pub(crate) pages_host: Option<String>,
-    pub(crate) chain: Vec<CertificateDer<'static>>,
-    pub(crate) key: Arc<PrivateKeyDer<'static>>,
+    /// The gate's own certificate for its own names.
+    pub(crate) own: Arc<Own>,
     /// What browsers are shown instead, where it is for the name that they ask for.
     pub(crate) operator: Arc<OperatorCertificate>,
     /// What a certificate authority is shown that looks whether the name is the gate's.
@@ -95,13 +92,13 @@ pub(crate) fn assert_fips() -> Result<(), &'static str> {
 impl TlsParts {
     /// With the gate's own certificate alone.
     fn config(&self, auth: ClientAuth, alpn: &[&[u8]]) -> Result<Arc<ServerConfig>, rustls::Error> {
-        self.config_with(self.shown(), &Arc::default(), auth, alpn)
+        self.config_with(&self.own, &Arc::default(), auth, alpn)
     }
 
     /// With the operator's certificate beside the gate's own, where browsers come.
     fn config_for_browsers(
         &self,
-        own: Shown,
+        own: &Arc<Own>,
         auth: ClientAuth,
         alpn: &[&[u8]],
     ) -> Result<Arc<ServerConfig>, rustls::Error> {
@@ -110,29 +107,26 @@ impl TlsParts {
 
     /// With a certificate of its own for a door's name.
     fn config_for(&self, name: &str, door: &TlsDoor) -> io::Result<Arc<ServerConfig>> {
-        let issued = (self.issue)(name)?;
+        let (issue, named) = (Arc::clone(&self.issue), name.to_owned());
+        let own = Arc::new(Own::new(move || issue(&named), Arc::clone(&self.era))?);
         let made = if door.client == ClientAuth::Never {
-            self.config_for_browsers(issued, door.client, &door.alpn)
+            self.config_for_browsers(&own, door.client, &door.alpn)
         } else {
-            self.config_with(issued, &Arc::default(), door.client, &door.alpn)
+            self.config_with(&own, &Arc::default(), door.client, &door.alpn)
         };
         made.map_err(io::Error::other)
     }
 
-    fn shown(&self) -> Shown {
-        (self.chain.clone(), Arc::clone(&self.key))
-    }
-
     fn config_with(
         &self,
-        (chain, key): Shown,
+        own: &Arc<Own>,
         operator: &Arc<OperatorCertificate>,
         auth: ClientAuth,
         alpn: &[&[u8]],
     ) -> Result<Arc<ServerConfig>, rustls::Error> {
         let verifier = Arc::new(ClientVerifier::new(Arc::clone(&self.trust), Arc::clone(&self.clock), auth));
-        let own = Arc::new(CertifiedKey::from_der(chain, key.clone_key(), &default_provider())?);
-        let config = server_config(verifier, Arc::new(Certificates::new(own, Arc::clone(operator))), alpn)?;
+        let shown = Certificates::new(Arc::clone(own), Arc::clone(operator));
+        let config = server_config(verifier, Arc::new(shown), alpn)?;
         if cfg!(feature = "fips") && !config.fips() {
             return Err(rustls::Error::General("a configuration of TLS is not in FIPS mode".to_owned()));
         }
@@ -161,7 +155,7 @@ impl Tls {
     /// Prepares the interface, where a certificate may be shown, the pages of an origin of their own, where none is
     /// asked for, and the door of every protocol.
     pub(crate) fn new(parts: TlsParts, protocols: &[Arc<dyn Protocol>]) -> io::Result<Self> {
-        let browsers = |auth, alpn: &[&[u8]]| parts.config_for_browsers(parts.shown(), auth, alpn);
+        let browsers = |auth, alpn: &[&[u8]]| parts.config_for_browsers(&parts.own, auth, alpn);
         let api = browsers(ClientAuth::Optional, &[tunnel::API, b"http/1.1"]).map_err(io::Error::other)?;
         let pages = browsers(ClientAuth::Never, &[b"http/1.1"]).map_err(io::Error::other)?;
         let all = protocols.iter().enumerate().flat_map(|(n, p)| p.tls_doors().into_iter().map(move |door| (n, door)));
@@ -296,9 +290,9 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    /// An upgrade with the gate's own certificate.
-    pub(crate) fn new(parts: &TlsParts) -> Result<Self, rustls::Error> {
-        Ok(Self { config: parts.config(ClientAuth::Never, &[])? })
+    /// An upgrade with this certificate of the gate's own, whose key is known to whoever is within.
+    pub(crate) fn new(parts: &TlsParts, own: &Arc<Own>) -> Result<Self, rustls::Error> {
+        Ok(Self { config: parts.config_with(own, &Arc::default(), ClientAuth::Never, &[])? })
     }
 }
 

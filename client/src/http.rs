@@ -9,6 +9,7 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tapgate_api::ApiError;
+use tapgate_identity::Lineage;
 use tokio::time::timeout;
 
 use crate::error::{Act as _, Failure, Result};
@@ -24,6 +25,11 @@ impl Http {
     /// Requests that go over `tls`.
     pub const fn new(tls: Tls) -> Self {
         Self { tls }
+    }
+
+    /// What TLS has proven of the gate's CA, where that has been another before.
+    pub fn seen(&self) -> Option<Lineage> {
+        self.tls.seen()
     }
 
     /// `GET path?query`.

@@ -28,7 +28,9 @@ pub fn first_trust(home: &Home, gate: Option<&GateAddr>, pin: Option<CaPin>) -> 
         None => home.current()?.ok_or_else(|| Failure::new("no gate is chosen").advise("pass --gate HOST:PORT"))?,
     };
     match (home.profile(&gate)?, pin) {
-        (Some(profile), Some(pin)) => Ok(Profile { ca_pin: pin, ..profile }),
+        // What was learnt of the CA of before says nothing of this one.
+        (Some(profile), Some(pin)) if pin != profile.ca_pin => Ok(Profile { ca_pin: pin, first_pin: None, ..profile }),
+        (Some(profile), Some(_)) => Ok(profile),
         (Some(profile), None) => Ok(profile),
         (None, Some(pin)) => Ok(Profile::new(gate, pin)),
         (None, None) => Err(Failure::new(format!("{gate} is not known here, so it cannot be trusted yet"))
@@ -52,6 +54,7 @@ pub async fn login(
 ) -> Result<Profile> {
     let http = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin));
     let find = find(&http).await?;
+    let profile = profile.knowing(http.seen());
     let keys = LoginKeys::generate()?;
     let mut begin = LoginBegin {
         user: user.to_string(),
@@ -62,7 +65,7 @@ pub async fn login(
     let ceremony: Result<Ceremony> = http.post(path::LOGIN_BEGIN, &begin).await;
     begin.password.zeroize();
     let deed = Deed::Login(keys.action()?);
-    let wish = Wish { gate: profile.ca_pin.digest(), user: &user, deed, now: SystemClock.now() };
+    let wish = Wish { gate: profile.gate_name(), user: &user, deed, now: SystemClock.now() };
     let checked = Checked::new(ceremony?, &wish)?;
     if let Some(hint) = login_hint(&find.auth) {
         eprintln!("{hint}");
@@ -78,12 +81,13 @@ pub async fn login(
 pub async fn login_passwordless(home: &Home, profile: Profile, means: &mut Means) -> Result<Profile> {
     let http = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin));
     let find = find(&http).await?;
+    let profile = profile.knowing(http.seen());
     let keys = LoginKeys::generate()?;
     let begin = PasswordlessBegin { tls_public_key: to_base64(&keys.tls_spki()), ssh_public_key: keys.ssh_line()? };
     let ceremony: Ceremony = http.post(path::LOGIN_PASSWORDLESS, &begin).await?;
     let nobody = PASSWORDLESS_USER.parse().act(|| "the login names nobody".to_owned())?;
     let deed = Deed::Login(keys.action()?);
-    let wish = Wish { gate: profile.ca_pin.digest(), user: &nobody, deed, now: SystemClock.now() };
+    let wish = Wish { gate: profile.gate_name(), user: &nobody, deed, now: SystemClock.now() };
     let checked = Checked::new(ceremony, &wish)?;
     let origin = ceremony::origin(&profile.gate, &find.auth)?;
     let handover = Handover { http: &http, path: path::LOGIN_BROWSER, origin: &origin };
@@ -102,6 +106,7 @@ pub async fn login_otp(
 ) -> Result<Profile> {
     let http = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin));
     let find = find(&http).await?;
+    let profile = profile.knowing(http.seen());
     let keys = LoginKeys::generate()?;
     let mut login = OtpLogin {
         user: user.to_string(),
@@ -127,6 +132,10 @@ pub(crate) async fn keep(
 ) -> Result<Profile> {
     accept(&profile, &user, keys, &certificates)?;
     let folder = home.make_keys(&profile.gate)?;
+    let for_others = home.gate_ca(&profile.gate);
+    if for_others.exists() {
+        files::write_private(&for_others, certificates.host_ca.as_bytes())?;
+    }
     keys.save(&LoginFiles::within(&folder), &certificates)?;
     profile.user = Some(user);
     profile.cluster = Some(find.cluster_name.clone());
@@ -163,6 +172,7 @@ pub async fn enrol(
 ) -> Result<(Profile, Enrolled)> {
     let http = Http::new(Tls::anonymous(profile.gate.clone(), &profile.ca_pin));
     let find = find(&http).await?;
+    profile = profile.knowing(http.seen());
     let challenge: EnrolChallenge = http.post(path::ENROL_BEGIN, invite).await?;
     let origin = ceremony::origin(&profile.gate, &find.auth)?;
     let webauthn = match means {

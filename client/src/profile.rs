@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tapgate_model::{UnixTime, UserName};
+use tapgate_identity::Lineage;
+use tapgate_model::{Digest, UnixTime, UserName};
 
 use crate::error::{Act as _, Failure, Result};
 use crate::files;
@@ -26,6 +27,9 @@ pub struct Profile {
     pub gate: GateAddr,
     /// The pin of the CA that its certificate comes from.
     pub ca_pin: CaPin,
+    /// The pin of the gate's first CA, by which taps name the gate; absent where that is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_pin: Option<CaPin>,
     /// Who logged in last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserName>,
@@ -52,6 +56,7 @@ impl Profile {
         Self {
             gate,
             ca_pin,
+            first_pin: None,
             user: None,
             cluster: None,
             connector: None,
@@ -59,6 +64,23 @@ impl Profile {
             logins: Vec::new(),
             expires: None,
         }
+    }
+
+    /// How statements name the gate.
+    pub fn gate_name(&self) -> &Digest {
+        self.first_pin.as_ref().unwrap_or(&self.ca_pin).digest()
+    }
+
+    /// The same with what a handshake has proven since: which CA signs now, and which was the first. A gate that has had
+    /// another name is another gate, of which nothing is learnt.
+    #[must_use]
+    pub fn knowing(self, lineage: Option<Lineage>) -> Self {
+        let Some(Lineage { pin, gate }) = lineage else { return self };
+        if self.first_pin.is_some_and(|known| *known.digest() != gate) {
+            return self;
+        }
+        let first_pin = (pin != gate).then(|| gate.into());
+        Self { ca_pin: pin.into(), first_pin, ..self }
     }
 
     /// The user, where the login still holds.
@@ -150,14 +172,34 @@ impl Home {
         self.profile(&gate)?.ok_or_else(|| Failure::new(format!("{gate} is not known here")).advise(advice))
     }
 
-    /// Writes a profile and makes it the current one.
-    pub fn save(&self, profile: &Profile) -> Result<()> {
+    /// Keeps what a handshake with a known gate has proven of its CA; whether that was news.
+    pub fn follow(&self, gate: &GateAddr, lineage: Lineage) -> Result<bool> {
+        let Some(known) = self.profile(gate)? else { return Ok(false) };
+        let now = known.clone().knowing(Some(lineage));
+        let news = now != known;
+        if news {
+            self.write(&now)?;
+        }
+        Ok(news)
+    }
+
+    fn write(&self, profile: &Profile) -> Result<()> {
         let path = self.profile_path(&profile.gate);
         files::private_dir(&self.root)?;
         files::private_dir(&self.root.join("profiles"))?;
         let text = serde_norway::to_string(profile).act(|| "the profile cannot be written".to_owned())?;
-        files::write_private(&path, text.as_bytes())?;
+        files::write_private(&path, text.as_bytes())
+    }
+
+    /// Writes a profile and makes it the current one.
+    pub fn save(&self, profile: &Profile) -> Result<()> {
+        self.write(profile)?;
         files::write_private(&self.root.join("current-profile"), format!("{}\n", profile.gate).as_bytes())
+    }
+
+    /// Where the gate's CA lies for clients that know no pin.
+    pub fn gate_ca(&self, gate: &GateAddr) -> PathBuf {
+        self.keys(gate).join("gate-ca.pem")
     }
 
     /// The folder of a gate's keys, made where it is not there.
@@ -231,6 +273,33 @@ mod tests {
                  (run tap login --gate localhost:3080 --user jerry)"
                 .to_owned())
         );
+        Ok(())
+    }
+
+    #[test]
+    fn a_profile_follows_its_own_gate_and_no_other() -> Result<(), Box<dyn std::error::Error>> {
+        let digest = |byte: u8| Digest::from_bytes([byte; 32]);
+        let gate: GateAddr = "localhost:3080".parse()?;
+        let first = Profile::new(gate.clone(), digest(1).into());
+        let lineage = |pin, first| Some(Lineage { pin: digest(pin), gate: digest(first) });
+        assert_eq!(first.clone().knowing(None), first);
+        assert_eq!(first.clone().knowing(lineage(1, 1)), first);
+        let second = first.clone().knowing(lineage(2, 1));
+        assert_eq!((second.ca_pin, second.gate_name()), (digest(2).into(), &digest(1)));
+        let third = second.clone().knowing(lineage(3, 1));
+        assert_eq!((third.ca_pin, third.gate_name()), (digest(3).into(), &digest(1)));
+        assert_eq!(third.clone().knowing(lineage(4, 9)), third);
+        // Who comes to a gate that has been rotated learns its name.
+        assert_eq!(*Profile::new(gate.clone(), digest(2).into()).knowing(lineage(2, 1)).gate_name(), digest(1));
+
+        let dir = tempfile::tempdir()?;
+        let root = dir.path().to_owned();
+        let home = Home { run: root.join("run"), root };
+        let told = Lineage { pin: digest(2), gate: digest(1) };
+        assert!(!home.follow(&gate, told)?, "a gate that nobody knows is not made known");
+        home.save(&first)?;
+        assert!(home.follow(&gate, told)? && !home.follow(&gate, told)?);
+        assert_eq!(home.profile(&gate)?, Some(second));
         Ok(())
     }
 

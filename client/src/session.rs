@@ -138,7 +138,7 @@ async fn ask(context: &Context, goals: &[Goal], key: &SessionKey) -> Result<Aske
         return Ok(Asked::OneByOne);
     }
     let deed = deed(reusable);
-    let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
+    let wish = Wish { gate: context.profile.gate_name(), user: context.user()?, deed, now: SystemClock.now() };
     let checked = Checked::new(*ceremony, &wish)?;
     let origin = context.origin().await?;
     let means = context.means();

@@ -51,7 +51,8 @@ pub async fn login(home: &Home, profile: Profile, find: &Find, name: &str, user:
     // At a login the statement names whoever the provider will name.
     let anybody: UserName = format!("@{name}").parse().act(|| "the provider's name cannot be used".to_owned())?;
     let deed = Deed::Login(keys.action()?);
-    let wish = Wish { gate: profile.ca_pin.digest(), user: &anybody, deed, now: SystemClock.now() };
+    let profile = profile.knowing(http.seen());
+    let wish = Wish { gate: profile.gate_name(), user: &anybody, deed, now: SystemClock.now() };
     ceremony::check_statement(&asked.statement, &wish)?;
     let origin = ceremony::origin(&profile.gate, &find.auth)?;
     let ticket = back.ticket(&origin, &asked).await?;
@@ -77,7 +78,7 @@ pub async fn session<'a>(
     let http = context.with_login()?;
     let SsoRequirement::Sso { ceremony } = http.post(path::SESSION_SSO, &begin).await? else { return Ok(None) };
     let deed = deed(ceremony.reusable);
-    let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
+    let wish = Wish { gate: context.profile.gate_name(), user: context.user()?, deed, now: SystemClock.now() };
     ceremony::check_statement(&ceremony.statement, &wish)?;
     let origin = context.origin().await?;
     eprintln!("MFA is required to access {asked_for}");

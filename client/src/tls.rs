@@ -1,12 +1,12 @@
 //! TLS to the gate: its certificate is checked against the pin, ours is the login certificate.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use tapgate_identity::{PinnedGate, gate_pin};
-use tapgate_model::{SystemClock, tunnel};
+use tapgate_identity::{Lineage, PinnedGate};
+use tapgate_model::{Clock as _, SystemClock, tunnel};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -16,6 +16,7 @@ use crate::error::{Act as _, Failure, Result};
 use crate::gate_addr::{CaPin, GateAddr};
 use crate::keys::LoginFiles;
 use crate::limits::CONNECT_WAIT;
+use crate::profile::Home;
 use crate::tunnel::SessionIdentity;
 
 /// The protocols that the gate speaks over TLS to this client.
@@ -54,13 +55,44 @@ pub fn install_provider() {
 pub struct Tls {
     gate: GateAddr,
     config: ClientConfig,
+    pin: CaPin,
+    /// What the last handshake has proven, where the gate's CA has been another before.
+    seen: Arc<Mutex<Option<Lineage>>>,
 }
 
 impl Tls {
+    fn new(gate: GateAddr, pin: &CaPin, config: ClientConfig) -> Self {
+        Self { gate, config, pin: *pin, seen: Arc::default() }
+    }
+
+    /// What the last handshake has proven of the gate's CA, where that has been another before.
+    pub fn seen(&self) -> Option<Lineage> {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what a handshake has proven: a profile that knows the CA of before knows the present one from here on.
+    fn notice(&self, shown: &[CertificateDer<'_>]) {
+        // Without a certificate of one before there is nothing to know.
+        if shown.len() < 3 {
+            return;
+        }
+        let Some(lineage) = Lineage::read(shown, SystemClock.now()) else { return };
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(lineage);
+        // Where it can't be written it is learnt at the next connection as well.
+        let told = lineage.pin != *self.pin.digest()
+            && Home::from_env().and_then(|home| home.follow(&self.gate, lineage)).unwrap_or(false);
+        if told {
+            eprintln!(
+                "The gate {} has a new CA, sha256:{}, for which the one of before vouches",
+                self.gate, lineage.pin
+            );
+        }
+    }
+
     /// For requests that need no certificate.
     pub fn anonymous(gate: GateAddr, pin: &CaPin) -> Self {
         let config = pinned(pin).with_no_client_auth();
-        Self { gate, config }
+        Self::new(gate, pin, config)
     }
 
     /// For requests that carry the login certificate.
@@ -72,28 +104,18 @@ impl Tls {
             .act(|| format!("{} cannot be read", files.tls_key.display()))?;
         let config =
             pinned(pin).with_client_auth_cert(chain, key).act(|| "the login certificate cannot be used".to_owned())?;
-        Ok(Self { gate, config })
+        Ok(Self::new(gate, pin, config))
     }
 
     /// For tunnels that carry a session's certificate.
     pub fn with_session(gate: GateAddr, pin: &CaPin, session: SessionIdentity) -> Self {
         let config = pinned(pin).with_client_cert_resolver(Arc::new(session));
-        Self { gate, config }
+        Self::new(gate, pin, config)
     }
 
     /// The gate that this leads to.
     pub const fn gate(&self) -> &GateAddr {
         &self.gate
-    }
-
-    /// The gate's host authority, PEM: the certificate with the pinned key, from a handshake that has proven it.
-    pub async fn authority(&self, pin: &CaPin) -> Result<String> {
-        let stream = self.connect(Alpn::Http).await?;
-        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-        let pinned = chain.iter().find(|certificate| gate_pin(certificate).is_ok_and(|found| found == *pin.digest()));
-        let pinned = pinned.ok_or_else(|| Failure::new("the gate did not show its host authority"))?;
-        let body = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pinned);
-        Ok(format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"))
     }
 
     /// Connects, and authenticates the gate by the pin.
@@ -121,6 +143,7 @@ impl Tls {
             .await
             .act(|| format!("the gate {} did not prove itself", self.gate))
             .map_err(advised)?;
+        self.notice(stream.get_ref().1.peer_certificates().unwrap_or_default());
         if stream.get_ref().1.alpn_protocol() != Some(alpn.as_bytes()) {
             return Err(Failure::new(format!("{} is not a gate, or an older one than this client", self.gate)));
         }

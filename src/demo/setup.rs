@@ -157,7 +157,7 @@ fn free_port() -> Result<u16> {
 /// Enrols olga with a gate that pins nobody yet, and answers the pin of her key.
 async fn first_admin(config: &Config, olga: &User) -> Result<Digest> {
     let opened = start::open(config)?;
-    let pin = format!("sha256:{}", opened.authority.gate_fingerprint());
+    let pin = format!("sha256:{}", opened.authority.ca_pin());
     let invite = opened.authority.first_admin(&olga.name.parse()?).map_err(|e| anyhow::anyhow!("{e}"))?;
     let running = start::listen(config, opened).await?;
     let gate = config.public_addr.to_string();
@@ -182,7 +182,7 @@ async fn invite(gate: &str, running: &Running, olga: &User, jerry: &User) -> Res
     let invited: serde_json::Value = serde_json::from_str(&said.stdout)
         .with_context(|| format!("tapctl users add said: {}{}", said.stdout, said.stderr))?;
     let token = find_token(&invited).context("tapctl users add printed no token")?;
-    let pin = format!("sha256:{}", running.opened.authority.gate_fingerprint());
+    let pin = format!("sha256:{}", running.opened.authority.ca_pin());
     jerry.must("tap", &enrol(gate, &pin, token)).await?;
     Ok(())
 }

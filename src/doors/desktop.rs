@@ -23,11 +23,13 @@ impl WebSessions for Kept {
 
 /// Desktops, behind the client's tunnel, on pages, and for clients with a file.
 pub(crate) fn make(opened: &Opened, gate: &Gate, tls: &TlsParts) -> Result<Desktop> {
-    let start_tls = Inner::new(tls).context("TLS within RDP can't be set up")?;
+    // A client with a file is told of this very key (Network Level Authentication), so that it stays until the next start.
+    let own = Arc::new(tls.own.fixed());
+    let start_tls = Inner::new(tls, &own).context("TLS within RDP can't be set up")?;
     Ok(Desktop::new(DesktopParts {
         gate: gate.clone(),
         start_tls: Arc::new(start_tls),
-        certificates: tls.chain.iter().map(|certificate| certificate.to_vec()).collect(),
+        certificates: own.get().cert.iter().map(|certificate| certificate.to_vec()).collect(),
         clock: Arc::clone(&opened.clock),
         web: Arc::new(Kept(Arc::clone(&opened.authority))),
     }))

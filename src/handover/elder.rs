@@ -10,7 +10,8 @@ use tapgate_session::Gate;
 use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{ElderWord, HeirWord, Log, Talk, hear, tell};
+use super::desk::{Asked, Waiting};
+use super::{Desk, ElderWord, HeirWord, Log, Talk, hear, tell};
 use crate::limits::{DRAIN_MAX, FOLLOW_LOOK, HEIR_START_MAX};
 
 /// The process whose sockets this one has.
@@ -30,7 +31,9 @@ impl Elder {
         self.talk.tell(&HeirWord::Good).await?;
         match timeout(HEIR_START_MAX, hear(&mut self.talk.reader)).await {
             Ok(Ok(Some(ElderWord::Free))) => Ok(()),
-            Ok(Ok(Some(ElderWord::Event(_)))) => bail!("the old process told an event before its time"),
+            Ok(Ok(Some(ElderWord::Event(_) | ElderWord::Sessions { .. }))) => {
+                bail!("the old process told what it was not asked for yet")
+            }
             Ok(Ok(None)) => bail!("the old process has gone"),
             Ok(Err(error)) => Err(error),
             Err(_) => bail!("the old process did not free the data directory in time"),
@@ -42,13 +45,16 @@ impl Elder {
         self.talk.tell(&HeirWord::Open).await
     }
 
-    /// Writes what happens in the old process's sessions, and has it review them by each policy, until it has gone.
-    pub(crate) async fn follow(self, gate: Gate, log: Arc<Log>, end: CancellationToken) {
+    /// Writes what happens in the old process's sessions, has it review them by each policy, and asks it what is to be
+    /// known of them, until it has gone.
+    pub(crate) async fn follow(self, gate: Gate, log: Arc<Log>, desk: Arc<Desk>, end: CancellationToken) {
         let Talk { mut reader, mut writer } = self.talk;
+        let (mut questions, waiting) = (desk.open(), Waiting::default());
         let hearing = async {
             loop {
                 match hear(&mut reader).await {
                     Ok(Some(ElderWord::Event(event))) => log.record(*event),
+                    Ok(Some(ElderWord::Sessions { number, sessions, more })) => waiting.told(number, sessions, more),
                     Ok(Some(ElderWord::Free)) => {}
                     Ok(None) => return tracing::info!("The old process has gone"),
                     Err(error) => return tracing::error!(error = format!("{error:#}"), "The old process is lost"),
@@ -62,6 +68,12 @@ impl Elder {
                 tokio::select! {
                     _ = ticks.tick() => {}
                     () = end.cancelled() => break,
+                    Some(Asked { question, answer }) = questions.recv() => {
+                        let number = waiting.number(answer);
+                        if tell(&mut writer, &HeirWord::Asks { number, question }).await.is_err() {
+                            break;
+                        }
+                    }
                     Ok(session) = sign_outs.recv() => {
                         if tell(&mut writer, &HeirWord::SignedOut(session)).await.is_err() {
                             break;

@@ -7,12 +7,13 @@ use std::process::{Child, Command};
 
 use anyhow::{Context as _, Result};
 use command_fds::{CommandFdExt as _, FdMapping};
+use tapgate_api::LiveSessionEntry;
 use tapgate_model::Digest;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use super::{ElderWord, FLAG, HeirWord, Talk, hear, tell};
-use crate::limits::{DRAIN_LOOK, HEIR_START_MAX, LAST_WORDS_MAX, LOG_AWAY_MAX};
+use super::{ElderWord, FLAG, HeirWord, Question, Talk, hear, tell};
+use crate::limits::{DRAIN_LOOK, HEIR_START_MAX, LAST_WORDS_MAX, LOG_AWAY_MAX, SESSIONS_IN_A_WORD};
 
 /// Where handed sockets begin, as `sd_listen_fds(3)` has it.
 const FIRST_SOCKET: i32 = 3;
@@ -24,12 +25,14 @@ pub(crate) struct Heir {
 }
 
 /// What the fresh process wants of the old one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wish {
     /// To review its sessions by what the store says now.
     Review,
     /// To end what this web session has opened.
     SignOut(Digest),
+    /// An answer to the question of this number.
+    Answer(u64, Question),
     /// To end now.
     End,
 }
@@ -82,11 +85,9 @@ impl Heir {
         }
     }
 
-    /// What it wishes from here on, and where events for its log go. The wishes end when it is gone; what is sent reaches
-    /// it before the second task ends.
-    pub(crate) fn serve(
-        self,
-    ) -> (mpsc::Receiver<Wish>, mpsc::Sender<tapgate_audit::Event>, tokio::task::JoinHandle<()>) {
+    /// What it wishes from here on, where answers go, and where events for its log. The wishes end when it is gone; what is
+    /// sent reaches it before the task ends.
+    pub(crate) fn serve(self) -> (mpsc::Receiver<Wish>, Voice) {
         let Talk { mut reader, mut writer } = self.talk;
         let (wish, wishes) = mpsc::channel(1);
         tokio::spawn(async move {
@@ -94,6 +95,7 @@ impl Heir {
                 let asked = match word {
                     HeirWord::Changed => Wish::Review,
                     HeirWord::SignedOut(session) => Wish::SignOut(session),
+                    HeirWord::Asks { number, question } => Wish::Answer(number, question),
                     HeirWord::End => Wish::End,
                     HeirWord::Good | HeirWord::Open => continue,
                 };
@@ -102,14 +104,44 @@ impl Heir {
                 }
             }
         });
-        let (event, mut events) = mpsc::channel(LOG_AWAY_MAX);
+        let ((event, mut events), (answer, mut answers)) = (mpsc::channel(LOG_AWAY_MAX), mpsc::channel(1));
         let told = tokio::spawn(async move {
-            while let Some(event) = events.recv().await {
-                if let Err(error) = tell(&mut writer, &ElderWord::Event(Box::new(event))).await {
-                    tracing::error!(error = format!("{error:#}"), "An event did not reach the audit log");
+            loop {
+                let word = tokio::select! {
+                    Some(event) = events.recv() => ElderWord::Event(Box::new(event)),
+                    Some(word) = answers.recv() => word,
+                    else => return,
+                };
+                if let Err(error) = tell(&mut writer, &word).await {
+                    let what = if matches!(word, ElderWord::Event(_)) { "An event" } else { "An answer" };
+                    tracing::error!(error = format!("{error:#}"), "{what} did not reach the fresh process");
                 }
             }
         });
-        (wishes, event, told)
+        (wishes, Voice { events: event, answers: Answers(answer), told })
+    }
+}
+
+/// What this process says to the fresh one.
+pub(crate) struct Voice {
+    pub(crate) events: mpsc::Sender<tapgate_audit::Event>,
+    pub(crate) answers: Answers,
+    pub(crate) told: tokio::task::JoinHandle<()>,
+}
+
+/// The way of answers.
+pub(crate) struct Answers(mpsc::Sender<ElderWord>);
+
+impl Answers {
+    /// Answers the question of this number, in as many words as it takes.
+    pub(crate) async fn give(&self, number: u64, sessions: Vec<LiveSessionEntry>) {
+        let mut rest = sessions.into_iter();
+        loop {
+            let sessions: Vec<_> = rest.by_ref().take(SESSIONS_IN_A_WORD).collect();
+            let more = rest.len() > 0;
+            if self.0.send(ElderWord::Sessions { number, sessions, more }).await.is_err() || !more {
+                return;
+            }
+        }
     }
 }

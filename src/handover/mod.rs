@@ -3,6 +3,7 @@
 //!
 //! They talk over a pair of sockets, one line of JSON a word. The fresh process has its end as standard input.
 
+mod desk;
 mod elder;
 mod heir;
 mod log;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tapgate_api::LiveSessionEntry;
 use tapgate_audit::Event;
 use tapgate_model::Digest;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -20,8 +22,9 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
+pub(crate) use desk::{Desk, Question};
 pub(crate) use elder::Elder;
-pub(crate) use heir::{Heir, Wish};
+pub(crate) use heir::{Heir, Voice, Wish};
 pub(crate) use log::Log;
 pub(crate) use store::Lent;
 
@@ -38,6 +41,8 @@ enum ElderWord {
     Free,
     /// This happened in a session of the old process.
     Event(Box<Event>),
+    /// An answer to the question of this number, or a part of it where more is to come.
+    Sessions { number: u64, sessions: Vec<LiveSessionEntry>, more: bool },
 }
 
 /// What the fresh process says.
@@ -52,6 +57,8 @@ enum HeirWord {
     Changed,
     /// This web session is over, and what it opened with it.
     SignedOut(Digest),
+    /// A question about live sessions, and its number.
+    Asks { number: u64, question: Question },
     /// It ends, and takes the old process along.
     End,
 }

@@ -294,7 +294,7 @@ pub(super) async fn status(State(app): Shared, Extension(caller): Extension<Call
     let status = identity(&app, &caller).map(|identity| Status {
         cluster: app.cluster.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        ca_pin: format!("sha256:{}", app.authority.gate_fingerprint()),
+        ca_pin: format!("sha256:{}", app.authority.ca_pin()),
         live_sessions: u64::try_from(app.gate.live_count()).unwrap_or(u64::MAX),
         kube_problems: kube_problems(&app, identity.user()),
         apps_down: apps::down(&app, identity.user()),

@@ -33,13 +33,14 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tapgate_api::web_path;
+use tapgate_api::{LiveSessionEntry, web_path};
 use tapgate_authority::{Authority, AuthorityError};
 use tapgate_identity::Identity;
 use tapgate_model::{Clock, UnixTime, Version};
 use tapgate_session::Gate;
 use tokio::sync::watch;
 
+use crate::handover::{Desk, Question};
 use crate::limits::{BODY_MAX, BODY_READ_MAX, REQUEST_HEAD_MAX, REQUEST_MAX};
 use crate::tls::Opened;
 
@@ -78,6 +79,8 @@ pub(crate) struct App {
     pub(crate) ssh: Arc<tapgate_ssh::Ssh>,
     /// The terminals that are open.
     pub(crate) terminals: Terminals,
+    /// The process before this one, while it has sessions.
+    pub(crate) elder: Arc<Desk>,
     /// Held while a new state is read and installed.
     pub(crate) installing: Mutex<()>,
 }
@@ -127,6 +130,16 @@ impl Web {
 
     pub(crate) fn public_addr(&self) -> &str {
         &self.app.public_addr
+    }
+
+    /// The way to the process before this one.
+    pub(crate) fn desk(&self) -> Arc<Desk> {
+        Arc::clone(&self.app.elder)
+    }
+
+    /// Answers the process after this one about live sessions.
+    pub(crate) async fn answer(&self, question: &Question) -> Vec<LiveSessionEntry> {
+        live::answer(&self.app, question).await
     }
 
     /// Reads everything anew and makes the gate judge by it; where anything is wrong, all stays as it was.

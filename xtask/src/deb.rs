@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::cargo;
+use crate::{cargo, manual};
 
 /// One file of a package: where it comes from, where it goes, and its mode.
 struct Part {
@@ -24,6 +24,8 @@ struct Package {
     depends: &'static str,
     binaries: &'static [&'static str],
     papers: &'static [(&'static str, &'static str)],
+    /// Whether its programs complete their words for shells.
+    completions: bool,
     /// The maintainer scripts in deploy/debian, without the package's name.
     scripts: &'static [&'static str],
 }
@@ -46,6 +48,7 @@ const PACKAGES: [Package; 2] = [
             ("README.md", "usr/share/doc/tapgate/README.md"),
             ("SECURITY.md", "usr/share/doc/tapgate/SECURITY.md"),
         ],
+        completions: false,
         scripts: &["postinst", "prerm", "postrm"],
     },
     Package {
@@ -55,6 +58,7 @@ const PACKAGES: [Package; 2] = [
         depends: "openssh-client",
         binaries: &["tap", "tapctl"],
         papers: &[],
+        completions: true,
         scripts: &[],
     },
 ];
@@ -92,6 +96,12 @@ fn build(package: &Package, root: &Path, binaries: &Path, out: &Path, fast: bool
         if part.to.starts_with("usr/bin/") {
             let bytes = fs::read(&part.from).with_context(|| format!("cannot read {}", part.from.display()))?;
             glibc = glibc.max(glibc_of(&bytes));
+        }
+    }
+    for name in package.binaries {
+        manual::pages(&binaries.join(name), &stage)?;
+        if package.completions {
+            manual::completions(&binaries.join(name), name, &stage)?;
         }
     }
     if !fast {

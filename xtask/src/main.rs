@@ -8,6 +8,7 @@ mod graph;
 mod help;
 mod house;
 mod kube;
+mod manual;
 mod mysql;
 mod pebble;
 mod python;

@@ -31,6 +31,7 @@ const PARTS: &[Part] = &[
     Part { program: "sshd", package: "openssh-server", purpose: "the SSH tests and the demo (a real target)" },
     Part { program: "curl", package: "curl", purpose: "the edge tests (requests as anybody makes them)" },
     Part { program: "openssl", package: "openssl", purpose: "the edge tests (TLS handshakes of every kind)" },
+    Part { program: "groff", package: "groff-base", purpose: "the edge tests (reading the manual pages)" },
     Part { program: "faketime", package: "faketime", purpose: "the edge tests (a clock that jumps)" },
     Part { program: "chromium", package: "chromium", purpose: "the tests of the pages (a real browser)" },
     Part { program: "chromedriver", package: "chromium-driver", purpose: "the tests of the pages (driving it)" },

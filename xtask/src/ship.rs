@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{cargo, deb};
+use crate::{cargo, deb, manual};
 
 /// The programs that are shipped.
 const BINARIES: [&str; 3] = ["tapgate", "tap", "tapctl"];
@@ -52,6 +52,10 @@ pub(crate) fn dist() -> Result<()> {
     fs::create_dir_all(&dist).context("cannot make dist/")?;
     for name in BINARIES {
         copy(&release.join(name), &dist.join(name))?;
+        manual::pages(&release.join(name), &dist)?;
+    }
+    for name in ["tap", "tapctl"] {
+        manual::completions(&release.join(name), name, &dist)?;
     }
     for paper in PAPERS {
         copy(&root.join(paper), &dist.join(paper))?;

@@ -23,7 +23,7 @@ pub async fn change(context: &Context, action: &AdminAction) -> Result<AdminOutc
     };
     let http = context.with_login()?;
     let ceremony: Ceremony = http.post_bytes(path::ADMIN_BEGIN, body).await?;
-    let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
+    let wish = Wish { gate: context.profile.gate_name(), user: context.user()?, deed, now: SystemClock.now() };
     let checked = Checked::new(ceremony, &wish)?;
     let origin = context.origin().await?;
     let means = context.means();

@@ -26,7 +26,8 @@ pub enum Auth {
     /// Take a step of a rotation: prepare, switch, finish; rollback goes back
     #[command(after_help = "Example:\n  tapctl auth rotate --type user --phase prepare")]
     Rotate {
-        /// What is rotated: authorities of logins (user), of sessions, for targets, or of the gate's SSH host key
+        /// What is rotated: authorities of logins (user), of sessions, for targets, of the gate's SSH host key (host), or
+        /// the CA whose pin clients have (gate)
         #[arg(long = "type", value_enum)]
         group: Type,
         /// The step
@@ -49,7 +50,7 @@ pub enum Type {
     Target,
     /// It signs the gate's SSH host key.
     Host,
-    /// The gate itself, which clients know by its pin; it is not rotated.
+    /// It signs the gate's own certificate; clients know it by its pin, and follow it.
     Gate,
 }
 
@@ -94,8 +95,6 @@ pub async fn run(context: &Context, command: Auth) -> Result<()> {
     match command {
         Auth::Ls => list(context).await,
         Auth::Export { group, kind } => export(context, group, kind.as_deref()).await,
-        Auth::Rotate { group: Type::Gate, .. } => Err(Failure::new("the gate's own authority is not rotated")
-            .advise("clients know the gate by it, and every tap names it: see docs/operations.md")),
         Auth::Rotate { group, phase, now } => {
             let (authority, step) = (group.as_str().to_owned(), phase.as_str().to_owned());
             let action = AdminAction::RotateAuthority { authority, step, at_once: now };
@@ -107,6 +106,17 @@ pub async fn run(context: &Context, command: Auth) -> Result<()> {
 
 async fn all(context: &Context) -> Result<Authorities> {
     context.with_login()?.get(path::AUTHORITIES, &[]).await
+}
+
+/// The CA that the gate's certificates come from, PEM, for clients that know no pin; the next one too, where it is there.
+pub(crate) async fn of_gate(context: &Context) -> Result<String> {
+    let Authorities { authorities } = all(context).await?;
+    let good = authorities.iter().filter(|entry| entry.authority == Type::Gate.as_str() && entry.state != "old");
+    let text: String = good.map(|entry| entry.public.as_str()).collect();
+    if text.is_empty() {
+        return Err(Failure::new("the gate does not show its CA").advise("is it of this client's version?"));
+    }
+    Ok(text)
 }
 
 async fn list(context: &Context) -> Result<()> {

@@ -91,7 +91,7 @@ async fn log_in(
         name: format!("{}-{cluster}", profile.gate.host()),
         server: format!("https://{}/{cluster}", profile.gate),
         server_name: format!("k8s.{host}"),
-        ca: context.tls()?.authority(&profile.ca_pin).await?,
+        ca: super::auth::of_gate(context).await?,
         command: (program.display().to_string(), arguments),
     };
     let path = match kubeconfig {

@@ -147,7 +147,7 @@ async fn add_key(context: &Context, begin: DeviceBegin, software_key: Option<Pat
     let traits = Traits { passwordless: begin.passwordless, attested };
     let action = registration::digest(user, &answer.webauthn, &traits)?;
     let deed = Deed::AddDevice(action);
-    let wish = Wish { gate: context.profile.ca_pin.digest(), user, deed, now: SystemClock.now() };
+    let wish = Wish { gate: context.profile.gate_name(), user, deed, now: SystemClock.now() };
     let checked = Checked::new(ceremony, &wish)?;
     eprintln!(
         "To add the security key \"{}\" (sha256:{action}) to {user} at {}, tap one that is registered ALREADY",
@@ -194,7 +194,7 @@ pub(super) async fn change(
     let deed = deed.unwrap_or_else(|| Deed::Admin(sha256(&body)));
     let http = context.with_login()?;
     let ceremony: Ceremony = http.post_bytes(path::DEVICE_CHANGE, body).await?;
-    let wish = Wish { gate: context.profile.ca_pin.digest(), user: context.user()?, deed, now: SystemClock.now() };
+    let wish = Wish { gate: context.profile.gate_name(), user: context.user()?, deed, now: SystemClock.now() };
     let checked = Checked::new(ceremony, &wish)?;
     let origin = context.origin().await?;
     let means = context.means();

@@ -22,7 +22,7 @@ pub mod tap;
 pub mod tapctl;
 pub mod terminal;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Command, Parser};
@@ -30,7 +30,7 @@ use tapgate_model::{Clock as _, SystemClock, UserName};
 use url::Url;
 
 use crate::ceremony;
-use crate::error::{Failure, Result};
+use crate::error::{Act as _, Failure, Result};
 use crate::find::find;
 use crate::gate_addr::GateAddr;
 use crate::http::Http;
@@ -209,4 +209,10 @@ pub fn completions(mut command: Command, shell: clap_complete::Shell) -> Result<
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut command, name, &mut text);
     output::write(&String::from_utf8_lossy(&text))
+}
+
+/// Writes the manual pages of a command and of all its parts into a folder.
+pub fn manual(command: Command, folder: &Path) -> Result<()> {
+    let written = std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(command, folder));
+    written.act(|| format!("the manual pages can't be written to {}", folder.display()))
 }

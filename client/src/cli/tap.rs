@@ -172,6 +172,12 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages into a folder
+    #[command(hide = true, after_help = "Example:\n  tap manual /tmp/man")]
+    Manual {
+        /// The folder
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -297,6 +303,7 @@ pub async fn run(args: Tap) -> Result<u8> {
         Command::SshKey(command) => ssh_key::run(&Context::new(&global, user.as_ref())?, command).await,
         Command::Agent { socket } => agent::server::run(&socket).await,
         Command::Completions { shell } => super::completions(Tap::command(), shell),
+        Command::Manual { folder } => super::manual(Tap::command(), &folder),
     }?;
     Ok(0)
 }

@@ -96,6 +96,12 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages into a folder
+    #[command(hide = true, after_help = "Example:\n  tapctl manual /tmp/man")]
+    Manual {
+        /// The folder
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -148,6 +154,10 @@ pub async fn run(args: Tapctl) -> Result<u8> {
         super::completions(Tapctl::command(), shell)?;
         return Ok(0);
     }
+    if let Command::Manual { folder } = args.command {
+        super::manual(Tapctl::command(), &folder)?;
+        return Ok(0);
+    }
     if let Command::Audit(command) = args.command {
         // A log at hand needs no gate.
         audit::run(&args.global, command).await?;
@@ -173,7 +183,7 @@ pub async fn run(args: Tapctl) -> Result<u8> {
         Command::App(command) => add::app(&context, command).await,
         Command::Auth(command) => auth::run(&context, command).await,
         Command::Explain { user, target } => explain(&context, &user, &target).await,
-        Command::Audit(_) | Command::Completions { .. } => Ok(()),
+        Command::Audit(_) | Command::Completions { .. } | Command::Manual { .. } => Ok(()),
     }?;
     Ok(0)
 }

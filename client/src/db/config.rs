@@ -9,9 +9,8 @@ use tapgate_model::{LoginName, TargetName};
 use super::find::{Protocol, one};
 use super::proxy::usual_socket;
 use crate::cli::{Context, output};
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::files;
-use crate::tls::Alpn;
 
 /// Where a local proxy is reached.
 #[derive(Debug, Clone, Copy)]
@@ -221,31 +220,11 @@ fn links(protocol: Protocol, reach: Reach<'_>, user: &str, name: Option<&str>) -
     Links::new(protocol, reach, Some(user), name)
 }
 
-/// Writes the authority of the gate's certificate beside the login, for clients that know no pin. TLS has compared it
-/// with ours by then.
+/// Writes the authority of the gate's certificate beside the login, for clients that know no pin.
 async fn save_authority(context: &Context) -> Result<PathBuf> {
-    let stream = context.tls()?.connect(Alpn::Http).await?;
-    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-    let pinned = chain.iter().find(|certificate| {
-        let parsed = x509_parser::parse_x509_certificate(certificate).ok();
-        parsed
-            .is_some_and(|(_, parsed)| crate::keys::sha256(parsed.public_key().raw) == *context.profile.ca_pin.digest())
-    });
-    let pinned = pinned.ok_or_else(|| Failure::new("the gate shows no certificate of its authority"))?;
-    let path = context.home.keys(&context.profile.gate).join("gate-ca.pem");
-    files::write_private(&path, pem(pinned).as_bytes())?;
+    let path = context.home.gate_ca(&context.profile.gate);
+    files::write_private(&path, crate::cli::auth::of_gate(context).await?.as_bytes())?;
     Ok(path)
-}
-
-fn pem(certificate: &[u8]) -> String {
-    use base64::Engine as _;
-    let text = base64::engine::general_purpose::STANDARD.encode(certificate);
-    let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
-    for line in text.as_bytes().chunks(64) {
-        pem.push_str(&String::from_utf8_lossy(line));
-        pem.push('\n');
-    }
-    pem + "-----END CERTIFICATE-----\n"
 }
 
 /// Words and values as libpq reads them.

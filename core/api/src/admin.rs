@@ -49,7 +49,7 @@ pub struct Authorities {
 /// An authority's public half.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AuthorityEntry {
-    /// What is rotated together: `user`, `session`, `target` or `host`; `gate` is not rotated.
+    /// What is rotated together: `user`, `session`, `target`, `host` or `gate`.
     pub authority: String,
     /// What it signs, such as `login-ssh`.
     pub kind: String,

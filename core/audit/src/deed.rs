@@ -41,6 +41,8 @@ pub enum Deed {
         path: Text,
         /// The status of the answer; none where there was no answer.
         status: Option<u16>,
+        /// The connection that it came on, by its number in the operator's log.
+        connection: Option<Text>,
     },
     /// A desktop was entered.
     Desktop {
@@ -120,7 +122,9 @@ impl Event {
             Deed::Statement(Statement { classes, tables, text, rows, outcome }) => {
                 Self::DbQuery { of, classes, tables, text, rows, outcome }
             }
-            Deed::Request { method, path, status } => Self::SessionRequest { of, method, path, status },
+            Deed::Request { method, path, status, connection } => {
+                Self::SessionRequest { of, method, path, status, connection }
+            }
             Deed::Kube { verb, resource, namespace, name, status } => {
                 Self::KubeRequest { of, verb, resource, namespace, name, status }
             }

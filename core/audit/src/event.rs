@@ -115,6 +115,10 @@ pub enum Event {
         path: Text,
         /// The status of the answer; none where there was no answer.
         status: Option<u16>,
+        /// The connection that it came on, by the number that the operator's log calls it: a session of an application may
+        /// have many. It is missing in logs of before this was recorded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connection: Option<Text>,
     },
     /// A text of statements was said to a database.
     #[serde(rename = "db.session.query")]

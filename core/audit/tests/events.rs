@@ -65,7 +65,7 @@ fn all() -> Vec<(&'static str, Event)> {
         ("session.subsystem", deed(Deed::Subsystem("sftp".into()))),
         ("session.sftp", deed(Deed::Sftp { operation: "rename", path: "/a".into(), to: Some("/b".into()) })),
         ("session.forward", deed(forward())),
-        ("session.request", deed(Deed::Request { method: "GET".into(), path: "/d/1".into(), status: Some(200) })),
+        ("session.request", deed(request())),
         ("db.session.query", deed(statement())),
         ("session.untold", deed(Deed::Untold("3 deeds came too fast".into()))),
         ("mfa.begin", Event::mfa_begin(ann(), "session", "c1", targets())),
@@ -97,6 +97,10 @@ fn every_event_has_its_name_and_comes_back() {
         assert_eq!(event.name(), name);
         assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event);
     }
+}
+
+fn request() -> Deed {
+    Deed::Request { method: "GET".into(), path: "/d/1".into(), status: Some(200), connection: Some("2-1".into()) }
 }
 
 /// The schema that others read the log by knows every event, and each of its fields.

@@ -111,9 +111,14 @@ impl Authority {
         })
     }
 
-    /// SHA-256 of the host authority's public key: what clients pin and statements name.
+    /// SHA-256 of the first host authority's public key, by which statements name the gate.
     pub const fn gate_fingerprint(&self) -> Digest {
         self.gate
+    }
+
+    /// SHA-256 of the present host authority's public key, which clients pin. It is the same until that one is rotated.
+    pub fn ca_pin(&self) -> Digest {
+        self.cas.load().host.pin()
     }
 
     /// Whose certificates become identities.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
-use tapgate_identity::{CaKind, SshCa, Trust, TrustParts, X509Ca};
+use tapgate_identity::{CaKind, SshCa, Trust, TrustParts, X509Ca, gate_pin};
 use tapgate_model::{Digest, UnixTime};
 use tapgate_store::Store;
 use zeroize::{Zeroize, Zeroizing};
@@ -24,6 +24,9 @@ pub(crate) struct Cas {
     pub(crate) target_ssh: Rotating<SshCa>,
     pub(crate) target_tls: Rotating<X509Ca>,
     pub(crate) trust: Arc<Trust>,
+    /// What is shown behind the gate's certificate: its host authority's, and those of the authorities before that.
+    pub(crate) shown: Vec<CertificateDer<'static>>,
+    gate: Digest,
 }
 
 /// One authority: the one that signs, which it derefs to, and in a rotation the one that will or the one that did.
@@ -57,6 +60,10 @@ impl<T> Rotating<T> {
 struct Stored {
     certificate: String,
     pkcs8: String,
+    /// Of a host authority that came after another: the certificate by which that one vouches for it, and behind it
+    /// those of the authorities before. The last is the first authority's own, by which the gate is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    lineage: Vec<String>,
 }
 
 impl Drop for Stored {
@@ -73,8 +80,9 @@ impl Cas {
         let (login_ssh, session_ssh) = (ssh(CaKind::LoginSsh)?, ssh(CaKind::SessionSsh)?);
         let certificates = |ca: &Rotating<X509Ca>| ca.trusted().map(|ca| ca.certificate().clone()).collect();
         let keys = |ca: &Rotating<SshCa>| ca.trusted().map(|ca| ca.public_key().clone()).collect();
+        let (shown, gate) = lineage(store, &host, now)?;
         let trust = Trust::new(TrustParts {
-            gate: host.pin(),
+            gate,
             login: certificates(&login),
             session: certificates(&session),
             login_ssh: keys(&login_ssh),
@@ -83,12 +91,19 @@ impl Cas {
         let (host_ssh, target_ssh, target_tls) =
             (ssh(CaKind::HostSsh)?, ssh(CaKind::TargetSsh)?, x509(CaKind::TargetTls)?);
         let trust = Arc::new(trust);
-        Ok(Self { login, session, host, login_ssh, session_ssh, host_ssh, target_ssh, target_tls, trust })
+        Ok(Self { login, session, host, login_ssh, session_ssh, host_ssh, target_ssh, target_tls, trust, shown, gate })
     }
 
-    /// The cluster's fingerprint: the host authority's key.
-    pub(crate) fn gate(&self) -> Digest {
-        self.host.pin()
+    /// The cluster's fingerprint: the key of its first host authority, whichever signs now.
+    pub(crate) const fn gate(&self) -> Digest {
+        self.gate
+    }
+
+    /// A new host authority as it is stored, with the present one's word for it.
+    pub(crate) fn next_host(&self, cluster: &str, now: UnixTime) -> Result<Zeroizing<Vec<u8>>, AuthorityError> {
+        let next = X509Ca::generate(CaKind::Host, cluster, now)?;
+        let vouched = self.host.vouch(&next, now)?;
+        stored(&next, std::iter::once(&vouched).chain(&self.shown))
     }
 }
 
@@ -103,9 +118,34 @@ pub(crate) fn make(kind: CaKind, cluster: &str, now: UnixTime) -> Result<Zeroizi
         let pem = SshCa::generate(kind, cluster, now)?.to_parts()?;
         return Ok(Zeroizing::new(pem.as_bytes().to_vec()));
     }
-    let (certificate, pkcs8) = X509Ca::generate(kind, cluster, now)?.to_parts();
-    let stored = Stored { certificate: token::to_text(&certificate), pkcs8: token::to_text(&pkcs8) };
+    stored(&X509Ca::generate(kind, cluster, now)?, std::iter::empty())
+}
+
+fn stored<'a>(
+    ca: &X509Ca,
+    lineage: impl Iterator<Item = &'a CertificateDer<'static>>,
+) -> Result<Zeroizing<Vec<u8>>, AuthorityError> {
+    let ((certificate, pkcs8), lineage) = (ca.to_parts(), lineage.map(|one| token::to_text(one)).collect());
+    let stored = Stored { certificate: token::to_text(&certificate), pkcs8: token::to_text(&pkcs8), lineage };
     Ok(Zeroizing::new(serde_json::to_vec(&stored)?))
+}
+
+/// What stands behind the host authority that signs, and what the gate is named by.
+fn lineage(
+    store: &dyn Store,
+    host: &X509Ca,
+    now: UnixTime,
+) -> Result<(Vec<CertificateDer<'static>>, Digest), AuthorityError> {
+    let damaged = || AuthorityError::internal("the lineage of the host authority is damaged");
+    let entry = store.get(&key::authority(CaKind::Host.as_str()), now.as_secs())?.ok_or_else(damaged)?;
+    let stored: Stored = serde_json::from_slice(&Zeroizing::new(entry.value))?;
+    let read = |one: &String| token::from_text(one).map(CertificateDer::from).ok_or_else(damaged);
+    let mut shown = stored.lineage.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    if shown.is_empty() {
+        shown.push(host.certificate().clone());
+    }
+    let gate = gate_pin(shown.last().ok_or_else(damaged)?)?;
+    Ok((shown, gate))
 }
 
 fn rotating<T>(

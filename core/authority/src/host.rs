@@ -11,16 +11,14 @@ use crate::token::random;
 use crate::{Authority, AuthorityError};
 
 impl Authority {
-    /// The gate's TLS certificate with the host authority's behind it, and a new key. To be made
-    /// at each start: clients know the host authority, so nothing of it needs keeping. It also has these
-    /// further names, such as `*.db.gate.example`.
+    /// The gate's TLS certificate with the host authority's behind it and those of the authorities before that, and a new
+    /// key. To be made at each start, and when [`Authority::ca_pin`] is another: clients know the host authority, so
+    /// nothing of it needs keeping. It also has these further names, such as `*.db.gate.example`.
     pub fn host_tls(
         &self,
         further: &[String],
     ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AuthorityError> {
-        let names = [self.names().as_slice(), further].concat();
-        let (leaf, key) = self.cas().host.issue_host(&names, self.now())?;
-        Ok((vec![leaf, self.cas().host.certificate().clone()], key.into()))
+        self.issue_host(&[self.names().as_slice(), further].concat())
     }
 
     /// The same for one further name of the gate, such as an application's or `*.apps.example.com`.
@@ -28,8 +26,16 @@ impl Authority {
         &self,
         name: &str,
     ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AuthorityError> {
-        let (leaf, key) = self.cas().host.issue_host(&[name.to_owned()], self.now())?;
-        Ok((vec![leaf, self.cas().host.certificate().clone()], key.into()))
+        self.issue_host(&[name.to_owned()])
+    }
+
+    fn issue_host(
+        &self,
+        names: &[String],
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AuthorityError> {
+        let cas = self.cas();
+        let (leaf, key) = cas.host.issue_host(names, self.now())?;
+        Ok((std::iter::once(leaf).chain(cas.shown.iter().cloned()).collect(), key.into()))
     }
 
     /// The key that signs identities for applications, PKCS #8 (P-256). It stays, so that applications may keep its
@@ -42,9 +48,10 @@ impl Authority {
         })
     }
 
-    /// The host authority's certificate, PEM, for browsers that shall trust the gate.
+    /// The host authority's certificate, PEM, for browsers that shall trust the gate; where the next one is there, both.
     pub fn host_ca_pem(&self) -> String {
-        pem(self.cas().host.certificate())
+        let cas = self.cas();
+        std::iter::once(&*cas.host.now).chain(&cas.host.next).map(|ca| pem(ca.certificate())).collect()
     }
 
     /// The gate's SSH host key with its certificate. The key stays, for clients that know no host CA.

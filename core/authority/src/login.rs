@@ -119,7 +119,7 @@ impl Authority {
             user: user.to_string(),
             tls_certificate: pem(&tls),
             ssh_certificate: ssh.to_openssh().map_err(Fault::internal)?,
-            host_ca: pem(self.cas().host.certificate()),
+            host_ca: self.host_ca_pem(),
             host_ssh_ca: ssh_lines(&self.cas().host_ssh).map_err(Fault::internal)?,
             expires: expires.as_secs(),
             roles: roles.iter().map(ToString::to_string).collect(),

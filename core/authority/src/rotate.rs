@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use tapgate_api::{Authorities, AuthorityEntry};
+use tapgate_identity::limits::LINEAGE_MAX;
 use tapgate_identity::{CaKind, SshCa, X509Ca};
 use tapgate_model::UnixTime;
 use tapgate_store::Write;
@@ -25,6 +26,8 @@ pub(crate) enum Group {
     Target,
     /// It signs the gate's SSH host key.
     Host,
+    /// It signs the gate's own certificate: clients have its pin.
+    Gate,
 }
 
 /// A step of a rotation.
@@ -58,7 +61,7 @@ enum Stand {
 }
 
 impl Group {
-    const ALL: [Self; 4] = [Self::User, Self::Session, Self::Target, Self::Host];
+    const ALL: [Self; 5] = [Self::User, Self::Session, Self::Target, Self::Host, Self::Gate];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -66,6 +69,7 @@ impl Group {
             Self::Session => "session",
             Self::Target => "target",
             Self::Host => "host",
+            Self::Gate => "gate",
         }
     }
 
@@ -75,6 +79,7 @@ impl Group {
             Self::Session => &[CaKind::Session, CaKind::SessionSsh],
             Self::Target => &[CaKind::TargetSsh, CaKind::TargetTls],
             Self::Host => &[CaKind::HostSsh],
+            Self::Gate => &[CaKind::Host],
         }
     }
 
@@ -94,7 +99,7 @@ impl FromStr for Group {
     fn from_str(text: &str) -> Result<Self, Fault> {
         let known = Self::ALL.into_iter().find(|group| group.as_str() == text);
         known.ok_or_else(|| {
-            Fault::invalid(format!("there are no authorities \"{text}\""), "use user, session, target or host")
+            Fault::invalid(format!("there are no authorities \"{text}\""), "use user, session, target, host or gate")
         })
     }
 }
@@ -191,6 +196,7 @@ impl Authority {
             };
             return Err(Fault::conflict(format!("the authorities \"{}\" are {is}", group.as_str()), hint));
         }
+        self.must_be_safe(rotation, stand)?;
         self.must_have_waited(rotation, since)?;
         let mut writes = Vec::new();
         for kind in group.kinds() {
@@ -206,6 +212,26 @@ impl Authority {
         Ok(writes)
     }
 
+    /// What no waiting mends.
+    fn must_be_safe(&self, Rotation { group, step, at_once }: Rotation, stand: Stand) -> Result<(), Fault> {
+        match (group, step, stand) {
+            (Group::Gate, Step::Rollback, Stand::Switched) if !at_once => Err(Fault::conflict(
+                "clients that have connected since know the gate by its new authority alone",
+                "go on with --phase finish and rotate once more, or cut them off with --now",
+            )),
+            (Group::Gate, Step::Prepare, _) if self.cas().shown.len() >= usize::from(LINEAGE_MAX) => {
+                Err(Fault::conflict(
+                    format!(
+                        "the gate's authority has been rotated {} times, and clients follow no further",
+                        LINEAGE_MAX - 1
+                    ),
+                    "begin anew with another data directory: docs/operations.md says how",
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn must_have_waited(&self, Rotation { group, step, at_once }: Rotation, since: UnixTime) -> Result<(), Fault> {
         let until = since.plus(group.patience(step));
         if at_once || until <= self.now() {
@@ -214,7 +240,7 @@ impl Authority {
         let what = match group {
             Group::User => "logins of the old authority are still good",
             Group::Host => "not everybody has logged in since and got the new authority",
-            Group::Session | Group::Target => "sessions of the old authority are still good",
+            Group::Session | Group::Target | Group::Gate => "sessions of the old authority are still good",
         };
         Err(Fault::conflict(format!("{what}, until {until} at the latest"), "wait, or give them up with --now"))
     }
@@ -249,8 +275,11 @@ impl Authority {
         let delete = |key: &str| Write::Delete { key: key.to_owned() };
         Ok(match (step, stand) {
             (Step::Prepare, _) => {
-                let fresh = make(kind, &self.cluster, now).map_err(Fault::internal)?;
-                vec![put(&next, fresh.to_vec())]
+                let fresh = match kind {
+                    CaKind::Host => self.cas().next_host(&self.cluster, now),
+                    _ => make(kind, &self.cluster, now),
+                };
+                vec![put(&next, fresh.map_err(Fault::internal)?.to_vec())]
             }
             (Step::Switch, _) => vec![put(&old, read(&signs)?), put(&signs, read(&next)?), delete(&next)],
             (Step::Rollback, Stand::Switched) => vec![put(&signs, read(&old)?), delete(&old)],
@@ -278,6 +307,14 @@ impl Authority {
             (Group::Host, Step::Prepare) => "Whoever logs in from now on knows both. In twelve hours: --phase switch",
             (Group::Host, Step::Switch) => {
                 "The gate shows the new one from its next start on. After that, when all is well: --phase finish"
+            }
+            (Group::Gate, Step::Prepare) => {
+                "Whoever has the gate's certificate in a file (`tapctl auth export --type gate`) may have both from now on. \
+                 Then: --phase switch"
+            }
+            (Group::Gate, Step::Switch) => {
+                "Clients follow by themselves, as the old one vouches for the new one; new ones are given the pin of \
+                 `tapctl status`. When all is well: --phase finish, and nobody has the old key any more"
             }
             (_, Step::Prepare) => "Nobody has to do anything. Go on with --phase switch",
             (Group::User, Step::Switch) => "In twelve hours every login is of the new one. Then: --phase finish",

@@ -28,7 +28,7 @@ pub use kind::CaKind;
 pub use spki::{gate_pin, spki_digest, ssh_key_pkcs8, ssh_key_spki};
 pub use ssh::{Permit, SshCa, SshLoginSubject, SshSessionSubject, TargetSubject};
 pub use tls::{
-    ClientAuth, ClientVerifier, PinnedGate, TargetTlsError, server_config, target_config, target_config_of_one,
+    ClientAuth, ClientVerifier, Lineage, PinnedGate, TargetTlsError, server_config, target_config, target_config_of_one,
 };
 pub use trust::{SshCaSource, Trust, TrustParts, TrustSource, X509CaSource};
 pub use x509::{LoginSubject, SessionSubject, X509Ca};

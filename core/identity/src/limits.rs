@@ -33,8 +33,12 @@ pub const NAMES_MAX: usize = 64;
 /// The longest host name, by DNS.
 pub const NAME_BYTES_MAX: usize = 253;
 
-/// How many certificates a client looks at beside the gate's own: its host authority's, and another in a rotation.
-pub(crate) const CHAIN_MAX: usize = 4;
+/// How many host authorities may stand one behind the other, each vouched for by the one before: with one rotation every
+/// two years that is longer than an authority's own life. Verifiers look no further than six (webpki).
+pub const LINEAGE_MAX: u8 = 5;
+
+/// How many certificates a client looks at beside the gate's own: its host authority's, and those of all before it.
+pub(crate) const CHAIN_MAX: usize = 6;
 
 /// The last second of the year 9999, beyond which X.509 has no dates.
 pub(crate) const LAST_SECOND: u64 = 253_402_300_799;

@@ -16,9 +16,11 @@ use pingora::protocols::{
     ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
 };
 use tapgate_relay::Io;
+use tapgate_session::ConnectionId;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tracing::{Instrument as _, Span};
 
 use crate::coalesce::Coalesce;
 use crate::limits::{HEAD_BYTES_MAX, HEAD_MAX};
@@ -36,6 +38,9 @@ pub(crate) enum Way {
 pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     pub(crate) way: Way,
+    /// Its number, and what the log knows of it: HTTP/2 has a task for each request, which knows neither.
+    id: Option<ConnectionId>,
+    span: Span,
     /// Ends the connection: a session that used it is over.
     severed: CancellationToken,
     /// Why, in a WebSocket's own words, where the connection has become one.
@@ -56,6 +61,8 @@ impl Connection {
         Self {
             peer,
             way,
+            id: ConnectionId::current(),
+            span: Span::current(),
             severed: CancellationToken::new(),
             last_words: Mutex::default(),
             upgraded: AtomicBool::new(false),
@@ -63,6 +70,20 @@ impl Connection {
             head: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             began: Instant::now(),
+        }
+    }
+
+    /// Its number in the logs.
+    pub(crate) const fn id(&self) -> Option<ConnectionId> {
+        self.id
+    }
+
+    /// What is done for it: asks within are told to be its own.
+    pub(crate) async fn within<F: Future>(&self, work: F) -> F::Output {
+        let work = work.instrument(self.span.clone());
+        match self.id {
+            Some(id) => id.carry(work).await,
+            None => work.await,
         }
     }
 

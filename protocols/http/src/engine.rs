@@ -166,7 +166,7 @@ impl ProxyHttp for Engine {
             Answer::new(501, "Not offered", "Only WebSockets are offered here.").send(session).await?;
             return Ok(true);
         }
-        match self.admit(session, &connection).await {
+        match connection.within(self.admit(session, &connection)).await {
             Admitted::Answer(answer) => {
                 request.status = Some(answer.status);
                 answer.send(session).await?;
@@ -289,7 +289,9 @@ impl ProxyHttp for Engine {
         if found.app.audit_requests || found.live.terms().app_audit_requests {
             let head = session.req_header();
             let (method, path) = (head.method.as_str().into(), head.uri.path().into());
-            found.live.did(Deed::Request { method, path, status: request.status });
+            let connection = request.connection.as_ref().and_then(|connection| connection.id());
+            let connection = connection.map(|id| id.to_string().into());
+            found.live.did(Deed::Request { method, path, status: request.status, connection });
         }
     }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::scene::{EXCHANGE, Scene};
+use super::scene::{EXCHANGE, Scene, sign_in_and_tap};
 use crate::world::{event, text, until};
 
 #[test]
@@ -32,4 +32,22 @@ fn a_role_ends_sessions_that_rest_or_last_and_may_ask_for_every_request() -> Res
         };
         Ok(scene.world.records().iter().skip(mark).any(ended))
     })
+}
+
+#[test]
+fn a_connection_has_one_number_from_the_log_to_each_of_its_requests() -> Result<()> {
+    let scene = Scene::new()?;
+    scene.roles("require_session_mfa: true, app_audit_requests: true")?;
+    let (browser, mark) = (scene.browser()?, scene.world.mark());
+    browser.go(&scene.url("dash", "/first")?)?;
+    sign_in_and_tap(&browser)?;
+    let asked = |path: &str| scene.world.await_record(mark, "session.request", |record| text(record, "path") == path);
+    let first = asked("/first")?;
+    assert_eq!(browser.script("return performance.getEntriesByType('navigation')[0].nextHopProtocol")?, "h2");
+    browser.script("const r = new XMLHttpRequest(); r.open('GET', '/second', false); r.send(); return r.status")?;
+    let (start, second) = (scene.world.await_record(mark, "session.start", |_| true)?, asked("/second")?);
+    let number = text(&start, "connection");
+    assert!(number.len() > 17, "{start}");
+    assert_eq!([text(&first, "connection"), text(&second, "connection")], [number, number], "{first} {second}");
+    Ok(())
 }

@@ -45,6 +45,21 @@ fn packages_install_what_runs_and_belong_to_root() -> Result<()> {
         let version = run(Command::new(&path).arg("--version"))?.success()?.stdout;
         assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
     }
+    let groff = program("groff", "groff-base")?;
+    for page in ["tapgate", "tapgate-start", "tap", "tap-ssh", "tap-mfa-add", "tapctl", "tapctl-auth-rotate"] {
+        let file = at.join(format!("usr/share/man/man1/{page}.1.gz"));
+        let text = run(Command::new(program("gzip", "gzip")?).arg("-dc").arg(&file))?.success()?.stdout;
+        let text = lab.write("page.1", &text)?;
+        let shown = run(Command::new(&groff).args(["-man", "-Tascii", "-ww", "-P-cbou"]).arg(&text))?.success()?;
+        assert!(shown.stdout.contains("SYNOPSIS") && shown.stdout.contains("Example"), "{page}: {shown}");
+        assert!(shown.stderr.trim().is_empty(), "{page}: {shown}");
+    }
+    assert!(!at.join("usr/share/man/man1/tap-agent.1.gz").exists(), "what is hidden has no page");
+    for place in
+        ["bash-completion/completions/tap", "zsh/vendor-completions/_tapctl", "fish/vendor_completions.d/tap.fish"]
+    {
+        assert!(std::fs::read_to_string(at.join("usr/share").join(place))?.contains("completions"), "{place}");
+    }
     for script in ["postinst", "prerm", "postrm"] {
         run(Command::new("sh").arg("-n").arg(lab.path().join("control").join(script)))?.success()?;
     }

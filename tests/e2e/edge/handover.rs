@@ -83,6 +83,64 @@ fn a_live_session_goes_on_beside_a_fresh_process_and_a_lock_there_ends_it() -> R
 }
 
 #[test]
+fn the_fresh_process_lists_the_sessions_of_those_before_it_and_ends_them() -> Result<()> {
+    let mut world = World::new()?;
+    let start = |target: &str| -> Result<_> {
+        let session = world.start_ssh(target, &["echo here; exec sleep 60"])?;
+        session.wait_for("here")?;
+        Ok(session)
+    };
+    let (on_dev, on_prod) = (start("dev1")?, start("prod3")?);
+    let live = || -> Result<Vec<(String, String)>> {
+        let listed = world.olga.tapctl(["sessions", "live", "--format", "json"])?.success()?.json()?;
+        let sessions = listed["sessions"].as_array().context("no list")?.clone();
+        let of = |session: &serde_json::Value, key: &str| session[key].as_str().unwrap_or_default().to_owned();
+        Ok(sessions.iter().map(|session| (of(session, "target"), of(session, "id"))).collect())
+    };
+    let mut before = live()?;
+    assert_eq!(before.len(), 2);
+    let first = world.gate().process().id();
+    ask(world.gate())?;
+    world.gate().process().wait_for_error(TAKEN)?;
+    let second = heir(world.gate())?;
+    let mut after = live()?;
+    before.sort();
+    after.sort();
+    assert_eq!(before, after, "the old process carries them, and the fresh one knows");
+    let here = start("dev1")?;
+    assert_eq!(live()?.len(), 3);
+
+    let [dev, prod] = [&before[0].1, &before[1].1];
+    let ran = world.jerry.tapctl(["sessions", "kill", dev])?.failure(1)?;
+    assert!(ran.stderr.contains("you may not end others' sessions"), "{ran}");
+    let ran = world.olga.tapctl(["sessions", "kill", dev])?.success()?;
+    assert!(ran.stdout.contains(&format!("the session {dev} of jerry on dev1 has been ended")), "{ran}");
+    let ran = on_dev.finish(SLACK * 2)?.failure(255)?;
+    assert!(ran.stderr.contains("an administrator ended it"), "{ran}");
+    until("the list without it", SLACK, || Ok(live()?.len() == 2))?;
+    world.olga.tapctl(["sessions", "kill", dev])?.failure(1)?;
+
+    // The session on prod3 is two processes back now.
+    kill(Pid::from_raw(i32::try_from(second)?), Signal::SIGUSR2)?;
+    world.gate().process().wait_for_error(TAKEN)?;
+    let mut left: Vec<_> = live()?.into_iter().map(|(target, _)| target).collect();
+    left.sort();
+    assert_eq!(left, ["dev1", "prod3"]);
+    assert!(runs(first) && runs(second));
+    world.olga.tapctl(["sessions", "kill", prod])?.success()?;
+    on_prod.finish(SLACK * 2)?.failure(255)?;
+    until("the first process to end with its last session", SLACK * 2, || Ok(!runs(first)))?;
+    assert_eq!(live()?.len(), 1);
+    // What is said after the hand-over holds for what was opened before it.
+    world.olga.tapctl(["lock", "--user=jerry", "--ttl=1h"])?.success()?;
+    here.finish(SLACK * 2)?.failure(255)?;
+    until("the second process to end", SLACK * 2, || Ok(!runs(second)))?;
+    world.stop()?;
+    verify_file(world.audit_log())?;
+    Ok(())
+}
+
+#[test]
 fn a_session_that_outlasts_its_gate_is_cut_with_a_word_and_its_end_is_recorded() -> Result<()> {
     let mut world = World::new()?;
     let session = world.start_ssh("dev1", &["echo here; exec sleep 60"])?;

@@ -9,6 +9,7 @@ mod disks;
 mod drain;
 mod enrolling;
 mod floods;
+mod gate_ca;
 mod handover;
 mod interface;
 mod limits;

@@ -7,7 +7,7 @@ use tapgate_lab::{Ran, SshdOptions};
 
 use crate::world::{World, enrol, event, login_files, person, text};
 
-fn rotate(world: &World, group: &str, phase: &str, rest: &[&str]) -> Result<Ran> {
+pub(super) fn rotate(world: &World, group: &str, phase: &str, rest: &[&str]) -> Result<Ran> {
     let step = ["auth", "rotate", "--type", group, "--phase", phase];
     world.olga.tapctl(step.into_iter().chain(rest.iter().copied()))
 }

@@ -15,7 +15,10 @@ use rustls::{
 use tapgate_model::{Digest, ManualClock};
 
 use super::{Gate, HOUR, MINUTE, NOW, key, x509};
-use crate::{ClientAuth, ClientVerifier, Credential, IdentityError, PinnedGate, limits, server_config, ssh_key_pkcs8};
+use crate::{
+    CaKind, ClientAuth, ClientVerifier, Credential, IdentityError, Lineage, PinnedGate, X509Ca, limits, server_config,
+    ssh_key_pkcs8,
+};
 
 /// A gate and its clients' clock.
 struct Lab {
@@ -294,4 +297,44 @@ fn a_client_certificate_is_no_gate() {
     check(vec![Usage::ServerAuth], Ok(()));
     check(vec![Usage::ClientAuth], refused());
     check(vec![], refused());
+}
+
+#[test]
+fn a_client_follows_the_host_authorities_that_its_own_has_vouched_for() {
+    let lab = Lab::new();
+    let host = || X509Ca::generate(CaKind::Host, "demo", NOW).unwrap();
+    let (first, second, third) = (&lab.gate.host, host(), host());
+    let (of_second, of_third) = (first.vouch(&second, NOW).unwrap(), second.vouch(&third, NOW).unwrap());
+    let root = first.certificate().clone();
+    let shown = |ca: &X509Ca, behind: &[&CertificateDer<'static>]| {
+        let (leaf, key) = ca.issue_host(&["gate.example".to_owned()], NOW).unwrap();
+        (std::iter::once(leaf).chain(behind.iter().copied().cloned()).collect::<Vec<_>>(), key)
+    };
+    let meets = |(chain, key): &(Vec<CertificateDer<'static>>, PrivatePkcs8KeyDer<'static>), pin| {
+        let server = lab.server_with(ClientAuth::Optional, chain.clone(), key.clone_key());
+        handshake(&server, &lab.client(pin, None, 1), "gate.example").is_ok()
+    };
+    let lineage = |(chain, _): &(Vec<CertificateDer<'static>>, PrivatePkcs8KeyDer<'static>)| Lineage::read(chain, NOW);
+    let (pin, gate) = (third.pin(), first.pin());
+    let good = shown(&third, &[&of_third, &of_second, &root]);
+    assert!([first.pin(), second.pin(), third.pin()].into_iter().all(|pin| meets(&good, pin)));
+    assert_eq!(lineage(&good), Some(Lineage { pin, gate }));
+    assert_eq!(lineage(&shown(first, &[&root])), Some(Lineage { pin: gate, gate }));
+
+    // Whoever has a host authority of his own, and the certificates of ours, is nobody to who knows ours.
+    let foreign = host();
+    let (of_foreign, by_foreign) = (foreign.certificate(), foreign.vouch(&third, NOW).unwrap());
+    for chain in [&[of_foreign, &of_third, &of_second, &root][..], &[&of_third, &of_second, &root], &[&root]] {
+        let false_one = shown(&foreign, chain);
+        assert!(![first.pin(), second.pin(), third.pin()].into_iter().any(|pin| meets(&false_one, pin)));
+        assert_eq!(lineage(&false_one), None);
+    }
+    // Nor does a link that is missing join what is beside it.
+    let torn = shown(&third, &[&of_third, &root]);
+    assert!(!meets(&torn, first.pin()) && lineage(&torn).is_none());
+    // Another's word for our authority names another gate, which ours never is to who knows it.
+    assert_eq!(lineage(&shown(&third, &[&by_foreign, of_foreign])), Some(Lineage { pin, gate: foreign.pin() }));
+    // Authorities of other kinds vouch for nobody, and nobody for them.
+    assert!(lab.gate.login.vouch(&third, NOW).is_err() && first.vouch(&lab.gate.login, NOW).is_err());
+    assert_eq!(lineage(&(Vec::new(), good.1.clone_key())), None);
 }

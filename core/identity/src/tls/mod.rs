@@ -8,7 +8,7 @@ mod target;
 
 pub use client::{ClientAuth, ClientVerifier, server_config};
 pub use one::target_config_of_one;
-pub use pinned::PinnedGate;
+pub use pinned::{Lineage, PinnedGate};
 pub use target::{TargetTlsError, target_config};
 
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};

@@ -60,7 +60,7 @@ impl X509Ca {
         let pkcs8 = Signer::generate(algorithm)?;
         let signer = Signer::from_pkcs8(algorithm, &pkcs8)?;
         let mut params = params(&format!("{cluster_name} {kind} CA"), now, now.plus(limits::CA_LIFE))?;
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.is_ca = authority(kind);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let certificate = params.self_signed(&signer).map_err(|_| IssueError::Crypto("the authority is not signed"))?;
         Self::from_parts(kind, certificate.into(), &pkcs8)
@@ -96,6 +96,21 @@ impl X509Ca {
     /// SHA-256 of its key's `SubjectPublicKeyInfo`; the host authority's is the gate's pin.
     pub fn pin(&self) -> Digest {
         spki::spki_digest(&self.issuer.key().subject_public_key_info())
+    }
+
+    /// A certificate that vouches for the host authority which comes after this one: whoever knows this one knows that one
+    /// by it. Its name is that one's own, as verifiers find it by that.
+    pub fn vouch(&self, next: &Self, now: UnixTime) -> Result<CertificateDer<'static>, IssueError> {
+        self.must_be(CaKind::Host)?;
+        next.must_be(CaKind::Host)?;
+        let unsigned = || IssueError::Crypto("the next authority is not vouched for");
+        let name = common_name(&next.certificate).ok_or_else(unsigned)?;
+        let mut params = params(&name, now, now.plus(limits::CA_LIFE))?;
+        params.is_ca = authority(CaKind::Host);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.use_authority_key_identifier_extension = true;
+        let vouched = params.signed_by(next.issuer.key(), &self.issuer).map_err(|_| unsigned())?;
+        Ok(vouched.into())
     }
 
     /// A login certificate.
@@ -209,6 +224,20 @@ impl fmt::Debug for X509Ca {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("X509Ca").field("kind", &self.kind).field("pin", &self.pin()).finish_non_exhaustive()
     }
+}
+
+/// Host authorities vouch for those that come after them; no other has one below it.
+const fn authority(kind: CaKind) -> IsCa {
+    IsCa::Ca(BasicConstraints::Constrained(match kind {
+        CaKind::Host => limits::LINEAGE_MAX,
+        _ => 0,
+    }))
+}
+
+fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let name = parsed.subject().iter_common_name().next()?.as_str().ok()?;
+    Some(name.to_owned())
 }
 
 fn algorithm(kind: CaKind) -> Result<Algorithm, IssueError> {
