@@ -53,12 +53,14 @@ pub(crate) fn svg(title: &str, sides: &[(&str, &Values)], label: impl Fn(f64) ->
     }
     for percent in [0_u32, 25, 50, 75, 100] {
         let (at, below) = (x(f64::from(percent) / 100.0), HEIGHT - BOTTOM + 18.0);
-        writeln!(text, "<text x=\"{at:.1}\" y=\"{below}\" text-anchor=\"middle\">{percent} %</text>").unwrap_or_default();
+        writeln!(text, "<text x=\"{at:.1}\" y=\"{below}\" text-anchor=\"middle\">{percent} %</text>")
+            .unwrap_or_default();
     }
     let mut named = LEFT;
     for ((name, values), colour) in sides.iter().zip(COLOURS) {
         let steps = f64::from(u32::try_from(SHARES.saturating_sub(1)).unwrap_or(1));
-        let points = (0_u32..).zip(values.iter()).map(|(n, value)| format!("{:.1},{:.1}", x(f64::from(n) / steps), y(*value)));
+        let points =
+            (0_u32..).zip(values.iter()).map(|(n, value)| format!("{:.1},{:.1}", x(f64::from(n) / steps), y(*value)));
         let points: Vec<String> = points.collect();
         writeln!(
             text,

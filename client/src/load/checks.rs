@@ -148,11 +148,7 @@ impl Checks {
 }
 
 impl Outcome {
-    fn between(
-        (_, result, warm): &(String, String, bool),
-        before: Option<&Counted>,
-        after: &Counted,
-    ) -> Option<Self> {
+    fn between((_, result, warm): &(String, String, bool), before: Option<&Counted>, after: &Counted) -> Option<Self> {
         let none = Counted::default();
         let before = before.unwrap_or(&none);
         let count = after.count - before.count;
@@ -236,7 +232,13 @@ mod tests {
         assert!((outcome.mean_seconds - 2e-6).abs() < 1e-9, "{outcome:?}");
         assert_eq!(outcome.at_most_seconds["p50"], Some(1e-6));
         assert_eq!(outcome.at_most_seconds["p99"], Some(1e-2));
-        assert!(outcome.text().starts_with("grant, warm: 100 checks, mean 2.0 µs, p50 at most 1.0 µs, p90 at most 1.0 µs, p99 at most 10.0 ms"), "{}", outcome.text());
+        assert!(
+            outcome.text().starts_with(
+                "grant, warm: 100 checks, mean 2.0 µs, p50 at most 1.0 µs, p90 at most 1.0 µs, p99 at most 10.0 ms"
+            ),
+            "{}",
+            outcome.text()
+        );
         assert_eq!(Checks::between(Protocol::Ssh, &page(5, 5), &page(5, 5)).count, 0);
         assert_eq!(Checks::between(Protocol::Kube, &Page::default(), &page(0, 0)).count, 7);
         assert_eq!(Checks::between(Protocol::Mysql, &Page::default(), &page(5, 5)).count, 0);

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use russh::keys::ssh_key::{Certificate, PrivateKey};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use russh::keys::ssh_key::{Certificate, PrivateKey};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -44,7 +44,7 @@ pub(super) fn routes(options: &Options) -> Result<Vec<Route>> {
     let one = |text: &String| -> Result<Route> {
         let (host, port) = address(text)?;
         let ssh = if options.protocol == Protocol::Ssh {
-            Some(passport(options, &login, (&host, port))?)
+            Some(passport(options, &login, (host.as_str(), port))?)
         } else {
             None
         };
@@ -81,8 +81,7 @@ fn tls(ca: &Path, options: &Options) -> Result<ClientConfig> {
     let config = ClientConfig::builder().with_root_certificates(roots);
     match (&options.certificate, &options.key) {
         (Some(certificate), Some(key)) => {
-            let key_der =
-                PrivateKeyDer::from_pem_file(key).act(|| format!("{} cannot be read", key.display()))?;
+            let key_der = PrivateKeyDer::from_pem_file(key).act(|| format!("{} cannot be read", key.display()))?;
             let act = || "the client certificate cannot be used".to_owned();
             config.with_client_auth_cert(read(certificate)?, key_der).act(act)
         }
@@ -142,7 +141,10 @@ impl Direct {
         let unreachable = |why: &dyn std::fmt::Display| {
             Fault::new(Kind::Unreachable, format!("{} cannot be reached: {why}", self.authority()))
         };
-        #[expect(clippy::disallowed_methods, reason = "a comparison goes past the gate, with what its user can do anyway")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a comparison goes past the gate, with what its user can do anyway"
+        )]
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
         let stream = timeout(CONNECT_WAIT, connecting).await.map_err(|_| unreachable(&"no answer in time"))?;
         let stream = stream.map_err(|error| unreachable(&error))?;
@@ -174,7 +176,11 @@ impl Direct {
 
     /// `HOST:PORT`.
     pub(super) fn authority(&self) -> String {
-        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
     }
 }
 

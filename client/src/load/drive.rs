@@ -102,7 +102,7 @@ pub(super) fn drive(work: &Arc<Work>, pace: &Pace) -> Result<Tally> {
     runtime.shutdown_background();
     let mut counts = lock(&tally);
     counts.took = took;
-    Ok(std::mem::replace(&mut counts, Tally::new()?))
+    Ok(std::mem::replace(&mut *counts, Tally::new()?))
 }
 
 /// What is told of a long load while it goes on.
@@ -140,7 +140,6 @@ fn raise_files(at_once: u32) {
     }
 }
 
-/// How long ago something was due, for tests of the arithmetic.
 #[cfg(test)]
 mod tests {
     use super::*;

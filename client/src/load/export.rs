@@ -18,9 +18,7 @@ pub(super) fn write(form: Export, folder: &Path, report: &Report, tally: &Tally)
     let name = format!("bench-{}", report.protocol);
     let latencies = [("connect", &tally.connect), ("session", &tally.session)];
     let files: Vec<(String, String)> = match form {
-        Export::Hdr => {
-            latencies.map(|(of, histogram)| (format!("{name}-{of}.hgrm"), percentiles(histogram))).into()
-        }
+        Export::Hdr => latencies.map(|(of, histogram)| (format!("{name}-{of}.hgrm"), percentiles(histogram))).into(),
         Export::Json => {
             let distributions: serde_json::Map<_, _> =
                 latencies.into_iter().map(|(of, histogram)| (of.to_owned(), buckets(histogram))).collect();
@@ -120,7 +118,8 @@ mod tests {
         assert_eq!(named(Export::Json), ["bench-kube.json"]);
         let text = std::fs::read_to_string(path.join("bench-kube.json")).unwrap();
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let counts = json["distributions_us"]["connect"].as_array().unwrap().iter().map(|pair| pair[1].as_u64().unwrap());
+        let counts =
+            json["distributions_us"]["connect"].as_array().unwrap().iter().map(|pair| pair[1].as_u64().unwrap());
         assert_eq!(counts.sum::<u64>(), 1000);
         assert_eq!(json["report"]["sessions"]["succeeded"], 1000);
     }

@@ -142,7 +142,7 @@ fn head(flags: u32) -> Vec<u8> {
 /// A `HandshakeResponse41`.
 fn login(flags: u32, user: &str, answer: &[u8], database: Option<&str>) -> Vec<u8> {
     let length = u8::try_from(answer.len()).unwrap_or_default();
-    let mut payload = [&head(flags), user.as_bytes(), &[0, length], answer].concat();
+    let mut payload = [head(flags).as_slice(), user.as_bytes(), &[0, length], answer].concat();
     if let Some(database) = database {
         payload.extend([database.as_bytes(), b"\0"].concat());
     }

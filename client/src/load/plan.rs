@@ -28,8 +28,9 @@ impl Pace {
         let count = options.duration.as_nanos() / period.as_nanos().max(1);
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         if count == 0 {
-            return Err(Failure::new("at this rate no session is due within the duration")
-                .advise("raise --rate or --duration"));
+            return Err(
+                Failure::new("at this rate no session is due within the duration").advise("raise --rate or --duration")
+            );
         }
         Ok(Self { period, count, at_once: options.at_once })
     }

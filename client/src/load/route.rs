@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustls::pki_types::ServerName;
 use russh::keys::ssh_key::{Certificate, PrivateKey};
+use rustls::pki_types::ServerName;
 use tapgate_api::{Apps, TargetEntry, Targets, path};
 use tapgate_model::tunnel::{self, Hail};
 use tapgate_model::{Clock as _, Kind as TargetKind, Login, SystemClock, TargetName};
@@ -46,8 +46,6 @@ pub(super) struct Gate {
     context: Arc<Context>,
     goal: Goal,
     protocol: Protocol,
-    /// The gate's name for clusters.
-    clusters: ServerName<'static>,
     /// Whether every session taps for itself.
     each: bool,
     /// What the last tap gave. Held while another one is made, so that sessions which come together tap once.
@@ -114,15 +112,10 @@ pub(super) async fn routes(context: &Arc<Context>, options: &Options, can_tap: b
                  TAP_SOFTWARE_KEY",
             ));
         }
-        let profile = &context.profile;
-        let host = profile.cluster.clone().unwrap_or_else(|| profile.gate.host().to_owned());
-        let clusters =
-            ServerName::try_from(format!("k8s.{host}")).act(|| "the gate has no door for clusters".to_owned())?;
         let gate = Gate {
             context: Arc::clone(context),
             goal,
             protocol: options.protocol,
-            clusters,
             each: options.tap_each,
             open: Mutex::new(None),
         };
@@ -162,9 +155,9 @@ async fn find(context: &Context, options: &Options, name: &str) -> Result<Found>
                     .advise(format!("pass --protocol {}", database.protocol.as_str())));
             }
             let named = login.map(str::parse).transpose().act(|| "the login is no database user".to_owned())?;
-            let user = database.user(named.as_ref()).map_err(|failure| {
-                Failure::new(failure.to_string().replace("--db-user", "--login"))
-            })?;
+            let user = database
+                .user(named.as_ref())
+                .map_err(|failure| Failure::new(failure.to_string().replace("--db-user", "--login")))?;
             let login = database.login(&user, options.db_name.as_deref())?;
             Ok(Found { target, login, mfa_required: database.mfa_required })
         }
@@ -178,9 +171,8 @@ async fn find(context: &Context, options: &Options, name: &str) -> Result<Found>
         }
         Protocol::Kube => {
             let known = clusters(context).await?;
-            let text = login_at(&known, &target, login).map_err(|failure| {
-                Failure::new(failure.to_string().replace("--as", "--login"))
-            })?;
+            let text = login_at(&known, &target, login)
+                .map_err(|failure| Failure::new(failure.to_string().replace("--as", "--login")))?;
             let login = Login::parse(TargetKind::KubeCluster, &text).act(|| "the login cannot be read".to_owned())?;
             let mfa_required = known.iter().any(|entry| entry.name == name && entry.mfa_required);
             Ok(Found { target, login, mfa_required })
@@ -191,7 +183,7 @@ async fn find(context: &Context, options: &Options, name: &str) -> Result<Found>
 /// The Unix login: the one that is named, else the user's own where the roles allow it, else the only one.
 fn unix(node: &TargetEntry, named: Option<&str>, own: &str) -> Result<Login> {
     let has = |login: &str| node.logins.iter().any(|known| known == login);
-    let login = match (named, node.logins.as_slice()) {
+    let login: &str = match (named, node.logins.as_slice()) {
         (Some(named), _) => named,
         (None, _) if has(own) => own,
         (None, [only]) => only,
@@ -259,13 +251,15 @@ impl Route {
             }
             Self::Gate(gate) if gate.protocol == Protocol::Kube => {
                 let pass = gate.pass().await?;
-                let stream = pass.tls.connect_to(Alpn::Cluster, gate.clusters.clone()).await?;
+                let door = gate.clusters()?;
+                let host = door.to_str().into_owned();
+                let stream = pass.tls.connect_to(Alpn::Cluster, door).await?;
                 // Without a tap the certificate is the login's, and the gate is told by each request who to be.
                 let user = match (&gate.goal.login, &pass.opened) {
                     (Login::Kube { user, .. }, Opened::Login) => Some(user.to_string()),
                     _ => None,
                 };
-                let (host, prefix) = (gate.clusters.to_str().into_owned(), format!("/{}", gate.goal.target));
+                let prefix = format!("/{}", gate.goal.target);
                 Ok(Place { stream: Box::new(stream), reached: Instant::now(), host, prefix, user })
             }
             Self::Gate(gate) => {
@@ -292,6 +286,13 @@ impl Gate {
         }
         *self.open.lock().await = Some(Arc::new(pass));
         Ok(())
+    }
+
+    /// The gate's name for clusters.
+    fn clusters(&self) -> Result<ServerName<'static>> {
+        let profile = &self.context.profile;
+        let host = profile.cluster.clone().unwrap_or_else(|| profile.gate.host().to_owned());
+        ServerName::try_from(format!("k8s.{host}")).act(|| "the gate has no door for clusters".to_owned())
     }
 
     /// What the next session shows; after another tap where the last one's window is over.
@@ -329,7 +330,8 @@ impl Gate {
         let act = || "the SSH certificate cannot be read".to_owned();
         let (key, certificate) = match opened {
             Opened::Login => {
-                let key = PrivateKey::read_openssh_file(&files.ssh_key).act(|| "the login key cannot be read".to_owned())?;
+                let key =
+                    PrivateKey::read_openssh_file(&files.ssh_key).act(|| "the login key cannot be read".to_owned())?;
                 (key, std::fs::read_to_string(&files.ssh_certificate).act(act)?)
             }
             Opened::Session { tls_certificate, signer, .. } => match signer.as_ref() {

@@ -77,7 +77,8 @@ mod tests {
             scram.last(first, "pencil").unwrap(),
             "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
         );
-        for bad in ["r=rOprNGfwEbeRWgbNEkqO,s=W22Z,i=1", "r=other,s=W22Z,i=1", "r=rOprNGfwEbeRWgbNEkqOx,s=W22Z,i=0", ""] {
+        for bad in ["r=rOprNGfwEbeRWgbNEkqO,s=W22Z,i=1", "r=other,s=W22Z,i=1", "r=rOprNGfwEbeRWgbNEkqOx,s=W22Z,i=0", ""]
+        {
             assert!(scram.last(bad.as_bytes(), "pencil").is_err(), "{bad}");
         }
     }

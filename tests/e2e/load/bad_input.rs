@@ -38,7 +38,8 @@ fn what_cannot_be_is_told_before_the_load_begins() -> Result<()> {
     assert!(said.contains("a tap is due for Node \"prod3\"") && said.contains("--software-key PATH"), "{said}");
     // Where no tap is due nobody needs a key.
     bench(&without, &[&usual[..], &["--targets", "dev1", "--rate", "2"]].concat())?.success()?;
-    let starts = world.records().iter().skip(mark).filter(|record| crate::world::event(record) == "session.start").count();
+    let starts =
+        world.records().iter().skip(mark).filter(|record| crate::world::event(record) == "session.start").count();
     assert_eq!(starts, 2);
 
     world.stop()?;

@@ -21,7 +21,8 @@ fn postgres_through_the_gate_and_without_it() -> Result<()> {
         assert_eq!(words.get(1..), Some(["1.000000000000", "20"].as_slice()), "{text}");
     }
     // A statement that the server does not take is a refusal, in its own words.
-    let wrong = ["--protocol", "postgres", "--rate", "2", "--duration", "1s", "--run", "select nothing", "--format", "json"];
+    let wrong =
+        ["--protocol", "postgres", "--rate", "2", "--duration", "1s", "--run", "select nothing", "--format", "json"];
     let ran = bench(&scene.world.jerry, &[&wrong[..], &through].concat())?.failure(1)?;
     let first = &ran.json()?["errors"][0];
     assert_eq!((first["kind"].as_str(), first["count"].as_u64()), (Some("refused"), Some(2)), "{ran}");

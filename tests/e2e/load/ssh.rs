@@ -20,7 +20,8 @@ fn sessions_are_real_and_the_gate_has_checked_each_of_them() -> Result<()> {
     assert_eq!((report["checks"]["count"].as_u64(), checks(&report, "grant")), (Some(20), 20), "{report}");
     // prod3 wants a tap: one opens all, and after the first its evidence is at hand.
     let results = report["checks"]["results"].as_array().context("no results")?;
-    let warm: u64 = results.iter().filter(|found| found["warm"] == true).filter_map(|found| found["count"].as_u64()).sum();
+    let warm: u64 =
+        results.iter().filter(|found| found["warm"] == true).filter_map(|found| found["count"].as_u64()).sum();
     assert!(warm >= 9, "{report}");
     assert!(results.iter().all(|found| found["at_most_seconds"]["p50"].is_f64()), "{report}");
     let records = world.records();
@@ -79,7 +80,8 @@ fn the_same_load_goes_straight_to_the_server() -> Result<()> {
     let port = server.address().port();
     let known = world.lab.write("known", &format!("[127.0.0.1]:{port} {}\n", server.host_key()))?.display().to_string();
     let (target, identity) = (format!("127.0.0.1:{port}"), key.path().display().to_string());
-    let load = ["--direct", "--protocol", "ssh", "--targets", &target, "--login", &world.login, "--identity", &identity];
+    let load =
+        ["--direct", "--protocol", "ssh", "--targets", &target, "--login", &world.login, "--identity", &identity];
     let load = [&load[..], &["--rate", "5", "--duration", "1s", "--known-hosts"]].concat();
     let report = good(&world.jerry, &[&load[..], &[&known]].concat(), 5)?;
     assert!(report["gate"].is_null() && report["checks"].is_null(), "{report}");
