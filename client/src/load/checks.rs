@@ -14,7 +14,9 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::options::Protocol;
-use super::report::{QUANTILES, number};
+use super::report::QUANTILES;
+#[cfg(test)]
+use super::report::number;
 use crate::error::{Act as _, Failure, Result};
 use crate::limits::{BODY_BYTES_MAX, REQUEST_WAIT};
 

@@ -136,7 +136,7 @@ fn rate(text: &str) -> Result<f64> {
 
 fn duration(text: &str) -> Result<Duration> {
     let duration = crate::cli::lock::duration(text)?;
-    if duration.is_zero() || duration > LOAD_DURATION_MAX {
+    if duration > LOAD_DURATION_MAX {
         return Err(Failure::new("a load lasts from 1s to 24h").advise("start several, one after another"));
     }
     Ok(duration)
@@ -167,7 +167,7 @@ pub(super) mod tests {
         for rate in ["0", "-1", "NaN", "inf", "10001", "x"] {
             assert!(refused(&["--rate", rate]).contains("a number greater than 0 (from 0.01 to 10000"), "{rate}");
         }
-        assert!(refused(&["--duration", "0s"]).contains("from 1s to 24h"));
+        assert!(refused(&["--duration", "0s"]).contains("use 30m"));
         assert!(refused(&["--duration", "25h"]).contains("from 1s to 24h"));
         assert!(refused(&["--duration", "soon"]).contains("use 30m"));
         assert!(refused(&["--at-once", "0"]).contains("--at-once"));
