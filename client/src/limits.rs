@@ -160,7 +160,7 @@ pub const LOAD_LATENCY_MAX: Duration = Duration::from_hours(1);
 /// To how many digits latencies are told apart.
 pub const LOAD_DIGITS: u8 = 3;
 
-/// Steps of each halving of the rest in an exported distribution; HdrHistogram's own tools have five.
+/// Steps of each halving of the rest in an exported distribution; the tools of `HdrHistogram` have five.
 pub const LOAD_HDR_TICKS: u32 = 5;
 
 /// Between two lines of progress.

@@ -284,7 +284,7 @@ pub async fn run(args: Tap) -> Result<u8> {
             destination.map(|text| Destination::parse(&text, context.user()?)).transpose()?;
             ssh::tunnel::run(&context.tls()?).await
         }
-        Command::Bench(options) => return Box::pin(load::run(&global, user.as_ref(), *options)).await,
+        Command::Bench(options) => return Box::pin(load::run(&global, user.as_ref(), &options)).await,
         Command::Batch(batch) => return ssh::batch::run(&Context::new(&global, user.as_ref())?, batch).await,
         Command::Kube(command) => kube::run(&Context::new(&global, user.as_ref())?, command).await,
         Command::Proxy(Proxy::App(flags)) => app::run(Context::new(&global, user.as_ref())?, flags).await,

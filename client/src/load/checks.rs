@@ -15,8 +15,6 @@ use url::Url;
 
 use super::options::Protocol;
 use super::report::QUANTILES;
-#[cfg(test)]
-use super::report::number;
 use crate::error::{Act as _, Failure, Result};
 use crate::limits::{BODY_BYTES_MAX, REQUEST_WAIT};
 
@@ -207,6 +205,7 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
+    use super::super::report::number;
     use super::*;
 
     fn page(few: u32, many: u32) -> Page {

@@ -96,8 +96,10 @@ pub(super) fn drive(work: &Arc<Work>, pace: &Pace) -> Result<Tally> {
         });
     }
     // Every place is free once every session is over; each ends in its time.
-    let all = runtime.block_on(room.acquire_many(pace.at_once)).act(act)?;
-    drop(all);
+    let over = || runtime.block_on(async { timeout(LOAD_PROGRESS, room.acquire_many(pace.at_once)).await.is_ok() });
+    while !over() {
+        progress.tell(pace.count, &tally, &room);
+    }
     let took = start.elapsed();
     runtime.shutdown_background();
     let mut counts = lock(&tally);

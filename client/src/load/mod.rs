@@ -33,20 +33,19 @@ use crate::error::{Act as _, Result};
 use crate::solver::MfaMode;
 
 /// Opens the sessions and tells what they took; 1 where one of them failed.
-pub async fn run(global: &Global, user: Option<&UserName>, options: Options) -> Result<u8> {
-    let pace = Pace::of(&options)?;
+pub async fn run(global: &Global, user: Option<&UserName>, options: &Options) -> Result<u8> {
+    let pace = Pace::of(options)?;
     let quiet = global.format != Format::Text;
     let (routes, gate) = if options.direct {
-        (direct::routes(&options)?, None)
+        (direct::routes(options)?, None)
     } else {
         // The agent would hand windows from one run to the next, and nobody is there to tap or to open a browser.
         let own = Global { no_agent: true, mfa_mode: MfaMode::CrossPlatform, ..global.clone() };
         let context = Arc::new(Context::new(&own, user)?);
         let gate = context.profile.gate.to_string();
-        (route::routes(&context, &options, own.software_key.is_some()).await?, Some(gate))
+        (route::routes(&context, options, own.software_key.is_some()).await?, Some(gate))
     };
     let before = checks::look(options.metrics.as_deref()).await?;
-    let folder = options.out.clone();
     let work = Arc::new(Work { protocol: options.protocol, run: options.run_text(), routes });
     let driven = tokio::task::spawn_blocking(move || drive::drive(&work, &pace));
     let tally = driven.await.act(|| "the load came to an end of its own".to_owned())??;
@@ -54,9 +53,9 @@ pub async fn run(global: &Global, user: Option<&UserName>, options: Options) -> 
         (Some(url), Some(before)) => Some(Checks::between(options.protocol, &before, &checks::fetch(url).await?)),
         _ => None,
     };
-    let report = Report::new(&options, gate, &tally, checks);
+    let report = Report::new(options, gate, &tally, checks);
     if let Some(form) = options.export {
-        for file in export::write(form, &folder, &report, &tally)? {
+        for file in export::write(form, &options.out, &report, &tally)? {
             if !quiet {
                 eprintln!("Written: {}", file.display());
             }

@@ -45,7 +45,7 @@ pub struct Options {
     /// Where the gate tells what it counts (admin_listen), for the latency of its own session checks
     #[arg(long, value_name = "URL", conflicts_with = "direct")]
     pub metrics: Option<String>,
-    /// Write the distributions to files too: percentiles as HdrHistogram's plotter reads them, or JSON
+    /// Write the distributions to files too: percentiles as the plotter of `HdrHistogram` reads them, or JSON
     #[arg(long, value_enum, value_name = "FORM")]
     pub export: Option<Export>,
     /// The folder for what is exported

@@ -74,25 +74,25 @@ impl Spread {
     /// Of this histogram.
     fn of(histogram: &Histogram<u64>) -> Self {
         let at = |share| histogram.value_at_quantile(share);
-        let [p50, p90, p99, p99_9, p99_99] = QUANTILES.map(|(_, share)| at(share));
         Self {
             count: histogram.len(),
             min_us: histogram.min(),
             mean_us: histogram.mean(),
-            p50_us: p50,
-            p90_us: p90,
-            p99_us: p99,
-            p99_9_us: p99_9,
-            p99_99_us: p99_99,
+            p50_us: at(0.5),
+            p90_us: at(0.9),
+            p99_us: at(0.99),
+            p99_9_us: at(0.999),
+            p99_99_us: at(0.9999),
             max_us: histogram.max(),
         }
     }
 
     fn row(&self, name: &str) -> Vec<String> {
-        let Self { p50_us, p90_us, p99_us, p99_9_us, p99_99_us, max_us, .. } = self;
-        let shares = [p50_us, p90_us, p99_us, p99_9_us, p99_99_us, max_us].map(|value| shown(*value));
-        let mean = shown(micros(Duration::from_secs_f64(self.mean_us / 1e6)));
-        std::iter::once(name.to_owned()).chain(shares).chain([mean]).collect()
+        let mean = micros(Duration::from_secs_f64(self.mean_us / 1e6));
+        let shares = [self.p50_us, self.p90_us, self.p99_us, self.p99_9_us, self.p99_99_us, self.max_us, mean];
+        // Of nothing there is no latency.
+        let cells = shares.map(|value| if self.count == 0 { "-".to_owned() } else { shown(value) });
+        std::iter::once(name.to_owned()).chain(cells).collect()
     }
 }
 
@@ -195,6 +195,8 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
+        let nothing = Report::new(&options, None, &Tally::new().unwrap(), None).text();
+        assert!(nothing.contains("until the session is over   -   -"), "{nothing}");
         assert_eq!([0, 999, 1500, 2_500_000].map(shown), ["0 µs", "999 µs", "1.50 ms", "2.50 s"]);
     }
 }

@@ -96,7 +96,10 @@ pub(super) async fn session(route: &Route, command: &str) -> Result<Instant, Fau
     // What was said of the end is the better reason.
     let fault = |kind: Kind, error: &dyn std::fmt::Display| {
         let told = said.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        told.map_or_else(|| Fault::new(kind, error), |told| Fault::new(Kind::Refused, told))
+        told.map_or_else(
+            || Fault::new(kind, error.to_string()),
+            |told| Fault::new(Kind::Refused, told.trim_start_matches("ERROR: ")),
+        )
     };
     let client = Client { known: Arc::clone(&passport.known), said: Arc::clone(&said) };
     let connecting = russh::client::connect_stream(Arc::clone(&CONFIG), stream, client);

@@ -52,13 +52,13 @@ impl Kind {
 
 impl Fault {
     /// One of this kind.
-    pub(super) fn new(kind: Kind, text: impl std::fmt::Display) -> Self {
-        Self { kind, text: text.to_string() }
+    pub(super) fn new(kind: Kind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
     }
 
     /// What turns an error into one of this kind.
     pub(super) fn of<E: std::fmt::Display>(kind: Kind) -> impl Fn(E) -> Self {
-        move |error| Self::new(kind, error)
+        move |error| Self::new(kind, error.to_string())
     }
 }
 

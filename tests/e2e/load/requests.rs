@@ -1,11 +1,13 @@
 //! Loads of requests: to an application, and to a Kubernetes API server.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tapgate_lab::{AppTls, PythonApp};
 
 use super::scene::{bench, checks, good, measured};
 use crate::kube::scene::Scene;
-use crate::world::World;
+use crate::world::{World, word_after};
 
 #[test]
 fn an_application_through_the_gate_and_without_it() -> Result<()> {
@@ -40,6 +42,22 @@ fn a_cluster_through_the_gate() -> Result<()> {
     let ran = bench(&scene.world.jerry, &[&load[..], &["--run", "/api/v1/namespaces/kube-system/secrets"]].concat())?;
     let ran = ran.failure(1)?;
     assert!(ran.stdout.contains("refused: 10") && ran.stdout.contains("403"), "{ran}");
+    // The same past the gate, with the client certificate that the gate has there.
+    let folder = scene.world.lab.path().join("prod");
+    let config = std::fs::read_to_string(folder.join("gate.kubeconfig"))?;
+    let word = |name: &str| word_after(&config, name).with_context(|| format!("no {name}"));
+    let file = |name: &str, at: &str| -> Result<String> {
+        let path = folder.join(at);
+        std::fs::write(&path, STANDARD.decode(word(name)?)?)?;
+        Ok(path.display().to_string())
+    };
+    let ca = file("certificate-authority-data:", "direct-ca.pem")?;
+    let certificate = file("client-certificate-data:", "direct.pem")?;
+    let key = file("client-key-data:", "direct.key")?;
+    let target = word("server:")?.replace("https://", "");
+    let direct = ["--direct", "--protocol", "kube", "--targets", &target, "--rate", "10", "--duration", "1s"];
+    let proof = ["--ca", &ca, "--certificate", &certificate, "--key", &key];
+    good(&scene.world.jerry, &[&direct[..], &proof].concat(), 10)?;
     // Without a tap that is due the login's certificate opens it, and the request says who to be.
     scene.put_options("")?;
     good(&scene.world.jerry, &load, 10)?;
