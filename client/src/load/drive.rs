@@ -70,7 +70,7 @@ pub(super) fn drive(work: &Arc<Work>, pace: &Pace) -> Result<Tally> {
     });
     let start = Instant::now();
     let end = tokio::time::Instant::from_std(start + pace.due(pace.count) + LOAD_SESSION_WAIT);
-    let mut progress = Progress { told: start, start, pace };
+    let (mut progress, mut begun) = (Progress { told: start, start, pace }, 0);
     for n in 0..pace.count {
         let due = start + pace.due(n);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -89,6 +89,7 @@ pub(super) fn drive(work: &Arc<Work>, pace: &Pace) -> Result<Tally> {
             continue;
         };
         drop(counts);
+        begun = n + 1;
         let (work, tally) = (Arc::clone(work), Arc::clone(&tally));
         runtime.spawn(async move {
             work.counted(usize::try_from(n).unwrap_or_default(), due, &tally).await;
@@ -98,7 +99,7 @@ pub(super) fn drive(work: &Arc<Work>, pace: &Pace) -> Result<Tally> {
     // Every place is free once every session is over; each ends in its time.
     let over = || runtime.block_on(async { timeout(LOAD_PROGRESS, room.acquire_many(pace.at_once)).await.is_ok() });
     while !over() {
-        progress.tell(pace.count, &tally, &room);
+        progress.tell(begun, &tally, &room);
     }
     let took = start.elapsed();
     runtime.shutdown_background();
