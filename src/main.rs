@@ -3,6 +3,7 @@
 mod accept;
 mod acme;
 mod admin;
+mod bench;
 mod care;
 mod certificate;
 mod demo;
@@ -90,6 +91,16 @@ enum Command {
     Keys(keys::Keys),
     #[command(flatten)]
     Care(care::Care),
+    /// Open sessions through a running gate at a steady rate, and tell what they took (by `tap`, as a user of that gate).
+    #[command(
+        disable_help_flag = true,
+        after_help = "Example:\n  tapgate bench --protocol ssh --targets dev1 --rate 50 --duration 1m"
+    )]
+    Bench {
+        /// What `tap bench` takes; `--help` shows it.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        words: Vec<std::ffi::OsString>,
+    },
     /// Run a gate with demo users and targets on this machine.
     #[command(after_help = "Examples:\n  tapgate demo\n  tapgate demo --script")]
     Demo(demo::Options),

@@ -13,7 +13,7 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::sockets::Sockets;
 use crate::traces::Traces;
-use crate::{Command, care, certificate, demo, keys, start, traces, vault};
+use crate::{Command, bench, care, certificate, demo, keys, start, traces, vault};
 
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
     match command {
@@ -39,6 +39,7 @@ pub(crate) fn run(command: Command) -> Result<ExitCode> {
             care::run(&command)?;
         }
         Command::Ca { config, browsers, databases } => ca(&config, browsers, databases)?,
+        Command::Bench { words } => return Err(bench::become_it(&words)),
         Command::Demo(options) => return runtime()?.block_on(demo::run(options)),
     }
     Ok(ExitCode::SUCCESS)

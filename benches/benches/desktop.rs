@@ -79,11 +79,8 @@ fn relayed(scene: &Scene, report: &mut Report) -> Result<()> {
         in_turns(BATCH_ROUNDS, || scene.picture(&mut gate, Way::Gate), || scene.picture(&mut bare, Way::Bare))?;
     let batches_a_gib = f64::from(1024_u32 * 1024 * 1024 / BATCH);
     let found = weigh(&rounds);
-    let scaled = |one: Estimate| {
-        let Estimate { value, low, high } = one;
-        Estimate { value: value * batches_a_gib, low: low * batches_a_gib, high: high * batches_a_gib }
-    };
-    let found = Compared { a: scaled(found.a), b: scaled(found.b), ratio: found.ratio };
+    let (a, b) = (found.a.scaled(batches_a_gib), found.b.scaled(batches_a_gib));
+    let found = Compared { a, b, ratio: found.ratio };
     let what = "CPU time of the proxy for a GiB of pictures from a VNC desktop, TLS before it";
     report.add(RELAY, Figure::ratio(what, Some(RELAY_GOAL), ["the gate", "a bare relay with TLS"], &found));
     Ok(())
@@ -96,11 +93,8 @@ fn connections(scene: &Scene, report: &mut Report) -> Result<()> {
     let (mut gate, mut bare) = (scene.viewer(Way::Gate, 0)?, scene.viewer(Way::Bare, 0)?);
     let rounds = in_turns(CONNECTION_ROUNDS, || gate.connect(CONNECTIONS), || bare.connect(CONNECTIONS))?;
     let found = weigh(&rounds);
-    let added = Estimate {
-        value: found.a.value - found.b.value,
-        low: found.a.low - found.b.high,
-        high: found.a.high - found.b.low,
-    };
+    let (a, b) = (found.a, found.b);
+    let added = Estimate::new(a.value - b.value, a.low - b.high, a.high - b.low);
     let what = "what a connection up to the desktop's first word takes longer, by the wall clock, than through a bare relay \
                 with the same one handshake of TLS";
     report.add(CONNECT, Figure::nanoseconds(what, Some(CONNECT_GOAL), added));

@@ -197,5 +197,5 @@ fn nanos(since: Instant) -> f64 {
 fn middle(mut values: Vec<f64>) -> Estimate {
     values.sort_by(f64::total_cmp);
     let at = |place: usize| values.get(place).copied().unwrap_or_default();
-    Estimate { value: at(values.len() / 2), low: at(0), high: at(values.len().saturating_sub(1)) }
+    Estimate::new(at(values.len() / 2), at(0), at(values.len().saturating_sub(1)))
 }

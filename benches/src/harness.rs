@@ -12,6 +12,8 @@ use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
+use crate::plot::{SHARES, Values};
+
 /// How many rounds a comparison has: twice what the tenth percentile needs to be more than the minimum.
 pub const ROUNDS: usize = 60;
 
@@ -44,6 +46,23 @@ pub struct Estimate {
     pub low: f64,
     /// The upper end.
     pub high: f64,
+    /// How what it was found in is distributed: the values below which 0 %, 5 %, … and 100 % lie. None of a quotient.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shares: Option<Values>,
+}
+
+impl Estimate {
+    /// A value with its interval, and nothing told of its distribution.
+    pub const fn new(value: f64, low: f64, high: f64) -> Self {
+        Self { value, low, high, shares: None }
+    }
+
+    /// The same in another unit.
+    #[must_use]
+    pub fn scaled(self, by: f64) -> Self {
+        let Self { value, low, high, shares } = self;
+        Self { value: value * by, low: low * by, high: high * by, shares: shares.map(|all| all.map(|one| one * by)) }
+    }
 }
 
 /// What a comparison found.
@@ -93,9 +112,14 @@ pub fn weigh(rounds: &[Round]) -> Compared {
     let resamples: Vec<Vec<Round>> = (0..RESAMPLES).map(|_| random.resample(rounds)).collect();
     let estimate = |of: fn(&[Round]) -> f64| {
         let mut found: Vec<f64> = resamples.iter().map(|rounds| of(rounds)).collect();
-        Estimate { value: of(rounds), low: percentile(&mut found, 0.025), high: percentile(&mut found, 0.975) }
+        Estimate::new(of(rounds), percentile(&mut found, 0.025), percentile(&mut found, 0.975))
     };
-    Compared { a: estimate(cost_of_a), b: estimate(cost_of_b), ratio: estimate(|r| cost_of_a(r) / cost_of_b(r)) }
+    let distributed = |of: fn(&[Round]) -> f64, side: fn(&Round) -> [f64; 2]| {
+        let mut values: Vec<f64> = rounds.iter().flat_map(side).collect();
+        Estimate { shares: Some(shares(&mut values)), ..estimate(of) }
+    };
+    let (a, b) = (distributed(cost_of_a, |round| round.a), distributed(cost_of_b, |round| round.b));
+    Compared { a, b, ratio: estimate(|r| cost_of_a(r) / cost_of_b(r)) }
 }
 
 fn cost_of_a(rounds: &[Round]) -> f64 {
@@ -113,6 +137,16 @@ fn percentile(values: &mut [f64], share: f64) -> f64 {
     let place = f64::from(u32::try_from(last).unwrap_or(u32::MAX)) * share;
     let at = (0..last).find(|&n| f64::from(u32::try_from(n).unwrap_or(u32::MAX)) >= place.round()).unwrap_or(last);
     values.get(at).copied().unwrap_or_default()
+}
+
+/// What is kept of a distribution.
+fn shares(values: &mut [f64]) -> Values {
+    let last = f64::from(u32::try_from(SHARES.saturating_sub(1)).unwrap_or(1));
+    let mut kept = [0.0; SHARES];
+    for (n, kept) in (0_u32..).zip(kept.iter_mut()) {
+        *kept = percentile(values, f64::from(n) / last);
+    }
+    kept
 }
 
 /// The CPU time of this thread, in nanoseconds.
@@ -168,6 +202,10 @@ mod tests {
         assert!((1.95..2.05).contains(&found.ratio.value), "{found:?}");
         assert!(found.ratio.low <= found.ratio.value && found.ratio.value <= found.ratio.high, "{found:?}");
         assert!(found.ratio.high - found.ratio.low < 0.1, "{found:?}");
+        // What was disturbed is seen in the distribution all the same.
+        let shares = found.a.shares.unwrap();
+        assert!(shares.is_sorted() && shares[2] < 202.0 && shares[SHARES - 1] > 1000.0, "{shares:?}");
+        assert_eq!(found.ratio.shares, None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod harness;
 mod machine;
+mod plot;
 pub mod process;
 pub mod report;
 pub mod world;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::harness::{Compared, Estimate, ROUNDS};
 use crate::machine::Machine;
+use crate::plot;
 
 /// From here on nanoseconds are shown as milliseconds: more digits than that say nothing.
 const LONG: f64 = 1e6;
@@ -20,6 +21,9 @@ const KIB: f64 = 1024.0;
 
 /// Bytes in a MiB.
 const MIB: f64 = 1024.0 * KIB;
+
+/// The folder of the plots, beside the page.
+const PICTURES: &str = "benchmarks";
 
 /// What a figure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +88,7 @@ impl Figure {
 
     /// A count of allocations an operation.
     pub fn allocations(what: &str, goal: f64, found: f64) -> Self {
-        let found = Estimate { value: found, low: found, high: found };
+        let found = Estimate::new(found, found, found);
         Self {
             what: what.to_owned(),
             unit: Unit::Allocations,
@@ -97,13 +101,22 @@ impl Figure {
 
     /// Bytes of memory, measured once.
     pub fn bytes(what: &str, goal: f64, found: f64) -> Self {
-        let found = Estimate { value: found, low: found, high: found };
+        let found = Estimate::new(found, found, found);
         Self { what: what.to_owned(), unit: Unit::Bytes, goal: Some(goal), found, sides: Vec::new(), earlier: None }
     }
 
     /// Whether the goal is missed for certain: a figure whose interval reaches the goal is not held against it.
     pub fn misses(&self) -> bool {
         self.goal.is_some_and(|goal| self.found.low > goal)
+    }
+
+    /// The distributions of what went into it; none where nothing but the outcome was kept.
+    fn picture(&self, name: &str) -> Option<String> {
+        let own = std::iter::once(("what was found", &self.found));
+        let sides = self.sides.iter().map(|(side, cost)| (side.as_str(), cost)).chain(own);
+        let sides: Vec<_> = sides.filter_map(|(side, cost)| Some((side, cost.shares.as_ref()?))).collect();
+        let label = |value: f64| Unit::Nanoseconds.text(value);
+        (!sides.is_empty()).then(|| plot::svg(name, &sides, label))
     }
 
     fn goal_text(&self) -> String {
@@ -132,7 +145,7 @@ impl Unit {
 }
 
 fn interval(unit: Unit, found: Estimate) -> String {
-    let Estimate { value, low, high } = found;
+    let Estimate { value, low, high, .. } = found;
     format!("{} ({} to {})", unit.text(value), unit.text(low), unit.text(high))
 }
 
@@ -192,6 +205,13 @@ impl Report {
             }
             write(&json, &(serde_json::to_string_pretty(&self.book)? + "\n"))?;
             write(&folder.join("benchmarks.md"), &self.book.page())?;
+            let pictures = folder.join(PICTURES);
+            fs::create_dir_all(&pictures).with_context(|| format!("cannot make {}", pictures.display()))?;
+            for (name, figure) in &self.book.figures {
+                if let Some(picture) = figure.picture(name) {
+                    write(&pictures.join(format!("{name}.svg")), &picture)?;
+                }
+            }
         }
         Ok(if missed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
@@ -233,7 +253,24 @@ impl Book {
             // Writing to a String does not fail.
             writeln!(page, "| `{name}` | {found} | {goal} | {what}{sides}{earlier} |").unwrap_or_default();
         }
+        self.pictures(&mut page);
         page
+    }
+
+    /// The plots of those figures whose distributions are known.
+    fn pictures(&self, page: &mut String) {
+        let shown = self.figures.iter().filter(|(name, figure)| figure.picture(name).is_some());
+        let mut shown = shown.map(|(name, _)| name).peekable();
+        if shown.peek().is_none() {
+            return;
+        }
+        page.push_str(
+            "\n## Distributions\n\nOf all batches, also of those that were interrupted: the value below which each share \
+             of them lies, in time an operation or, of real processes, in time for what the figure counts.\n",
+        );
+        for name in shown {
+            writeln!(page, "\n![{name}: the distribution of each side]({PICTURES}/{name}.svg)").unwrap_or_default();
+        }
     }
 }
 
@@ -242,7 +279,7 @@ mod tests {
     use super::*;
 
     fn figure(low: f64, goal: Option<f64>) -> Figure {
-        let found = Estimate { value: low + 0.1, low, high: low + 0.2 };
+        let found = Estimate::new(low + 0.1, low, low + 0.2);
         Figure {
             what: "w".to_owned(),
             unit: Unit::Ratio,
@@ -267,6 +304,23 @@ mod tests {
         let figures = [("f".to_owned(), figure(1.0, Some(1.3)))].into_iter().collect();
         let book = Book { machine: Machine::this(), rounds: ROUNDS, figures };
         assert!(book.page().contains("| `f` | 1.10 (1.00 to 1.20) | ≤ 1.30 | w (s: 1 ns) |"), "{}", book.page());
+        assert!(!book.page().contains("## Distributions"), "{}", book.page());
+        let text = serde_json::to_string(&book).unwrap();
+        assert_eq!(serde_json::from_str::<Book>(&text).unwrap(), book);
+    }
+
+    #[test]
+    fn a_figure_with_a_distribution_has_a_picture() {
+        let mut plotted = figure(1.0, None);
+        assert_eq!(plotted.picture("f"), None);
+        plotted.sides[0].1.shares = Some([2e6; plot::SHARES]);
+        let picture = plotted.picture("f").unwrap();
+        assert!(picture.contains("<title>f</title>") && picture.contains(">2.0 ms<"), "{picture}");
+        let figures = [("f".to_owned(), plotted), ("g".to_owned(), figure(1.0, None))].into_iter().collect();
+        let book = Book { machine: Machine::this(), rounds: ROUNDS, figures };
+        let page = book.page();
+        assert!(page.contains("![f: the distribution of each side](benchmarks/f.svg)"), "{page}");
+        assert!(!page.contains("benchmarks/g.svg"), "{page}");
         let text = serde_json::to_string(&book).unwrap();
         assert_eq!(serde_json::from_str::<Book>(&text).unwrap(), book);
     }

@@ -92,6 +92,12 @@ impl SessionKey {
         Zeroizing::new(format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", body.as_str()))
     }
 
+    /// The whole key as SSH's own libraries take it, for a client that is this very program.
+    pub fn to_ssh(&self) -> Result<ssh_key::PrivateKey> {
+        let pair = KeypairData::Ed25519(Ed25519Keypair::from_seed(&self.seed));
+        ssh_key::PrivateKey::new(pair, "").act(|| "the session key cannot be used".to_owned())
+    }
+
     /// The public half as a `SubjectPublicKeyInfo`.
     pub fn spki(&self) -> Vec<u8> {
         [ED25519_SPKI_PREFIX.as_slice(), self.pair.public_key().as_ref()].concat()

@@ -16,6 +16,7 @@ pub mod http;
 pub mod keys;
 pub mod kube;
 pub mod limits;
+pub mod load;
 pub mod login;
 pub mod profile;
 pub mod proxy;

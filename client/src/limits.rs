@@ -130,5 +130,47 @@ pub const SSH_PUBLIC_KEY_MAX: usize = 4 << 10;
 /// How many connections the command of one `tap batch` may open: a play opens several to each host, for five minutes.
 pub const BATCH_SIGNATURES_MAX: u32 = 10_000;
 
+/// The lowest rate of a load: one session in a hundred seconds tells nothing.
+pub const LOAD_RATE_MIN: f64 = 0.01;
+
+/// The highest rate of a load: a session costs its opener a handshake, and no machine makes more of them.
+pub const LOAD_RATE_MAX: f64 = 10_000.0;
+
+/// How long a load may last: longer than the login that it goes under.
+pub const LOAD_DURATION_MAX: Duration = Duration::from_hours(24);
+
+/// How many targets a load may have: as many as one statement may.
+pub const LOAD_TARGETS_MAX: usize = 64;
+
+/// How many sessions of a load may be open where nothing else is said: a system's usual limit of open files.
+pub const LOAD_AT_ONCE: u32 = 1000;
+
+/// How many may be open at all: one address has some 28,000 ports to go out by.
+pub const LOAD_AT_ONCE_MAX: u32 = 20_000;
+
+/// How many files a load has open besides those of its sessions.
+pub const LOAD_FILES_BESIDE: u64 = 64;
+
+/// How long a session of a load may take: the gate's own wait for a target is shorter.
+pub const LOAD_SESSION_WAIT: Duration = Duration::from_secs(30);
+
+/// The longest latency that is told apart: a session's own wait, behind that of a whole hour for its turn.
+pub const LOAD_LATENCY_MAX: Duration = Duration::from_hours(1);
+
+/// To how many digits latencies are told apart.
+pub const LOAD_DIGITS: u8 = 3;
+
+/// Steps of each halving of the rest in an exported distribution; the tools of `HdrHistogram` have five.
+pub const LOAD_HDR_TICKS: u32 = 5;
+
+/// Between two lines of progress.
+pub const LOAD_PROGRESS: Duration = Duration::from_secs(5);
+
+/// The largest message of a database that a load reads: rows of a load's statement, not of an export.
+pub const LOAD_MESSAGE_BYTES_MAX: usize = 1 << 20;
+
+/// The rounds of a password's hash that a server may want: some 0.1 s; PostgreSQL's own number is 4096.
+pub const LOAD_SCRAM_ROUNDS_MAX: u32 = 200_000;
+
 /// How many targets one `tap batch` may name: a statement holds no more, and a role may say less.
 pub const BATCH_TARGETS_MAX: usize = 64;

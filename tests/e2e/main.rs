@@ -6,6 +6,7 @@ mod db;
 mod desktop;
 mod edge;
 mod kube;
+mod load;
 mod mfa;
 mod ssh;
 mod stock;

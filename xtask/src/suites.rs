@@ -26,7 +26,7 @@ enum Tests {
     EndToEnd,
 }
 
-const SUITES: [Suite; 10] = [
+const SUITES: [Suite; 11] = [
     Suite { name: "unit", tests: Tests::Crates },
     Suite { name: "ssh", tests: Tests::EndToEnd },
     Suite { name: "mfa", tests: Tests::EndToEnd },
@@ -37,6 +37,7 @@ const SUITES: [Suite; 10] = [
     Suite { name: "stock", tests: Tests::EndToEnd },
     Suite { name: "web", tests: Tests::EndToEnd },
     Suite { name: "edge", tests: Tests::EndToEnd },
+    Suite { name: "load", tests: Tests::EndToEnd },
 ];
 
 /// Runs every suite.

@@ -80,7 +80,7 @@ pub fn fresh_name() -> Result<ObjectName> {
 }
 
 /// `90s`, `30m`, `1h`, `7d`, and several of them together.
-fn duration(text: &str) -> Result<Duration> {
+pub(crate) fn duration(text: &str) -> Result<Duration> {
     let wrong = || Failure::new(format!("{text:?} is not a duration")).advise("use 30m, 1h or 1h30m");
     let (mut total, mut number) = (0_u64, None);
     for c in text.chars() {

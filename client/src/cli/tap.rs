@@ -20,6 +20,7 @@ use crate::desktop::proxy::ProxyDesktop;
 use crate::error::{Failure, Result};
 use crate::gate_addr::CaPin;
 use crate::kube::proxy::ProxyKube;
+use crate::load;
 use crate::login;
 use crate::profile::{Home, Profile};
 use crate::proxy::app;
@@ -160,6 +161,12 @@ enum Command {
         after_help = "Examples:\n  ssh -o ProxyCommand='tap proxy ssh %r' jerry@prod3@localhost\n  tap proxy db orders --port 0"
     )]
     Proxy(Proxy),
+    /// Open sessions through the gate at a steady rate, and tell what they took (`tapgate bench` is the same)
+    #[command(
+        override_usage = "tapgate bench [OPTIONS] --protocol PROTOCOL --targets TARGETS",
+        after_help = "Examples:\n  tapgate bench --protocol ssh --targets dev1,dev2 --rate 50 --duration 1m\n  tapgate bench --protocol postgres --targets orders --login app --db-name shop --metrics http://127.0.0.1:3081/metrics --export hdr\n  tapgate bench --direct --protocol postgres --targets db1:5432 --login app --db-name shop --ca ca.pem --password-file pw\n\nLatency counts from when a session was due, not from when it could begin."
+    )]
+    Bench(Box<load::Options>),
     /// Keep the windows of this user
     #[command(hide = true)]
     Agent {
@@ -283,6 +290,7 @@ pub async fn run(args: Tap) -> Result<u8> {
             destination.map(|text| Destination::parse(&text, context.user()?)).transpose()?;
             ssh::tunnel::run(&context.tls()?).await
         }
+        Command::Bench(options) => return Box::pin(load::run(&global, user.as_ref(), &options)).await,
         Command::Batch(batch) => return ssh::batch::run(&Context::new(&global, user.as_ref())?, batch).await,
         Command::Kube(command) => kube::run(&Context::new(&global, user.as_ref())?, command).await,
         Command::Proxy(Proxy::App(flags)) => app::run(Context::new(&global, user.as_ref())?, flags).await,

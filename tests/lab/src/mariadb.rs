@@ -116,6 +116,11 @@ impl MariaDb {
         Ok(process.finish(limits::COMMAND)?.success()?.stdout.trim().to_owned())
     }
 
+    /// The authority that its certificate comes from, in PEM.
+    pub fn ca(&self) -> &str {
+        &self.ca
+    }
+
     /// The port of its TCP listener on 127.0.0.1.
     pub fn port(&self) -> u16 {
         self.port

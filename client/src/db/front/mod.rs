@@ -28,6 +28,11 @@ use crate::proxy::secret::Secret;
 use crate::proxy::ways::Ways;
 use crate::tls::Alpn;
 
+/// What proves a password by `mysql_native_password`, for clients that are this very program.
+pub(crate) fn native_proof(password: &str, challenge: &[u8; mysql_wire::CHALLENGE_BYTES]) -> Vec<u8> {
+    mysql_auth::Plugin::Native.proof(password, challenge)
+}
+
 /// The local end of one database.
 pub struct Front {
     names: Names,
