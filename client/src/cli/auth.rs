@@ -108,7 +108,8 @@ async fn all(context: &Context) -> Result<Authorities> {
     context.with_login()?.get(path::AUTHORITIES, &[]).await
 }
 
-/// The CA that the gate's certificates come from, PEM, for clients that know no pin; the next one too, where it is there.
+/// The CA that the gate's certificates come from, PEM, for clients that know no pin; the next one too, where it is
+/// there.
 pub(crate) async fn of_gate(context: &Context) -> Result<String> {
     let Authorities { authorities } = all(context).await?;
     let good = authorities.iter().filter(|entry| entry.authority == Type::Gate.as_str() && entry.state != "old");

@@ -108,6 +108,8 @@ impl X509Ca {
         let mut params = params(&name, now, now.plus(limits::CA_LIFE))?;
         params.is_ca = authority(CaKind::Host);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        // Clients demand it of every link, and it narrows what the next one may sign for.
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         let vouched = params.signed_by(next.issuer.key(), &self.issuer).map_err(|_| unsigned())?;
         Ok(vouched.into())
