@@ -46,7 +46,7 @@ pub use output::Format;
 pub struct Global {
     /// The gate, as HOST:PORT; without it, the one that was logged in to last
     #[arg(long, visible_alias = "proxy", global = true, env = "TAP_GATE", value_name = "HOST:PORT")]
-    /// that is there (auto)
+    pub gate: Option<GateAddr>,
     /// How to tap: a security key (cross-platform), the identity provider (sso), the browser (browser), a browser on
     /// another machine (paste, where the cluster allows it), codes for login (otp), or whichever is there (auto)
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "MODE")]
