@@ -2,11 +2,11 @@
 #![cfg(test)]
 
 mod app;
+mod bench;
 mod db;
 mod desktop;
 mod edge;
 mod kube;
-mod load;
 mod mfa;
 mod ssh;
 mod stock;

@@ -36,7 +36,7 @@ Example: cargo xtask demo --script --dir /tmp/tapgate-demo";
 const TEST: &str = "\
 Run the tests. Without a name, all suites, one after another; a failing suite does not stop the next.
 
-Usage: cargo xtask test [unit|ssh|mfa|db|app|kube|desktop|stock|web|edge|load]...
+Usage: cargo xtask test [unit|ssh|mfa|db|app|kube|desktop|stock|web|edge|bench]...
 
   unit      Every crate's own tests, the examples that must not compile, the fuzz bodies for ten seconds
   ssh       SSH sessions: real ssh, the real gate, real sshd
@@ -48,7 +48,7 @@ Usage: cargo xtask test [unit|ssh|mfa|db|app|kube|desktop|stock|web|edge|load]..
   stock     Stock clients that are asked in-band
   web       The pages, in a real browser
   edge      Sockets, TLS, limits, shutdown, restart
-  load      The load tool, against real servers
+  bench     `tapgate bench`, the load tool, against real servers
 
 A suite that has no tests yet says so.
 

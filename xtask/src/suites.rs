@@ -37,7 +37,7 @@ const SUITES: [Suite; 11] = [
     Suite { name: "stock", tests: Tests::EndToEnd },
     Suite { name: "web", tests: Tests::EndToEnd },
     Suite { name: "edge", tests: Tests::EndToEnd },
-    Suite { name: "load", tests: Tests::EndToEnd },
+    Suite { name: "bench", tests: Tests::EndToEnd },
 ];
 
 /// Runs every suite.
