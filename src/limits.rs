@@ -177,6 +177,12 @@ pub(crate) const OUTWARD_BODY_MAX: usize = 16 * 1024 * 1024;
 /// How many checkpoints wait for a witness that is slow: the next one covers those that are dropped.
 pub(crate) const WITNESS_WAITING: usize = 8;
 
+/// How long after a failure the newest checkpoint goes to its witness once more: as often as new ones come.
+pub(crate) const WITNESS_RETRY: Duration = Duration::from_secs(10);
+
+/// How long a gate that ends waits for its last checkpoint to be posted.
+pub(crate) const WITNESS_LAST: Duration = Duration::from_secs(5);
+
 /// How often recordings that are kept no longer are looked for.
 pub(crate) const PRUNE_EVERY: Duration = Duration::from_hours(1);
 

@@ -4,6 +4,8 @@
 mod held;
 #[path = "ssh/line.rs"]
 mod line;
+#[path = "ssh/tap.rs"]
+mod tap;
 #[path = "ssh/target.rs"]
 mod target;
 
@@ -63,11 +65,13 @@ struct Connected {
 
 fn main() -> Result<ExitCode> {
     let mut report = Report::from_arguments()?;
-    if report.wants_any(&[held::NAME, PAUSED, SESSION, DOWN, UP, FAR_DOWN, FAR_UP, CPU, WALL, TAPED, SHOWN]) {
+    if report.wants_any(&[held::NAME, tap::NAME, PAUSED, SESSION, DOWN, UP, FAR_DOWN, FAR_UP, CPU, WALL, TAPED, SHOWN])
+    {
         let target = Target::new()?;
         // Memory goes first: what came before would be held against it, or for it.
         held::measure(&target, &mut report)?;
         idle(&target, &mut report)?;
+        tap::measure(&target, &mut report)?;
         paused(&target, &mut report)?;
         relayed(&target, &mut report, DOWN, SENDS, |line| {
             line.ask(BATCH)?;

@@ -25,6 +25,8 @@ pub struct World {
     pub jerry: Client,
     /// `localhost:PORT`.
     pub address: String,
+    /// What clients know the gate by.
+    pub pin: String,
     /// The port for MySQL's clients.
     pub mysql: u16,
     gate: Gate,
@@ -71,7 +73,7 @@ impl World {
         // What a password's hash took stays with the process, and would hide what sessions take.
         gate.stop()?;
         let gate = Gate::start_again(&config)?;
-        Ok(Self { olga, jerry, address, mysql, gate, config, lab })
+        Ok(Self { olga, jerry, address, pin, mysql, gate, config, lab })
     }
 
     /// The gate's process.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderValue, header};
+use axum::middleware;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Extension, Router};
@@ -20,7 +21,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::api::{Shared, install};
-use super::page::{own_page, page_where};
+use super::page::{from_our_page, page_where};
 use super::reply::{Reply, blocking, body};
 use super::{App, Caller, reverse};
 use crate::limits::EVENTS_EVERY;
@@ -33,6 +34,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route(&format!("{page}/{{id}}/code"), post(code))
         .route(&format!("{page}/{{id}}/approve"), post(approve))
         .route(&format!("{page}/{{id}}/deny"), post(deny))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), from_our_page))
         .with_state(Arc::clone(app))
 }
 
@@ -54,15 +56,8 @@ async fn request(State(app): Shared, Extension(caller): Extension<Caller>, Path(
     Ok::<_, Fault>(shown).into()
 }
 
-async fn code(
-    State(app): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    bytes: Bytes,
-) -> Reply {
+async fn code(State(app): Shared, Extension(caller): Extension<Caller>, Path(id): Path<String>, bytes: Bytes) -> Reply {
     blocking(&app, move |app| {
-        own_page(&app.authority.relying_party().origins, &headers)?;
         let typed: AskCode = body(&bytes)?;
         app.authority.ask_code(&app.gate, &id, &typed, caller.peer.ip())
     })
@@ -73,27 +68,13 @@ async fn approve(
     State(app): Shared,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-    headers: HeaderMap,
     bytes: Bytes,
 ) -> Reply {
-    blocking(&app, move |app| {
-        own_page(&app.authority.relying_party().origins, &headers)?;
-        app.authority.ask_approve(&app.gate, &id, &body(&bytes)?, caller.peer.ip())
-    })
-    .await
+    blocking(&app, move |app| app.authority.ask_approve(&app.gate, &id, &body(&bytes)?, caller.peer.ip())).await
 }
 
-async fn deny(
-    State(app): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Reply {
-    blocking(&app, move |app| {
-        own_page(&app.authority.relying_party().origins, &headers)?;
-        app.authority.ask_deny(&app.gate, &id, caller.peer.ip())
-    })
-    .await
+async fn deny(State(app): Shared, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Reply {
+    blocking(&app, move |app| app.authority.ask_deny(&app.gate, &id, caller.peer.ip())).await
 }
 
 /// What the signed-in user is asked for, at once and at each change: server-sent events. It ends with the web session.

@@ -77,6 +77,7 @@ pub(super) fn router(app: &Arc<App>, site: Router) -> Router {
         .route(&format!("{page}/{{id}}/request"), get(request))
         .route(&format!("{page}/{{id}}/approve"), post(approve))
         .route(&format!("{page}/{{id}}/deny"), post(deny))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), from_our_page))
         .route("/web/page.js", get(async || file("text/javascript; charset=utf-8", SCRIPT)))
         .route("/web/vnc.js", get(async |headers: HeaderMap| kept(&headers, VNC_SCRIPT)))
         .route("/web/rdp.js", get(async |headers: HeaderMap| kept(&headers, RDP_SCRIPT)))
@@ -146,31 +147,26 @@ async fn approve(
     State(app): Shared,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-    headers: HeaderMap,
     bytes: Bytes,
 ) -> Reply {
-    blocking(&app, move |app| {
-        own_page(&app.authority.relying_party().origins, &headers)?;
-        app.authority.browser_approve(&id, &body(&bytes)?, caller.peer.ip())
-    })
-    .await
+    blocking(&app, move |app| app.authority.browser_approve(&id, &body(&bytes)?, caller.peer.ip())).await
 }
 
-async fn deny(
-    State(app): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Reply {
-    blocking(&app, move |app| {
-        own_page(&app.authority.relying_party().origins, &headers)?;
-        app.authority.browser_deny(&id, caller.peer.ip())
-    })
-    .await
+async fn deny(State(app): Shared, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Reply {
+    blocking(&app, move |app| app.authority.browser_deny(&id, caller.peer.ip())).await
+}
+
+/// Whatever is no mere question comes from our own page. That a browser sends a cookie along says nothing.
+pub(super) async fn from_our_page(State(app): Shared, request: Request, next: Next) -> Response {
+    let asks = matches!(*request.method(), Method::GET | Method::HEAD);
+    match own_page(&app.authority.relying_party().origins, request.headers()) {
+        Err(fault) if !asks => Reply::from(Err::<(), _>(fault)).into_response(),
+        _ => next.run(request).await,
+    }
 }
 
 /// Only our own page sends: no other site's form can set this type, and no other site's script this origin.
-pub(super) fn own_page(origins: &[String], headers: &HeaderMap) -> Result<(), Fault> {
+fn own_page(origins: &[String], headers: &HeaderMap) -> Result<(), Fault> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let json = text(header::CONTENT_TYPE).split(';').next().is_some_and(|kind| kind.trim() == "application/json");
     if json { same_origin(origins, headers) } else { Err(not_ours()) }

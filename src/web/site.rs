@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, Method, Request, StatusCode, header};
+use axum::http::{HeaderValue, Request, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -16,7 +16,7 @@ use tapgate_policy::{Records, ResourceKind, Verb};
 use tapgate_proof::Holder;
 
 use super::api::Shared;
-use super::page::own_page;
+use super::page::from_our_page;
 use super::reply::{Reply, blocking, body};
 use super::{App, Caller, api, apps, ask, cookie, desktops, device, live, lock, recordings, terminal};
 
@@ -66,15 +66,6 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), from_our_page))
         .merge(terminal::uploads().route_layer(middleware::from_fn_with_state(Arc::clone(&app), known)))
         .with_state(app)
-}
-
-/// Whatever is no mere question comes from our own page. That a browser sends the cookie along says nothing.
-async fn from_our_page(State(app): Shared, request: Request<Body>, next: Next) -> Response {
-    let asks = matches!(*request.method(), Method::GET | Method::HEAD);
-    match own_page(&app.authority.relying_party().origins, request.headers()) {
-        Err(fault) if !asks => Reply::from(Err::<(), _>(fault)).into_response(),
-        _ => next.run(request).await,
-    }
 }
 
 /// Puts the web session in the place of a certificate: from here on the handlers are those of `/v1`. What a client

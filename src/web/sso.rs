@@ -19,7 +19,7 @@ use tapgate_model::UserName;
 use tapgate_policy::{OidcResource, Policy};
 
 use super::api::{Shared, install};
-use super::page::{own_page, page, page_where, protect};
+use super::page::{from_our_page, page, page_where, protect};
 use super::reply::{Reply, blocking, body, identity};
 use super::site::begun;
 use super::{App, Caller, cookie as web_cookie};
@@ -34,6 +34,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route(path::SSO_CALLBACK, get(async || page()))
         .route(path::SSO_FINISH, post(answer))
         .route(path::SSO_SIGN_IN, post(sign_in))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), from_our_page))
         .layer(middleware::from_fn(protect));
     Router::new()
         .route(path::LOGIN_SSO, post(login_begin))
@@ -113,11 +114,9 @@ async fn start(
     State(app): Shared,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-    headers: HeaderMap,
     bytes: Bytes,
 ) -> Response {
     let started = tokio::task::spawn_blocking(move || {
-        own_page(&app.authority.relying_party().origins, &headers)?;
         let SsoStart { code } = body(&bytes)?;
         app.authority.sso_start(&id, &code, caller.peer.ip())
     });
@@ -128,29 +127,14 @@ async fn start(
     }
 }
 
-async fn deny(
-    State(app): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Reply {
-    blocking(&app, move |app| {
-        own_page(&app.authority.relying_party().origins, &headers)?;
-        app.authority.sso_deny(&id, caller.peer.ip())
-    })
-    .await
+async fn deny(State(app): Shared, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Reply {
+    blocking(&app, move |app| app.authority.sso_deny(&id, caller.peer.ip())).await
 }
 
 /// Begins signing in on the pages: the browser gets the provider's address, and the cookie by which it is known when
 /// it is back.
-async fn sign_in(
-    State(app): Shared,
-    Extension(caller): Extension<Caller>,
-    Path(connector): Path<String>,
-    headers: HeaderMap,
-) -> Response {
+async fn sign_in(State(app): Shared, Extension(caller): Extension<Caller>, Path(connector): Path<String>) -> Response {
     let started = tokio::task::spawn_blocking(move || {
-        own_page(&app.authority.relying_party().origins, &headers)?;
         app.authority.sso_web_begin(&app.origin, Some(&connector), caller.peer.ip())
     });
     match started.await.unwrap_or_else(|error| Err(Fault::internal(error))) {
@@ -167,7 +151,6 @@ async fn answer(
     bytes: Bytes,
 ) -> Response {
     let answered = tokio::task::spawn_blocking(move || {
-        own_page(&app.authority.relying_party().origins, &headers)?;
         let answer: SsoAnswer = body(&bytes)?;
         match app.authority.sso_answer(&answer, cookie(&headers), caller.peer.ip())? {
             SsoOutcome::Carried(carried) => Ok(Reply::from(Ok(carried)).into_response()),

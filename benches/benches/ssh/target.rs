@@ -1,12 +1,13 @@
 //! What is measured: a gate as it is released, a real sshd behind it, and a user who may reach it both ways.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tapgate_benches::world::World;
-use tapgate_lab::{KeyPair, SlowLine, Sshd, SshdOptions};
+use tapgate_lab::{KeyPair, SlowLine, SshCrowd, SshWish, Sshd, SshdOptions};
 
 /// The one cipher that every hop uses: what is compared must not differ in it.
 const CIPHER: &str = "aes256-gcm@openssh.com";
@@ -78,13 +79,28 @@ impl Target {
         self.world.put(&roles(&self.login).replacen("spec:\n", &format!("spec:\n{options}"), 1))
     }
 
-    /// The system's ssh on this way, with this command to be run on the target.
-    pub(crate) fn ssh(&self, way: Way, command: &str) -> Result<Command> {
-        self.ssh_from("127.0.0.1", way, command)
+    /// The gate and its people.
+    pub(crate) const fn world(&self) -> &World {
+        &self.world
     }
 
-    /// The same from this address of loopback.
-    pub(crate) fn ssh_from(&self, address: &str, way: Way, command: &str) -> Result<Command> {
+    /// From now on the node of this name is at this address.
+    pub(crate) fn put_node(&self, name: &str, address: SocketAddr) -> Result<()> {
+        let node = self.sshd.node_yaml().replace("name: bench\n", &format!("name: {name}\n"));
+        self.world.put(&node.replace(&self.sshd.address().to_string(), &address.to_string()))
+    }
+
+    /// Clients that are asked for a tap for this node, one from each of these addresses, and wait.
+    pub(crate) fn held(&self, node: &str, from: Vec<Ipv4Addr>) -> Result<SshCrowd> {
+        let folder = self.world.keys();
+        let (key, known_hosts) = (folder.join("ssh"), folder.join("known_hosts"));
+        let (port, user) = (self.world.port(), format!("{}@{node}", self.login));
+        let wish = SshWish { port, user, key: &key, known_hosts: &known_hosts, command: "true", from, service: None };
+        SshCrowd::start(&self.world.lab, &wish)
+    }
+
+    /// The system's ssh on this way, with this command to be run on the target.
+    pub(crate) fn ssh(&self, way: Way, command: &str) -> Result<Command> {
         let (user, port, alias) = match way {
             Way::Direct => (self.login.clone(), self.sshd.address().port(), "bench"),
             Way::FarDirect => (self.login.clone(), self.far_sshd.address().port(), "bench"),
@@ -96,7 +112,7 @@ impl Target {
         let mut ssh = Command::new(tapgate_lab::program("ssh", "openssh-client")?);
         // A command that sets its terminal needs one, though nobody sits at it.
         let terminal = if command.starts_with("stty ") { "-tt" } else { "-T" };
-        ssh.args(["-b", address, terminal, "-F", "none"])
+        ssh.args([terminal, "-F", "none"])
             .args(["-o", "StrictHostKeyChecking=yes", "-o", "GlobalKnownHostsFile=none"])
             .args(["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"])
             .args(["-o", &format!("Ciphers={CIPHER}"), "-o", &format!("HostKeyAlias={alias}")])

@@ -1,12 +1,13 @@
 //! Rate limits: how often one user or one address may try.
 
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tapgate_model::{Digest, UserName};
+pub(crate) use tapgate_session::network;
 
 use crate::limits::{RATE_ADDRESS, RATE_CERTIFICATE, RATE_KEYS_MAX, RATE_USER, RATE_USER_ADDRESS};
 use crate::{Fault, token};
@@ -63,14 +64,6 @@ fn check<K: Hash + Eq + Clone>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) ->
         limiter.retain_recent();
     }
     limiter.check_key(key).map_err(|_| Fault::too_many())
-}
-
-/// An IPv6 customer has a whole /64, so that is what is counted.
-pub(crate) fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
-    }
 }
 
 #[cfg(test)]

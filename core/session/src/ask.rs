@@ -1,6 +1,6 @@
 //! An ask: may this identity open this target under this login, over this connection?
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use tapgate_identity::{Credential, Identity};
@@ -86,6 +86,14 @@ pub struct ConnectionFacts {
     /// What a tap over this very connection would be good for; `None` at the certificate door,
     /// where the certificate's key is the holder.
     pub holder: Option<Holder>,
+}
+
+/// What is counted as one address: an IPv6 customer has a whole /64.
+pub fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+    }
 }
 
 /// May this identity open this target under this login, over this connection?

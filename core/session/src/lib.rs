@@ -66,7 +66,7 @@ mod verdict;
 mod waiting;
 
 pub use about::About;
-pub use ask::{Ask, ConnectionFacts, Door, ProtocolName};
+pub use ask::{Ask, ConnectionFacts, Door, ProtocolName, network};
 pub use connection::ConnectionId;
 pub use dial::{DialError, Meter, Upstream};
 pub use evidence::Tap;

@@ -16,10 +16,11 @@ pub const RETURN_MAX: Duration = Duration::from_mins(1);
 /// command opens, it opens at once.
 pub const TOUCH_SPAN_MIN: Duration = Duration::from_mins(1);
 
-/// How many asks may be held at once in the whole gate, so that held clients can't eat its memory.
+/// How many asks may be held at once in the whole gate, so that held clients can't eat its memory. Where there are more,
+/// whoever has most gives way.
 pub const HELD_MAX: usize = 4_096;
 
-/// How many asks of one user from one address may be held at once: more is a broken script or a flood of prompts.
+/// How many asks of one user from one address, or one IPv6 network, may be held at once: more is a broken script or a flood of prompts.
 /// A thief elsewhere uses up nothing of its owner's.
 pub const HELD_PER_USER_AND_ADDRESS_MAX: usize = 32;
 

@@ -1,8 +1,10 @@
 //! Those who wait for a tap over their connection: one challenge a holder, and nobody else's.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tapgate_model::{Login, TargetUid, UserName};
 use tapgate_proof::Holder;
@@ -11,7 +13,7 @@ use tokio::sync::watch;
 use crate::evidence::Tap;
 use crate::limits::{HELD_MAX, HELD_PER_USER_AND_ADDRESS_MAX};
 use crate::prompt::Keep;
-use crate::{Denial, Invitation};
+use crate::{Denial, Invitation, network};
 
 /// What a tap must name to free a waiting ask.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,8 +45,16 @@ pub(crate) enum News {
 struct Slot {
     news: watch::Sender<News>,
     address: IpAddr,
+    since: Instant,
     /// Ends the ceremony when nobody waits any more.
     keep: Option<Keep>,
+}
+
+impl Slot {
+    /// Whether there is neither a tap yet nor the word that there will be none.
+    fn is_open(&self) -> bool {
+        matches!(*self.news.borrow(), News::Asking | News::Asked(_))
+    }
 }
 
 /// All who wait.
@@ -66,21 +76,21 @@ impl Waiting {
     }
 
     /// Takes a place; asks of one holder for one target and login share one ceremony. Whoever has somebody's
-    /// certificate can only use up what that person may have waiting from the same address.
+    /// certificate can only use up what that person may have waiting from the same address, and where all places are
+    /// taken, whoever has most of them gives one up.
     pub(crate) fn join(&self, key: WaitKey, address: IpAddr) -> Result<Place<'_>, Denial> {
         let mut slots = self.slots();
         if let Some(slot) = slots.get(&key) {
             return Ok(Place { all: self, news: slot.news.subscribe(), key, first: false });
         }
-        if slots.len() >= HELD_MAX {
-            return Err(Denial::limit("too many connections wait for a tap"));
-        }
+        let address = network(address);
         let own = slots.iter().filter(|(other, slot)| other.user == key.user && slot.address == address);
         if own.count() >= HELD_PER_USER_AND_ADDRESS_MAX {
             return Err(Denial::limit("too many of your connections wait for a tap"));
         }
+        make_room(&slots);
         let (sender, news) = watch::channel(News::Asking);
-        slots.insert(key.clone(), Slot { news: sender, address, keep: None });
+        slots.insert(key.clone(), Slot { news: sender, address, since: Instant::now(), keep: None });
         Ok(Place { all: self, key, first: true, news })
     }
 
@@ -116,6 +126,26 @@ impl Waiting {
         for slot in self.slots().values() {
             slot.news.send_replace(News::Over(why.to_owned()));
         }
+    }
+}
+
+/// Where the gate holds as many as it may, one is turned away: of the user who has most of them, at the address where
+/// that user has most, the one that has waited longest. So a flood takes its own places, and not those of others.
+fn make_room(slots: &HashMap<WaitKey, Slot>) {
+    let open = || slots.iter().filter(|(_, slot)| slot.is_open());
+    if open().count() < HELD_MAX {
+        return;
+    }
+    let (mut of_user, mut of_address) = (HashMap::new(), HashMap::new());
+    for (key, slot) in open() {
+        *of_user.entry(&key.user).or_insert(0_usize) += 1;
+        *of_address.entry((&key.user, slot.address)).or_insert(0_usize) += 1;
+    }
+    let most = open().max_by_key(|(key, slot)| {
+        (of_user.get(&key.user), of_address.get(&(&key.user, slot.address)), Reverse(slot.since))
+    });
+    if let Some((_, slot)) = most {
+        slot.news.send_replace(News::Over("too many connections wait for a tap, most of them yours".to_owned()));
     }
 }
 
@@ -173,5 +203,52 @@ impl Drop for Place<'_> {
         // What it keeps has a lock of its own: not within this one.
         drop(slots);
         drop(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tapgate_model::Digest;
+
+    use super::*;
+
+    fn key(user: &str, number: usize) -> WaitKey {
+        let mut connection = [0; 32];
+        connection[..8].copy_from_slice(&number.to_le_bytes());
+        WaitKey {
+            user: user.parse().unwrap(),
+            holder: Holder::SshSession(Digest::from_bytes(connection)),
+            target: TargetUid::from_bytes([1; 16]),
+            login: Login::Unix("root".parse().unwrap()),
+        }
+    }
+
+    fn address(number: usize) -> IpAddr {
+        IpAddr::from([10, 0, 0, u8::try_from(number).unwrap()])
+    }
+
+    #[test]
+    fn a_flood_from_everywhere_takes_its_own_places_and_not_those_of_others() {
+        let all = Waiting::default();
+        let join = |user, number, from| all.join(key(user, number), address(from)).unwrap();
+        let early = join("ann", 0, 200);
+        // The thief has jerry's key and two hundred addresses, at one of which he has one more than elsewhere.
+        let flood: Vec<_> = (1..HELD_MAX).map(|n| join("jerry", n, n % 200)).collect();
+        let over = |place: &Place<'_>| matches!(*place.news.borrow(), News::Over(_));
+        assert!(!flood.iter().any(over));
+        let (owner, late) = (join("jerry", HELD_MAX, 201), join("carl", HELD_MAX + 1, 202));
+        let again = join("jerry", HELD_MAX + 2, 203);
+        assert_eq!(flood.iter().filter(|place| over(place)).count(), 3);
+        assert!(![&early, &owner, &late, &again].into_iter().any(over));
+    }
+
+    #[test]
+    fn a_whole_network_of_ipv6_counts_as_one_address() {
+        let all = Waiting::default();
+        let from = |host: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, host]);
+        let join = |number: usize| all.join(key("jerry", number), from(u16::try_from(number).unwrap()));
+        let held: Vec<_> = (0..HELD_PER_USER_AND_ADDRESS_MAX).map(|n| join(n).unwrap()).collect();
+        assert!(join(held.len()).is_err());
+        assert!(all.join(key("jerry", 99), "2001:db8:0:2::1".parse().unwrap()).is_ok());
     }
 }

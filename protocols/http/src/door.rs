@@ -22,6 +22,12 @@ const ENTER: &str = "/.tapgate/enter";
 /// Where a person leaves the application.
 const LEAVE: &str = "/.tapgate/leave";
 
+/// What a program reads that has no session.
+const NO_SESSION: &str = "There is no session of this application, or it is over.";
+
+/// What a program reads whose session was opened at another address, under a role that pins that.
+const ELSEWHERE: &str = "This session of the application is good at the address alone that it was opened from.";
+
 /// The web door.
 pub(crate) struct Door {
     pub(crate) sessions: Arc<Sessions>,
@@ -67,15 +73,16 @@ impl Door {
         if path == ENTER {
             return self.enter(host, peer, request).await;
         }
-        let session = match cookie::find(&request.headers, SESSION) {
-            Some(value) => self.sessions.find(&SessionKey::Cookie(cookie::hash(value)), Some(host), peer).await,
+        let key = cookie::find(&request.headers, SESSION).map(|value| SessionKey::Cookie(cookie::hash(value)));
+        let session = match &key {
+            Some(key) => self.sessions.find(key, Some(host), peer).await,
             None => None,
         };
         match session {
             Some(session) if path == REGISTER || path == REFRESH => answer(self.device(&session, host, request)),
             // Its cookie was copied to another device, or the browser has let its own cookie run out.
             Some(session) if !session.binding.admits(cookie::find(&request.headers, DEVICE)) => {
-                answer(self.ask(host, request))
+                answer(self.ask(host, request, NO_SESSION))
             }
             Some(session) if path == LEAVE => {
                 // Its end severs this very connection: the answer goes first.
@@ -88,12 +95,16 @@ impl Door {
                 answer(gone.with("set-cookie", cookie::clear(DEVICE)))
             }
             Some(session) => Admitted::To(session),
-            None => answer(self.ask(host, request)),
+            None if key.is_some_and(|key| self.sessions.is_pinned_elsewhere(&key, host, peer)) => {
+                tracing::warn!(%peer, host, "The cookie of a session came from another address than the session's");
+                answer(self.ask(host, request, ELSEWHERE))
+            }
+            None => answer(self.ask(host, request, NO_SESSION)),
         }
     }
 
-    /// Sends a person to the tap page, and tells a program where it is.
-    fn ask(&self, host: &str, request: &http::request::Parts) -> Answer {
+    /// Sends a person to the tap page, and tells a program where it is, and why it is needed.
+    fn ask(&self, host: &str, request: &http::request::Parts, why: &str) -> Answer {
         let known = cookie::find(&request.headers, BEGUN).filter(|value| value.len() == 43).map(str::to_owned);
         let fresh = known.is_none();
         let Some(begun) = known.or_else(cookie::fresh) else {
@@ -107,10 +118,7 @@ impl Door {
         let url = self.tap_url(host, &place, &cookie::hash(&begun));
         let answer = match reader {
             Reader::Navigation => Answer::redirect(url),
-            Reader::Page | Reader::Program | Reader::Grpc => {
-                Answer::new(401, "Sign in first", "There is no session of this application, or it is over.")
-                    .with_url(url)
-            }
+            Reader::Page | Reader::Program | Reader::Grpc => Answer::new(401, "Sign in first", why).with_url(url),
         };
         if fresh { answer.with("set-cookie", cookie::set(BEGUN, &begun)) } else { answer }
     }

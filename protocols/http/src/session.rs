@@ -116,6 +116,11 @@ impl AppSession {
             && self.pinned.is_none_or(|pinned| pinned == peer)
     }
 
+    /// Whether it is one of this host that may be used from another address alone.
+    pub(crate) fn is_pinned_elsewhere(&self, host: &str, peer: IpAddr) -> bool {
+        self.pinned.is_some_and(|pinned| pinned != peer && self.serves(Some(host), pinned))
+    }
+
     /// The web session behind it, by its number, and the address from which it is used; none at a certificate's door.
     pub(crate) const fn web(&self) -> Option<&Digest> {
         match &self.party.holder {

@@ -87,6 +87,11 @@ impl Sessions {
         Some(found)
     }
 
+    /// Whether there is a session of this key that may be used from another address alone.
+    pub(crate) fn is_pinned_elsewhere(&self, key: &SessionKey, host: &str, peer: SocketAddr) -> bool {
+        self.read().get(key).is_some_and(|session| session.is_pinned_elsewhere(host, peer.ip()))
+    }
+
     async fn web_holds(&self, session: &AppSession, peer: SocketAddr) -> bool {
         let Some(number) = session.web().copied() else { return true };
         let (web, user) = (Arc::clone(&self.web), session.user().clone());

@@ -8,6 +8,7 @@ mod door;
 mod ends;
 mod health;
 mod http2;
+mod pinned;
 mod scene;
 mod tcp;
 mod tunnel;

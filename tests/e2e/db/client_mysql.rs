@@ -18,7 +18,8 @@ fn connect(scene: &Scene, words: &[&str]) -> Result<Ran> {
     scene.world.jerry.start(&own_binary("tap")?, own.iter().chain(words))?.finish(SOON)
 }
 
-fn proxy(scene: &Scene, flags: &[&str]) -> Result<(Process, Value)> {
+/// jerry's `tap proxy db shopdb` with these flags, and what it has printed once it serves.
+pub(super) fn proxy(scene: &Scene, flags: &[&str]) -> Result<(Process, Value)> {
     let own = ["proxy", "db", "shopdb", "--format", "json", "--db-user", "app"];
     let process = scene.world.jerry.start(&own_binary("tap")?, own.iter().chain(flags))?;
     process.wait_for("\n}\n")?;

@@ -13,7 +13,7 @@ use super::scene::{SOON, Scene};
 use crate::world::{event, text, until};
 
 /// jerry's `tap proxy db orders` with these flags, and what it has printed once it serves.
-fn proxy(scene: &Scene, flags: &[&str]) -> Result<(Process, Value)> {
+pub(super) fn proxy(scene: &Scene, flags: &[&str]) -> Result<(Process, Value)> {
     let own = ["proxy", "db", "orders", "--format", "json"];
     let process = scene.world.jerry.start(&own_binary("tap")?, own.iter().chain(flags))?;
     process.wait_for("\n}\n")?;

@@ -21,4 +21,5 @@ mod postgres_load;
 mod postgres_logins;
 mod postgres_newer;
 mod postgres_policy;
+mod rust_drivers;
 pub(crate) mod scene;

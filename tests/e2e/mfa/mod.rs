@@ -15,3 +15,4 @@ mod secrets;
 mod seeds;
 mod sso;
 mod tamper;
+mod witness;

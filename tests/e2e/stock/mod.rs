@@ -9,6 +9,8 @@ mod not_me;
 mod postgres;
 mod sk_agent;
 mod ssh;
+mod ssh_crowd;
+mod ssh_early;
 mod ssh_hostile;
 mod ssh_key;
 mod ssh_tools;

@@ -11,6 +11,7 @@ mod scene;
 mod shell;
 mod shell_files;
 mod shell_hostile;
+mod shell_paste;
 mod sign_in;
 mod terminal;
 mod watch;

@@ -23,6 +23,7 @@ use crate::Authority;
 use crate::browser::new_code;
 use crate::ceremony::new_id;
 use crate::limits::{BESIDE_MAX, CEREMONY_TTL, IN_BAND_PER_USER_AND_ADDRESS_MAX, IN_BAND_TRIES};
+use crate::rate::network;
 use crate::tap::id_for_log;
 
 /// The authority, as the gate asks it for taps; `origin` is where its pages are.
@@ -132,7 +133,8 @@ impl Asks {
         if let Some((id, known)) = all.iter().find(|(_, known)| known.is_for(&key, asked.manner)) {
             return known.over.map_or_else(|| Ok((id.clone(), known.code.clone(), false)), Err);
         }
-        let own = all.values().filter(|other| other.peer == asked.peer && other.identity.user() == &key.user);
+        let from = network(asked.peer);
+        let own = all.values().filter(|other| network(other.peer) == from && other.identity.user() == &key.user);
         if own.count() >= IN_BAND_PER_USER_AND_ADDRESS_MAX {
             return Err("too many of your taps are awaited; try again later");
         }

@@ -1,0 +1,143 @@
+//! How soon a held client goes on: from the tap on its way to the gate to the first byte at the target.
+
+use std::io::Read as _;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use serde_json::{Value, json};
+use tapgate_benches::harness::Estimate;
+use tapgate_benches::report::{Figure, Report};
+use tapgate_client::gate_addr::{CaPin, GateAddr};
+use tapgate_client::solver::{SoftwareKey, Solver as _};
+use tapgate_client::tls::{Alpn, Tls, install_provider};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::target::Target;
+
+/// Its name among the figures.
+pub(crate) const NAME: &str = "ssh-tap-to-first-byte";
+
+/// How many taps are made, each for a client that waits: two requests each, of which the gate takes so many at once of one
+/// address.
+const TAPS: usize = 7;
+
+/// What may pass: nobody looks now and then.
+const GOAL: f64 = 50e6;
+
+/// How long a target waits for its first byte.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// A target that hears its first byte, and hangs up.
+fn ear(listener: TcpListener) -> Receiver<Instant> {
+    let (heard, hears) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            // One that says nothing has no first byte; whoever listened may be gone.
+            if stream.read_exact(&mut [0]).is_err() || heard.send(Instant::now()).is_err() {
+                return;
+            }
+        }
+    });
+    hears
+}
+
+/// Has clients held, taps for one after the other, and reads both ends' one clock.
+pub(crate) fn measure(target: &Target, report: &mut Report) -> Result<()> {
+    if !report.wants(NAME) {
+        return Ok(());
+    }
+    target.want_taps(true)?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    target.put_node("ear", listener.local_addr()?)?;
+    let hears = ear(listener);
+    let held = target.held("ear", vec![Ipv4Addr::LOCALHOST; TAPS])?;
+    let tapper = Tapper::new(target)?;
+    let mut taken = Vec::new();
+    for asked in held.asked() {
+        let begun = tapper.tap(&asked)?;
+        let heard = hears.recv_timeout(SILENCE_MAX).context("the target heard nothing")?;
+        taken.push(heard.saturating_duration_since(begun).as_secs_f64() * 1e9);
+    }
+    ensure!(taken.len() == TAPS, "of {TAPS} clients {} were asked: {:?}", taken.len(), held.over().first());
+    drop(held);
+    target.want_taps(false)?;
+    taken.sort_by(f64::total_cmp);
+    let at = |place: usize| taken.get(place).copied().unwrap_or_default();
+    let found = Estimate { value: at(TAPS / 2), low: at(TAPS / 4), high: at(TAPS - 1) };
+    let what = "from the tap's request at the gate to the first byte at the target of a held client: the middle one of \
+                7, the lower quarter and the longest";
+    report.add(NAME, Figure::nanoseconds(what, Some(GOAL), found));
+    Ok(())
+}
+
+/// jerry at a page, with his key.
+struct Tapper<'a> {
+    target: &'a Target,
+    tls: Tls,
+    runtime: Runtime,
+}
+
+impl<'a> Tapper<'a> {
+    fn new(target: &'a Target) -> Result<Self> {
+        install_provider();
+        let gate: GateAddr = target.world().address.parse().map_err(|e| anyhow!("{e}"))?;
+        let pin: CaPin = target.world().pin.parse().map_err(|e| anyhow!("{e}"))?;
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { target, tls: Tls::anonymous(gate, &pin), runtime })
+    }
+
+    /// Types the code, taps, and answers when the tap went to the gate.
+    fn tap(&self, asked: &str) -> Result<Instant> {
+        let after = |mark: &str| asked.split_once(mark).map(|(_, rest)| rest);
+        let page = after("/web/ask/").and_then(|rest| rest.split_whitespace().next()).context("no page")?;
+        let code = after("type the code ").and_then(|rest| rest.get(..7)).context("no code")?;
+        self.runtime.block_on(async {
+            let mut stream = self.tls.connect(Alpn::Http).await.map_err(|e| anyhow!("{e}"))?;
+            let typed = json!({ "code": code, "also": [] });
+            let ceremony = self.post(&mut stream, &format!("/web/ask/{page}/code"), &typed).await?;
+            let origin = format!("https://{}", self.target.world().address).parse()?;
+            let mut key = SoftwareKey::at(self.target.world().jerry.home().join("software-key.json"));
+            let request = ceremony.get("webauthn").cloned().context("no challenge")?;
+            let signed = key.authenticate(&origin, serde_json::from_value(request)?).map_err(|e| anyhow!("{e}"))?;
+            let tap = json!({ "id": ceremony.get("id"), "webauthn": signed });
+            let begun = Instant::now();
+            self.post(&mut stream, &format!("/web/ask/{page}/approve"), &tap).await?;
+            Ok(begun)
+        })
+    }
+
+    /// What the page posts, and the answer.
+    async fn post<S>(&self, stream: &mut S, path: &str, body: &Value) -> Result<Value>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (address, body) = (&self.target.world().address, body.to_string());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {address}\r\nOrigin: https://{address}\r\nSec-Fetch-Site: same-origin\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all((head + &body).as_bytes()).await?;
+        stream.flush().await?;
+        let mut answer = Vec::new();
+        loop {
+            let text = String::from_utf8_lossy(&answer).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n").filter(|(head, body)| body.len() >= length(head)) {
+                ensure!(head.starts_with("HTTP/1.1 200"), "{path}: {text}");
+                return Ok(serde_json::from_str(body)?);
+            }
+            ensure!(stream.read_buf(&mut answer).await? > 0, "{path}: {text}");
+        }
+    }
+}
+
+/// How long a body its head announces.
+fn length(head: &str) -> usize {
+    let lines = head.lines().filter_map(|line| line.split_once(':'));
+    let mut said = lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    said.next().and_then(|(_, length)| length.trim().parse().ok()).unwrap_or_default()
+}
