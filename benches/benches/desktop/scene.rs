@@ -106,8 +106,10 @@ impl Viewer {
         let mark = format!("done {}", self.done);
         self.process.write(format!("{word}\n").as_bytes())?;
         // A line without an answer ends behind the number.
-        let answer = |line: &str| line.strip_prefix(&mark).filter(|rest| rest.is_empty() || rest.starts_with(' '));
-        self.process.wait_for_line(&mark, |line| answer(line).map(|rest| rest.trim().to_owned()))
+        self.process.wait_for_line(&mark, |line| {
+            let rest = line.strip_prefix(&mark).filter(|rest| rest.is_empty() || rest.starts_with(' '))?;
+            Some(rest.trim().to_owned())
+        })
     }
 }
 
