@@ -30,8 +30,7 @@ pub fn first_trust(home: &Home, gate: Option<&GateAddr>, pin: Option<CaPin>) -> 
     match (home.profile(&gate)?, pin) {
         // What was learnt of the CA of before says nothing of this one.
         (Some(profile), Some(pin)) if pin != profile.ca_pin => Ok(Profile { ca_pin: pin, first_pin: None, ..profile }),
-        (Some(profile), Some(_)) => Ok(profile),
-        (Some(profile), None) => Ok(profile),
+        (Some(profile), _) => Ok(profile),
         (None, Some(pin)) => Ok(Profile::new(gate, pin)),
         (None, None) => Err(Failure::new(format!("{gate} is not known here, so it cannot be trusted yet"))
             .advise("pass --ca-pin sha256:…, as printed by tapctl status on the gate")),

@@ -110,7 +110,7 @@ async fn everywhere(app: &App, question: &Question) -> Result<Vec<LiveSessionEnt
 
 fn here(gate: &Gate, question: &Question) -> Vec<LiveSessionEntry> {
     let (id, ended) = match question {
-        Question::List => return gate.live_of_all().into_iter().map(entry).collect(),
+        Question::List => return gate.live_of_all().iter().map(entry).collect(),
         Question::EndOwn { id, .. } | Question::Kill { id, .. } => (id, gate.live_of_all()),
     };
     let Ok(number) = id.parse::<SessionId>() else { return Vec::new() };
@@ -120,10 +120,10 @@ fn here(gate: &Gate, question: &Question) -> Vec<LiveSessionEntry> {
         Question::Kill { by, .. } => gate.end_any(number, by),
     };
     let one = ended.into_iter().filter(|session| has_ended && session.id == number);
-    one.map(entry).collect()
+    one.map(|session| entry(&session)).collect()
 }
 
-fn entry(live: LiveSession) -> LiveSessionEntry {
+fn entry(live: &LiveSession) -> LiveSessionEntry {
     LiveSessionEntry {
         id: live.id.to_string(),
         user: live.user.to_string(),

@@ -78,13 +78,13 @@ pub(super) fn drive(work: &Arc<Work>, pace: &Pace) -> Result<Tally> {
             break;
         }
         progress.tell(n, &tally, &room);
-        let place = Arc::clone(&room).acquire_owned();
-        let place: Option<OwnedSemaphorePermit> =
-            runtime.block_on(async { timeout_at(end, place).await }).ok().and_then(Result::ok);
+        let free = Arc::clone(&room).acquire_owned();
+        let taken: Option<OwnedSemaphorePermit> =
+            runtime.block_on(async { timeout_at(end, free).await }).ok().and_then(Result::ok);
         let behind = due.elapsed();
         let mut counts = lock(&tally);
         counts.behind = counts.behind.max(behind);
-        let Some(place) = place else {
+        let Some(taken) = taken else {
             counts.fail(Fault::new(Kind::NoRoom, "too many sessions were open (raise --at-once, or lower --rate)"));
             continue;
         };
@@ -93,7 +93,7 @@ pub(super) fn drive(work: &Arc<Work>, pace: &Pace) -> Result<Tally> {
         let (work, tally) = (Arc::clone(work), Arc::clone(&tally));
         runtime.spawn(async move {
             work.counted(usize::try_from(n).unwrap_or_default(), due, &tally).await;
-            drop(place);
+            drop(taken);
         });
     }
     // Every place is free once every session is over; each ends in its time.

@@ -42,10 +42,10 @@ pub struct Options {
     /// A tap and a key of its own for every session, instead of one tap for each target and window
     #[arg(long, conflicts_with = "direct")]
     pub tap_each: bool,
-    /// Where the gate tells what it counts (admin_listen), for the latency of its own session checks
+    /// Where the gate tells what it counts (`admin_listen`), for the latency of its own session checks
     #[arg(long, value_name = "URL", conflicts_with = "direct")]
     pub metrics: Option<String>,
-    /// Write the distributions to files too: percentiles as the plotter of `HdrHistogram` reads them, or JSON
+    /// Write the distributions to files too: percentiles as plotters of HDR histograms read them, or JSON
     #[arg(long, value_enum, value_name = "FORM")]
     pub export: Option<Export>,
     /// The folder for what is exported

@@ -1,5 +1,6 @@
 //! What a load found, as JSON and for people.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -134,17 +135,17 @@ impl Report {
             self.took_seconds
         );
         for Error { kind, count, first } in &self.errors {
-            text.push_str(&format!("  {kind}: {count}, the first of them: {first}\n"));
+            writeln!(text, "  {kind}: {count}, the first of them: {first}").unwrap_or_default();
         }
         let headings = ["from when it was due", "p50", "p90", "p99", "p99.9", "p99.99", "max", "mean"];
         let rows = [self.connect.row("until the target is reached"), self.session.row("until the session is over")];
         text.push('\n');
         text.push_str(&output::headed(&headings, &rows));
-        text.push_str(&format!("\nA session was begun at most {} late.\n", shown(self.behind_us)));
+        writeln!(text, "\nA session was begun at most {} late.", shown(self.behind_us)).unwrap_or_default();
         if let Some(checks) = &self.checks {
-            text.push_str(&format!("\nThe gate made {} session checks meanwhile:\n", checks.count));
+            writeln!(text, "\nThe gate made {} session checks meanwhile:", checks.count).unwrap_or_default();
             for outcome in &checks.results {
-                text.push_str(&format!("  {}\n", outcome.text()));
+                writeln!(text, "  {}", outcome.text()).unwrap_or_default();
             }
         }
         text

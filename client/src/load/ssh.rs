@@ -109,12 +109,11 @@ pub(super) async fn session(route: &Route, command: &str) -> Result<Instant, Fau
         }
         error => fault(Kind::Unreachable, &error),
     })?;
-    let entered = match passport.certificate {
-        Some(certificate) => handle.authenticate_openssh_cert(&passport.user, passport.key, certificate).await,
-        None => {
-            let key = PrivateKeyWithHashAlg::new(passport.key, Some(HashAlg::Sha256));
-            handle.authenticate_publickey(&passport.user, key).await
-        }
+    let entered = if let Some(certificate) = passport.certificate {
+        handle.authenticate_openssh_cert(&passport.user, passport.key, certificate).await
+    } else {
+        let key = PrivateKeyWithHashAlg::new(passport.key, Some(HashAlg::Sha256));
+        handle.authenticate_publickey(&passport.user, key).await
     };
     match entered {
         Ok(AuthResult::Success) => {}

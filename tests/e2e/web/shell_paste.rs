@@ -33,7 +33,8 @@ fn a_large_paste_arrives_whole_and_waits_while_nobody_reads_it() -> Result<()> {
     let scene = Scene::signed_in()?;
     let folder = scene.world.lab.dir("pasted")?;
     let (file, go) = (folder.join("all"), folder.join("go"));
-    let text: String = (0..LINES).map(|n| format!("{n:07} {}\n", "ä-whole-".repeat(8))).collect();
+    let lines: Vec<String> = (0..LINES).map(|n| format!("{n:07} {}\n", "ä-whole-".repeat(8))).collect();
+    let text = lines.concat();
     ensure!(text.len() == LINES * 81, "{} bytes", text.len());
     scene.terminal("dev1")?;
     scene.shell_is_there()?;
