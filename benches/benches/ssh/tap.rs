@@ -32,12 +32,12 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// A target that hears its first byte, and hangs up.
 fn ear(listener: TcpListener) -> Receiver<Instant> {
-    let (heard, hears) = channel();
+    let (tell, hears) = channel();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
             // One that says nothing has no first byte; whoever listened may be gone.
-            if stream.read_exact(&mut [0]).is_err() || heard.send(Instant::now()).is_err() {
+            if stream.read_exact(&mut [0]).is_err() || tell.send(Instant::now()).is_err() {
                 return;
             }
         }
@@ -54,20 +54,20 @@ pub(crate) fn measure(target: &Target, report: &mut Report) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     target.put_node("ear", listener.local_addr()?)?;
     let hears = ear(listener);
-    let held = target.held("ear", vec![Ipv4Addr::LOCALHOST; TAPS])?;
+    let clients = target.held("ear", vec![Ipv4Addr::LOCALHOST; TAPS])?;
     let tapper = Tapper::new(target)?;
     let mut taken = Vec::new();
-    for asked in held.asked() {
+    for asked in clients.asked() {
         let begun = tapper.tap(&asked)?;
-        let heard = hears.recv_timeout(SILENCE_MAX).context("the target heard nothing")?;
-        taken.push(heard.saturating_duration_since(begun).as_secs_f64() * 1e9);
+        let first = hears.recv_timeout(SILENCE_MAX).context("the target heard nothing")?;
+        taken.push(first.saturating_duration_since(begun).as_secs_f64() * 1e9);
     }
-    ensure!(taken.len() == TAPS, "of {TAPS} clients {} were asked: {:?}", taken.len(), held.over().first());
-    drop(held);
+    ensure!(taken.len() == TAPS, "of {TAPS} clients {} were asked: {:?}", taken.len(), clients.over().first());
+    drop(clients);
     target.want_taps(false)?;
     taken.sort_by(f64::total_cmp);
     let at = |place: usize| taken.get(place).copied().unwrap_or_default();
-    let found = Estimate { value: at(TAPS / 2), low: at(TAPS / 4), high: at(TAPS - 1) };
+    let found = Estimate::new(at(TAPS / 2), at(TAPS / 4), at(TAPS - 1));
     let what = "from the tap's request at the gate to the first byte at the target of a held client: the middle one of \
                 7, the lower quarter and the longest";
     report.add(NAME, Figure::nanoseconds(what, Some(GOAL), found));
