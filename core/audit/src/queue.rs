@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn a_batch_waits_for_more_until_it_is_whole_or_somebody_waits() {
         let clock = ManualClock::new(UnixTime::from_secs(7));
-        let queue = Queue::new(100, Duration::from_secs(3600), Summary::EMPTY);
+        let queue = Queue::new(100, Duration::from_hours(1), Summary::EMPTY);
         std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
                 let whole = take(&queue, 3).unwrap().len();
@@ -263,9 +263,9 @@ mod tests {
                 (whole, hurried, after.map(|events| events.len()))
             });
             (0..3).for_each(|n| queue.push(event(n), &clock));
-            queue.flush(Duration::from_secs(60)).unwrap();
+            queue.flush(Duration::from_mins(1)).unwrap();
             queue.push(event(3), &clock);
-            queue.flush(Duration::from_secs(60)).unwrap();
+            queue.flush(Duration::from_mins(1)).unwrap();
             queue.push(event(4), &clock);
             queue.close();
             assert_eq!(writer.join().unwrap(), (3, 1, Some(1)));
