@@ -72,7 +72,8 @@ pub(crate) fn elements(text: &[u8], names: &[&str]) -> Option<Elements> {
 }
 
 fn inner(text: &[u8], array: &Range<usize>) -> Option<Vec<Range<usize>>> {
-    let mut at = Place { text, at: array.start + 1 };
+    // Brackets that do not match end it elsewhere for whoever counts them than for whoever reads it.
+    let mut at = Place { text: text.get(..array.end)?, at: array.start + 1 };
     let mut each = Vec::new();
     while at.next()? != b']' {
         each.push(at.value()?);
@@ -80,7 +81,7 @@ fn inner(text: &[u8], array: &Range<usize>) -> Option<Vec<Range<usize>>> {
             at.at += 1;
         }
     }
-    Some(each)
+    (at.at + 1 == array.end).then_some(each)
 }
 
 /// A place in a text.
@@ -150,9 +151,17 @@ mod tests {
 
     #[test]
     fn what_is_no_such_object() {
-        for bad in
-            ["", "[]", "{}", "{\"items\"", "{\"items\":[1", "{\"items\":[1],\"items\":[2]}", "{\"a\":{\"items\":[]}}"]
-        {
+        for bad in [
+            "",
+            "[]",
+            "{}",
+            "{\"items\"",
+            "{\"items\":[1",
+            "{\"items\":[{\"a\":1]],2]}",
+            "{\"items\":[[1}],2]}",
+            "{\"items\":[1],\"items\":[2]}",
+            "{\"a\":{\"items\":[]}}",
+        ] {
             assert_eq!(found(bad), None, "{bad}");
         }
     }
