@@ -19,8 +19,9 @@ pub const QUEUE_LEN_MAX: usize = 8192;
 /// that a batch takes.
 pub const BATCH_LEN_MAX: usize = 512;
 
-/// How long the first event of a batch waits for others, unless somebody waits for the disk: a busy gate wakes its writer
-/// and syncs fifty times a second, not once for each event. A crash loses so much more.
+/// How long after one batch the next one is written at the earliest, unless somebody waits for the disk: what happens by
+/// itself is written at once, and a busy gate syncs fifty times a second, not once for each event. A crash loses so much
+/// more.
 pub const GATHER: Duration = Duration::from_millis(20);
 
 /// How many records may be without a checkpoint: what a crash leaves unsigned, or an intruder could rewrite unseen.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tapgate_model::{Clock, UnixTime};
 
@@ -17,7 +17,7 @@ pub(crate) struct Queue {
     /// Told when events have reached the disk.
     settled: Condvar,
     len_max: usize,
-    /// How long the first event of a batch waits for others.
+    /// How long after one batch the next one is taken at the earliest.
     gather: Duration,
     /// Whether the disk does not take events: what every session asks, without the lock.
     stuck: AtomicBool,
@@ -47,6 +47,8 @@ struct State {
     seal: bool,
     /// Somebody waits for the disk, so that no batch may wait for more.
     hurry: bool,
+    /// When the last batch was there.
+    since: Option<Instant>,
     /// With how many events waiting the writer is to be woken, if it sleeps.
     wake_at: usize,
     closed: bool,
@@ -62,6 +64,7 @@ impl Queue {
             trouble: None,
             seal: false,
             hurry: false,
+            since: None,
             wake_at: usize::MAX,
             closed: false,
         };
@@ -93,8 +96,9 @@ impl Queue {
     /// Waits for something to do: up to `max` events, or a checkpoint that somebody wants or that is due after so long.
     pub(crate) fn next(&self, max: usize, patience: Option<Duration>) -> Work {
         let mut state = self.wait_for(1, self.lock(), patience);
-        if !state.waiting.is_empty() && !state.hurry {
-            state = self.wait_for(max, state, Some(self.gather));
+        let left = state.since.map_or(Duration::ZERO, |since| self.gather.saturating_sub(since.elapsed()));
+        if !state.waiting.is_empty() && !left.is_zero() {
+            state = self.wait_for(max, state, Some(left));
         }
         let len = state.waiting.len().min(max);
         if len > 0 {
@@ -149,6 +153,7 @@ impl Queue {
         let mut state = self.lock();
         state.written += u64::try_from(len).unwrap_or(u64::MAX);
         state.summary = summary;
+        state.since = Some(Instant::now());
         state.trouble = None;
         state.hurry &= state.written < state.accepted;
         self.stuck.store(false, Ordering::Relaxed);
@@ -255,6 +260,7 @@ mod tests {
         let queue = Queue::new(100, Duration::from_hours(1), Summary::EMPTY);
         std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
+                queue.settle(0, Summary::EMPTY);
                 let whole = take(&queue, 3).unwrap().len();
                 queue.settle(whole, Summary::EMPTY);
                 let hurried = take(&queue, 3).unwrap().len();

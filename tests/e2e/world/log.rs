@@ -12,6 +12,9 @@ use super::World;
 /// How long a record may take to be there: the log is written behind the session's back.
 const RECORD_MAX: Duration = Duration::from_secs(20);
 
+/// How long nothing was written where nothing is on its way: the log's writer gathers for 20 ms at most.
+const QUIET: Duration = Duration::from_millis(60);
+
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -48,9 +51,18 @@ impl World {
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// How many records there are: what comes later is behind this.
+    /// How many records there are once nothing more comes of what was done before: what comes later is behind this.
     pub(crate) fn mark(&self) -> usize {
-        self.records().len()
+        let until = Instant::now() + RECORD_MAX;
+        let (mut known, mut since) = (self.records().len(), Instant::now());
+        while since.elapsed() < QUIET && Instant::now() < until {
+            std::thread::sleep(LOOK);
+            let now = self.records().len();
+            if now != known {
+                (known, since) = (now, Instant::now());
+            }
+        }
+        known
     }
 
     /// Waits for a record with this name, behind the mark, that `fits`.
