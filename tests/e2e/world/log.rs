@@ -12,8 +12,8 @@ use super::World;
 /// How long a record may take to be there: the log is written behind the session's back.
 const RECORD_MAX: Duration = Duration::from_secs(20);
 
-/// How long nothing was written where nothing is on its way: the log's writer gathers for 20 ms at most.
-const QUIET: Duration = Duration::from_millis(60);
+/// How long nothing was written where nothing is on its way: the log's writer gathers for 5 ms at most.
+const QUIET: Duration = Duration::from_millis(40);
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
@@ -45,31 +45,36 @@ impl World {
         path(&self.lab)
     }
 
-    /// Every whole record so far.
-    pub(crate) fn records(&self) -> Vec<Value> {
+    /// Every whole record that is there.
+    fn written(&self) -> Vec<Value> {
         let log = std::fs::read_to_string(self.audit_log()).unwrap_or_default();
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// How many records there are once nothing more comes of what was done before: what comes later is behind this.
-    pub(crate) fn mark(&self) -> usize {
+    /// Every record, once nothing more comes of what was done before.
+    pub(crate) fn records(&self) -> Vec<Value> {
         let until = Instant::now() + RECORD_MAX;
-        let (mut known, mut since) = (self.records().len(), Instant::now());
+        let (mut known, mut since) = (self.written(), Instant::now());
         while since.elapsed() < QUIET && Instant::now() < until {
             std::thread::sleep(LOOK);
-            let now = self.records().len();
-            if now != known {
+            let now = self.written();
+            if now.len() != known.len() {
                 (known, since) = (now, Instant::now());
             }
         }
         known
     }
 
+    /// How many records there are by now: what comes of what is done later is behind this.
+    pub(crate) fn mark(&self) -> usize {
+        self.records().len()
+    }
+
     /// Waits for a record with this name, behind the mark, that `fits`.
     pub(crate) fn await_record(&self, mark: usize, name: &str, fits: impl Fn(&Value) -> bool) -> Result<Value> {
         let until = Instant::now() + RECORD_MAX;
         loop {
-            let records = self.records();
+            let records = self.written();
             if let Some(found) = records.iter().skip(mark).find(|record| event(record) == name && fits(record)) {
                 return Ok(found.clone());
             }
