@@ -141,6 +141,11 @@ export class Driver {
     for (;;) {
       const frames = await this.reel.piece(this.piece);
       if (!frames) return null;
+      // Of a piece that came just now the index knows no pauses yet, nor that the recording is longer.
+      if (!this.index.has(this.piece)) {
+        await this.index.read(this.reel);
+        this.metadata();
+      }
       const frame = frames[this.frame];
       if (!frame) {
         [this.piece, this.frame] = [this.piece + 1, 0];

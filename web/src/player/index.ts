@@ -23,9 +23,20 @@ export class Index {
   private cuts: { at: number; out: number }[] = [];
   private last = 0;
   private known = 0;
+  private reading: Promise<void> | null = null;
 
-  /** Reads on, as far as there is anything. */
-  async read(reel: Reel, told: () => void = () => {}): Promise<void> {
+  /** Whether it has read this piece. */
+  has(piece: number): boolean {
+    return piece < this.known;
+  }
+
+  /** Reads on, as far as there is anything. Whoever asks meanwhile waits for the same. */
+  read(reel: Reel, told: () => void = () => {}): Promise<void> {
+    this.reading ??= this.readOn(reel, told).finally(() => (this.reading = null));
+    return this.reading;
+  }
+
+  private async readOn(reel: Reel, told: () => void): Promise<void> {
     for (;;) {
       const frames = await reel.piece(this.known);
       if (!frames) return;
