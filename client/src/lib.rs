@@ -21,6 +21,7 @@ pub mod login;
 pub mod profile;
 pub mod proxy;
 pub mod registration;
+mod scram;
 pub mod session;
 pub mod solver;
 pub mod ssh;

@@ -66,6 +66,11 @@ impl Profile {
         }
     }
 
+    /// The gate's name for clusters.
+    pub fn cluster_door(&self) -> String {
+        format!("k8s.{}", self.cluster.as_deref().unwrap_or_else(|| self.gate.host()))
+    }
+
     /// How statements name the gate.
     pub fn gate_name(&self) -> &Digest {
         self.first_pin.as_ref().unwrap_or(&self.ca_pin).digest()

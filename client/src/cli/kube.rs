@@ -82,7 +82,6 @@ async fn log_in(
 ) -> Result<()> {
     let login = login_at(&clusters(context).await?, cluster, wanted)?;
     let profile = &context.profile;
-    let host = profile.cluster.clone().unwrap_or_else(|| profile.gate.host().to_owned());
     let program = std::env::current_exe().act(|| "tap does not know where it is".to_owned())?;
     let mut arguments: Vec<String> =
         ["kube", "credentials", cluster.as_str(), "--login", &login].map(str::to_owned).into();
@@ -90,7 +89,7 @@ async fn log_in(
     let entry = kubeconfig::Entry {
         name: format!("{}-{cluster}", profile.gate.host()),
         server: format!("https://{}/{cluster}", profile.gate),
-        server_name: format!("k8s.{host}"),
+        server_name: profile.cluster_door(),
         ca: super::auth::of_gate(context).await?,
         command: (program.display().to_string(), arguments),
     };

@@ -290,9 +290,8 @@ impl Gate {
 
     /// The gate's name for clusters.
     fn clusters(&self) -> Result<ServerName<'static>> {
-        let profile = &self.context.profile;
-        let host = profile.cluster.clone().unwrap_or_else(|| profile.gate.host().to_owned());
-        ServerName::try_from(format!("k8s.{host}")).act(|| "the gate has no door for clusters".to_owned())
+        let host = ServerName::try_from(self.context.profile.cluster_door());
+        host.act(|| "the gate has no door for clusters".to_owned())
     }
 
     /// What the next session shows; after another tap where the last one's window is over.

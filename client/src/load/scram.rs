@@ -2,14 +2,12 @@
 
 use std::num::NonZeroU32;
 
-use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
-use aws_lc_rs::pbkdf2::{PBKDF2_HMAC_SHA256, derive};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::error::{Act as _, Failure, Result};
 use crate::limits::LOAD_SCRAM_ROUNDS_MAX;
+use crate::scram::{Salted, masked};
 
 /// An exchange that has begun.
 pub(super) struct Scram {
@@ -50,19 +48,12 @@ impl Scram {
         if rounds.get() > LOAD_SCRAM_ROUNDS_MAX {
             return Err(Failure::new("the server wants too many rounds of its password's hash"));
         }
-        let mut salted = [0; 32];
-        derive(PBKDF2_HMAC_SHA256, rounds, &salt, password.as_bytes(), &mut salted);
-        let key = hmac(&salted, b"Client Key");
-        let stored = digest(&SHA256, &key);
+        let salted = Salted::new(password, &salt, rounds);
         let without = format!("c=biws,r={nonce}");
-        let signature = hmac(stored.as_ref(), format!("{},{first},{without}", self.bare).as_bytes());
-        let proof: Vec<u8> = key.iter().zip(&signature).map(|(a, b)| a ^ b).collect();
+        let signature = salted.client_signature(&format!("{},{first},{without}", self.bare));
+        let proof = masked(salted.client_key().as_ref(), signature.as_ref());
         Ok(format!("{without},p={}", STANDARD.encode(proof)))
     }
-}
-
-fn hmac(key: &[u8], data: &[u8]) -> Vec<u8> {
-    sign(&Key::new(HMAC_SHA256, key), data).as_ref().to_vec()
 }
 
 #[cfg(test)]

@@ -133,7 +133,8 @@ impl Waiting {
 /// that user has most, the one that has waited longest. So a flood takes its own places, and not those of others.
 fn make_room(slots: &HashMap<WaitKey, Slot>) {
     let open = || slots.iter().filter(|(_, slot)| slot.is_open());
-    if open().count() < HELD_MAX {
+    // Those that are over are few, and are counted where it matters alone.
+    if slots.len() < HELD_MAX || open().count() < HELD_MAX {
         return;
     }
     let (mut of_user, mut of_address) = (HashMap::new(), HashMap::new());

@@ -57,6 +57,14 @@ impl Asked {
 }
 
 impl Approver {
+    /// A world in which every session of `prod` wants a tap, and ann in it.
+    pub(super) fn in_prod() -> Result<(World, Self)> {
+        let world = World::new()?;
+        world.put_prod_options("require_session_mfa: true")?;
+        let own = Self::new(&world, "access-dev,access-prod")?;
+        Ok((world, own))
+    }
+
     /// ann has these roles, has enrolled in the browser and is logged in.
     pub(super) fn new(world: &World, roles: &str) -> Result<Self> {
         let pin: Digest = world.pin.trim_start_matches("sha256:").parse().map_err(anyhow::Error::msg)?;

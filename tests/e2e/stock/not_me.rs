@@ -4,13 +4,11 @@ use anyhow::Result;
 use tapgate_lab::Client;
 
 use super::approver::{Approver, Asked, REST};
-use crate::world::{World, copy, login_files, text, until};
+use crate::world::{copy, login_files, text, until};
 
 #[test]
 fn one_click_locks_the_copied_key_and_ends_what_it_has_open() -> Result<()> {
-    let mut world = World::new()?;
-    world.put_prod_options("require_session_mfa: true")?;
-    let approver = Approver::new(&world, "access-dev,access-prod")?;
+    let (mut world, approver) = Approver::in_prod()?;
     // The address says what it is called.
     let hosts = world.lab.write("hosts", "127.0.0.1 desk-7.example localhost\n::1 localhost\n")?;
     assert!(world.stop()?.success());

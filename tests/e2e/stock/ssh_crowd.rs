@@ -22,9 +22,7 @@ const TOO_MANY: &str = "too many of your connections wait for a tap";
 fn scene() -> Result<(World, Approver, Client)> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, soft.max(4096.min(hard)), hard)?;
-    let world = World::new()?;
-    world.put_prod_options("require_session_mfa: true")?;
-    let approver = Approver::new(&world, "access-dev,access-prod")?;
+    let (world, approver) = Approver::in_prod()?;
     let thief = Client::new(&world.lab, "thief")?.without_key();
     copy(&world.jerry.tap_home(), &thief.tap_home())?;
     Ok((world, approver, thief))

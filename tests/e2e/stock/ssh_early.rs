@@ -6,21 +6,14 @@ use anyhow::Result;
 use tapgate_lab::{SshCrowd, SshWish, python_program};
 
 use super::approver::{Approver, Asked, REST};
-use crate::world::{ASKED, World, event, text, until};
+use crate::world::{ASKED, event, text, until};
 
 /// How many clients there are: one is approved, one is denied, and one vanishes.
 const CLIENTS: usize = 3;
 
-fn scene() -> Result<(World, Approver)> {
-    let world = World::new()?;
-    world.put_prod_options("require_session_mfa: true")?;
-    let approver = Approver::new(&world, "access-dev,access-prod")?;
-    Ok((world, approver))
-}
-
 #[test]
 fn channels_before_the_approval_reach_no_target() -> Result<()> {
-    let (world, approver) = scene()?;
+    let (world, approver) = Approver::in_prod()?;
     let (mark, files) = (world.mark(), approver.files(&world));
     let service = TcpListener::bind("127.0.0.1:0")?;
     service.set_nonblocking(true)?;
@@ -106,7 +99,7 @@ print("done", flush=True)
 
 #[test]
 fn a_user_name_that_changes_is_judged_as_the_last_one() -> Result<()> {
-    let (world, approver) = scene()?;
+    let (world, approver) = Approver::in_prod()?;
     let script = world.lab.write("changed.py", CHANGED)?.display().to_string();
     let (port, key) = (world.gate().address().port().to_string(), approver.files(&world).ssh_key);
     let key = key.display().to_string();

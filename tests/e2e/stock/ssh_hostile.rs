@@ -4,18 +4,11 @@ use anyhow::Result;
 use tapgate_lab::Client;
 
 use super::approver::{Approver, Asked, REST};
-use crate::world::{World, copy, text};
-
-fn scene() -> Result<(World, Approver)> {
-    let world = World::new()?;
-    world.put_prod_options("require_session_mfa: true")?;
-    let approver = Approver::new(&world, "access-dev,access-prod")?;
-    Ok((world, approver))
-}
+use crate::world::{copy, text};
 
 #[test]
 fn the_owners_tap_frees_the_owners_connection_and_not_the_thiefs() -> Result<()> {
-    let (world, approver) = scene()?;
+    let (world, approver) = Approver::in_prod()?;
     let thief = Client::new(&world.lab, "thief")?.without_key();
     copy(&approver.ann.tap_home(), &thief.tap_home())?;
     let key = crate::world::login_files(&world, &thief).ssh_key;
@@ -44,7 +37,7 @@ fn the_owners_tap_frees_the_owners_connection_and_not_the_thiefs() -> Result<()>
 
 #[test]
 fn three_wrong_codes_end_it_for_the_client_too() -> Result<()> {
-    let (world, approver) = scene()?;
+    let (world, approver) = Approver::in_prod()?;
     let mark = world.mark();
     let ssh = approver.ssh(&world, &["echo here"])?;
     let asked = Asked::of(&ssh)?;
@@ -64,7 +57,7 @@ fn three_wrong_codes_end_it_for_the_client_too() -> Result<()> {
 
 #[test]
 fn a_client_that_is_gone_leaves_nothing_to_tap_for() -> Result<()> {
-    let (world, approver) = scene()?;
+    let (world, approver) = Approver::in_prod()?;
     let ssh = approver.ssh(&world, &["echo here"])?;
     let asked = Asked::of(&ssh)?;
     approver.open(&asked)?;
@@ -79,7 +72,7 @@ fn a_client_that_is_gone_leaves_nothing_to_tap_for() -> Result<()> {
 
 #[test]
 fn guessed_numbers_and_anothers_key_open_nothing() -> Result<()> {
-    let (world, approver) = scene()?;
+    let (world, approver) = Approver::in_prod()?;
     let mut ssh = approver.ssh(&world, &["echo here"])?;
     let asked = Asked::of(&ssh)?;
     let guessed = format!("https://{}/web/ask/{}", world.address, "A".repeat(43));

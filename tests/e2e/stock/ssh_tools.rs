@@ -6,7 +6,6 @@ use anyhow::{Context as _, Result};
 use tapgate_lab::{Client, Process, program, python_program};
 
 use super::approver::{Approver, Asked, REST};
-use crate::world::World;
 
 fn at(path: &Path) -> String {
     path.display().to_string()
@@ -14,9 +13,7 @@ fn at(path: &Path) -> String {
 
 #[test]
 fn tools_that_call_ssh_are_asked_on_their_stderr() -> Result<()> {
-    let world = World::new()?;
-    world.put_prod_options("require_session_mfa: true")?;
-    let approver = Approver::new(&world, "access-dev,access-prod")?;
+    let (world, approver) = Approver::in_prod()?;
     let config = approver.ssh_config(&world)?;
     let ssh = format!("ssh -F {config}");
     let folder = world.lab.dir("stock-files")?;
@@ -45,9 +42,7 @@ fn tools_that_call_ssh_are_asked_on_their_stderr() -> Result<()> {
 /// Ansible keeps what ssh says to itself until the end, so a wrapper lets it be read, as an operator's would.
 #[test]
 fn ansible_is_held_and_goes_on_and_under_the_opt_in_finds_the_tap_of_before() -> Result<()> {
-    let world = World::new()?;
-    world.put_prod_options("require_session_mfa: true")?;
-    let approver = Approver::new(&world, "access-dev,access-prod")?;
+    let (world, approver) = Approver::in_prod()?;
     let config = approver.ssh_config(&world)?;
     let said = world.lab.write("said", "")?;
     let wrapper = format!("#!/bin/bash\nexec ssh -F {config} \"$@\" 2> >(tee -a {} >&2)\n", said.display());

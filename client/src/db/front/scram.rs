@@ -3,11 +3,10 @@
 use std::num::NonZeroU32;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
-use aws_lc_rs::pbkdf2::{PBKDF2_HMAC_SHA256, derive};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+
+use crate::scram::{Salted, masked, stored_key};
 
 /// The mechanism's name.
 pub(super) const MECHANISM: &[u8] = b"SCRAM-SHA-256";
@@ -79,22 +78,15 @@ impl Exchange {
         let proof = STANDARD.decode(proof).map_err(|_| Refusal::Malformed)?;
         let said = format!("{},{without}", self.said);
         let rounds = NonZeroU32::new(self.rounds).ok_or(Refusal::Malformed)?;
-        let mut salted = [0; 32];
-        derive(PBKDF2_HMAC_SHA256, rounds, &self.salt, password.as_bytes(), &mut salted);
-        let stored = digest(&SHA256, hmac(&salted, b"Client Key").as_ref());
-        let signature = hmac(stored.as_ref(), said.as_bytes());
+        let salted = Salted::new(password, &self.salt, rounds);
+        let signature = salted.client_signature(&said);
         if proof.len() != signature.as_ref().len() {
             return Err(Refusal::Malformed);
         }
-        let shown: Vec<u8> = proof.iter().zip(signature.as_ref()).map(|(a, b)| a ^ b).collect();
-        verify_slices_are_equal(digest(&SHA256, &shown).as_ref(), stored.as_ref()).map_err(|_| Refusal::Password)?;
-        let own = hmac(hmac(&salted, b"Server Key").as_ref(), said.as_bytes());
-        Ok(format!("v={}", STANDARD.encode(own.as_ref())))
+        let shown = stored_key(&masked(&proof, signature.as_ref()));
+        verify_slices_are_equal(shown.as_ref(), salted.stored_key().as_ref()).map_err(|_| Refusal::Password)?;
+        Ok(format!("v={}", STANDARD.encode(salted.server_signature(&said).as_ref())))
     }
-}
-
-fn hmac(key: &[u8], message: &[u8]) -> aws_lc_rs::hmac::Tag {
-    sign(&Key::new(HMAC_SHA256, key), message)
 }
 
 #[cfg(test)]

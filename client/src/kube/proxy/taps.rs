@@ -36,10 +36,8 @@ pub(super) struct Reached {
 
 impl Taps {
     pub(super) fn new(context: Arc<Context>, goals: Vec<Goal>) -> Result<Self> {
-        let profile = &context.profile;
-        let host = profile.cluster.clone().unwrap_or_else(|| profile.gate.host().to_owned());
-        let host =
-            ServerName::try_from(format!("k8s.{host}")).act(|| "the gate has no door for clusters".to_owned())?;
+        let host = ServerName::try_from(context.profile.cluster_door());
+        let host = host.act(|| "the gate has no door for clusters".to_owned())?;
         Ok(Self { context, goals, host, open: Mutex::new((0, None)) })
     }
 
