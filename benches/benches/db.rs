@@ -2,6 +2,8 @@
 
 #[path = "db/bouncer.rs"]
 mod bouncer;
+#[path = "db/copier.rs"]
+mod copier;
 #[path = "db/mysql.rs"]
 mod mysql;
 #[path = "db/postgres.rs"]
@@ -56,6 +58,7 @@ const OUT: &str = "postgres-copy-out";
 const IN: &str = "postgres-copy-in";
 const SESSION: &str = "postgres-idle-session-memory";
 const MYSQL: &str = "mysql-select";
+const MYSQL_COPIED: &str = "mysql-select-copied";
 const MYSQL_SESSION: &str = "mysql-idle-session-memory";
 
 fn main() -> Result<ExitCode> {
@@ -72,7 +75,7 @@ fn main() -> Result<ExitCode> {
         audit(&database, &mut report)?;
         copies(&database, &mut report)?;
     }
-    if report.wants_any(&[MYSQL, MYSQL_SESSION]) {
+    if report.wants_any(&[MYSQL, MYSQL_COPIED, MYSQL_SESSION]) {
         of_mysql(&mut report)?;
     }
     report.finish()
@@ -182,11 +185,16 @@ fn of_mysql(report: &mut Report) -> Result<()> {
         let what = "the gate's memory for one of 100 idle MySQL sessions, TLS on both sides, over a first one";
         report.add(MYSQL_SESSION, Figure::bytes(what, IDLE_GOAL, each));
     }
-    if report.wants(MYSQL) {
-        let rounds = in_turns(PROGRAM_ROUNDS, || shop.selects(true), || shop.selects(false))?;
-        let what = "wall-clock time of a point select of MariaDB, one client, TLS everywhere (`mariadb-slap`)";
-        let sides = ["through the gate", "direct"];
-        report.add(MYSQL, Figure::ratio(what, Some(MYSQL_GOAL), sides, &weigh(&rounds)));
+    let what = "wall-clock time of a point select of MariaDB, one client, TLS everywhere (`mariadb-slap`)";
+    let copied = "the same through a program that copies bytes and opens nothing, which no program between can beat";
+    for (name, way, what, side, goal) in [
+        (MYSQL, mysql::Way::Gate, what, "through the gate", Some(MYSQL_GOAL)),
+        (MYSQL_COPIED, mysql::Way::Copied, copied, "through a copier", None),
+    ] {
+        if report.wants(name) {
+            let rounds = in_turns(PROGRAM_ROUNDS, || shop.selects(way), || shop.selects(mysql::Way::Direct))?;
+            report.add(name, Figure::ratio(what, goal, [side, "direct"], &weigh(&rounds)));
+        }
     }
     Ok(())
 }

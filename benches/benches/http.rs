@@ -39,6 +39,7 @@ const HANDSHAKE_GOAL: f64 = 0.8;
 const BARE_GOAL: f64 = 1.03;
 
 const BARE: &str = "http-request-bare-cpu";
+const BARE_NGINX: &str = "http-request-engine-cpu";
 const REQUEST: &str = "http-request-cpu";
 const HANDSHAKE: &str = "http-handshake-cpu";
 const IDLE_MEMORY: &str = "http-idle-connection-memory";
@@ -51,7 +52,7 @@ fn main() -> Result<ExitCode> {
         return bare::serve(rest).map(|()| ExitCode::SUCCESS);
     }
     let mut report = Report::from_arguments()?;
-    if report.wants_any(&[BARE, REQUEST, HANDSHAKE, IDLE_MEMORY]) {
+    if report.wants_any(&[BARE, BARE_NGINX, REQUEST, HANDSHAKE, IDLE_MEMORY]) {
         let scene = Scene::new()?;
         idle(&scene, &mut report)?;
         let sides = ["the gate", "nginx"];
@@ -61,10 +62,16 @@ fn main() -> Result<ExitCode> {
             let what = "CPU time of the proxy for a request on a connection that stays, TLS before it, HTTP behind it";
             report.add(REQUEST, Figure::ratio(what, Some(REQUEST_GOAL), sides, &weigh(&rounds)));
         }
+        if report.wants(BARE_NGINX) {
+            let run = |way| scene.requests(way, REQUESTS);
+            let rounds = in_turns(PROGRAM_ROUNDS, || run(Way::Bare), || run(Way::Nginx))?;
+            let what = "what of that is the engine's: pingora by itself, adding as many headers, against nginx";
+            report.add(BARE_NGINX, Figure::ratio(what, None, ["pingora", "nginx"], &weigh(&rounds)));
+        }
         if report.wants(BARE) {
             let run = |way| scene.requests(way, REQUESTS);
             let rounds = in_turns(PROGRAM_ROUNDS, || run(Way::Gate), || run(Way::Bare))?;
-            let what = "the same, against pingora on its own listener, with one header added and no session looked up";
+            let what = "the same, against pingora on its own listener, which adds as many headers and looks up no session";
             report.add(BARE, Figure::ratio(what, Some(BARE_GOAL), ["the gate", "pingora"], &weigh(&rounds)));
         }
         if report.wants(HANDSHAKE) {

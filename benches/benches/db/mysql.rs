@@ -7,15 +7,29 @@ use anyhow::{Context as _, Result};
 use tapgate_benches::world::{Pass, World};
 use tapgate_lab::{MariaDb, MariaDbOptions, Process, program};
 
+use crate::copier;
+
 /// How long one run may take.
 const RUN_MAX: Duration = Duration::from_mins(3);
 
 /// Point selects of one run.
 const SELECTS: u32 = 3_000;
 
+/// How the server is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Through the gate.
+    Gate,
+    /// Through a program that copies bytes, and does nothing else.
+    Copied,
+    /// As it is.
+    Direct,
+}
+
 /// The server and the gate before it.
 pub(crate) struct Shop {
     server: MariaDb,
+    copier: u16,
     pass: Pass,
     world: World,
 }
@@ -37,7 +51,8 @@ impl Shop {
         let server = MariaDb::start(&world.lab, "shopdb", &options)?;
         world.put(&server.db_yaml("bench", ""))?;
         let pass = world.pass()?;
-        Ok(Self { server, pass, world })
+        let copier = copier::start(server.port())?;
+        Ok(Self { server, copier, pass, world })
     }
 
     /// The gate's process.
@@ -46,7 +61,7 @@ impl Shop {
     }
 
     /// Nanoseconds of a point select.
-    pub(crate) fn selects(&self, through: bool) -> Result<f64> {
+    pub(crate) fn selects(&self, way: Way) -> Result<f64> {
         let mut command = Command::new(program("mariadb-slap", "mariadb-client")?);
         command.args([
             "--no-defaults",
@@ -57,13 +72,14 @@ impl Shop {
         ]);
         command.args(["--iterations=1", "--query=select name from t where id = 2"]);
         command.arg(format!("--number-of-queries={SELECTS}"));
-        if through {
+        if way == Way::Gate {
             let Pass { certificate, key, gate_ca } = &self.pass;
             command.arg(format!("--port={}", self.world.mysql)).arg("--user=app@shopdb");
             command.arg(format!("--ssl-ca={}", gate_ca.display()));
             command.arg(format!("--ssl-cert={}", certificate.display())).arg(format!("--ssl-key={}", key.display()));
         } else {
-            command.arg(format!("--port={}", self.server.port())).args(["--user=direct", "--password=direct", "--ssl"]);
+            let port = if way == Way::Copied { self.copier } else { self.server.port() };
+            command.arg(format!("--port={port}")).args(["--user=direct", "--password=direct", "--ssl"]);
         }
         let said = Process::start("mariadb-slap", &mut command)?.finish(RUN_MAX)?.success()?.stdout;
         let seconds = said.lines().find_map(|line| {

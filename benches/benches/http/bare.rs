@@ -17,9 +17,22 @@ pub(crate) const WORD: &str = "--bare-pingora";
 /// How long it may take until it listens.
 const START_MAX: Duration = Duration::from_secs(10);
 
+/// What the gate says of each request, but for the address and the identity.
+const ADDED: [(&str, &str); 5] = [
+    ("host", "page.apps.example.test:3080"),
+    ("x-forwarded-host", "page.apps.example.test:3080"),
+    ("x-forwarded-port", "3080"),
+    ("x-forwarded-proto", "https"),
+    ("tapgate-user", "jerry"),
+];
+
+/// How long the signed identity is.
+const TOKEN_LEN: usize = 420;
+
 /// Passes everything to one application.
 struct Bare {
     to: String,
+    token: String,
 }
 
 #[async_trait]
@@ -32,7 +45,7 @@ impl ProxyHttp for Bare {
         Ok(Box::new(HttpPeer::new(&self.to, false, String::new())))
     }
 
-    /// The headers that nginx and the gate add as well.
+    /// As many lines as the gate adds, of the same length, but always the same.
     async fn upstream_request_filter(
         &self,
         session: &mut Session,
@@ -40,7 +53,9 @@ impl ProxyHttp for Bare {
         (): &mut Self::CTX,
     ) -> pingora::Result<()> {
         let from = session.client_addr().map(ToString::to_string).unwrap_or_default();
-        upstream.insert_header("x-forwarded-for", from)
+        upstream.insert_header("x-forwarded-for", from)?;
+        ADDED.iter().try_for_each(|(name, value)| upstream.insert_header(*name, *value))?;
+        upstream.insert_header("tapgate-jwt", self.token.as_str())
     }
 }
 
@@ -50,7 +65,7 @@ pub(crate) fn serve(words: &[String]) -> Result<()> {
     let [listen, to, certificate, key] = words else { anyhow::bail!("{WORD} LISTEN TO CERTIFICATE KEY") };
     let mut server = Server::new(None)?;
     server.bootstrap();
-    let mut service = http_proxy_service(&server.configuration, Bare { to: to.clone() });
+    let mut service = http_proxy_service(&server.configuration, Bare { to: to.clone(), token: "x".repeat(TOKEN_LEN) });
     service.threads = Some(std::thread::available_parallelism()?.get());
     service.add_tls(listen, certificate, key)?;
     server.add_service(service);

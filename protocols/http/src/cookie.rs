@@ -15,6 +15,9 @@ pub(crate) const BEGUN: &str = "__Host-tapgate-begun";
 /// What only the device can get that the session is tied to.
 pub(crate) const DEVICE: &str = "__Host-tapgate-device";
 
+/// How the names of all of them begin, in whatever spelling.
+const OURS: &[u8] = b"__host-tapgate";
+
 /// Without an age it goes with the browser. `Lax`, because the tap page at its own origin leads back here.
 pub(crate) const ATTRIBUTES: &str = "Path=/; Secure; HttpOnly; SameSite=Lax";
 
@@ -60,7 +63,7 @@ pub(crate) fn without_ours(headers: &HeaderMap) -> Result<Option<HeaderValue>, (
 /// spelling of its letters.
 pub(crate) fn is_ours(pair: &[u8]) -> bool {
     let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
-    name.to_ascii_lowercase().starts_with(b"__host-tapgate")
+    name.get(..OURS.len()).is_some_and(|start| start.eq_ignore_ascii_case(OURS))
 }
 
 /// The header that sets it.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
+use http::Method;
 use tapgate_model::{Digest, Kind, Login, TargetName};
 use tapgate_session::{Ask, ProtocolName, Verdict};
 
@@ -237,14 +237,4 @@ impl Door {
 
 fn answer(answer: Answer) -> Admitted {
     Admitted::Answer(Box::new(answer))
-}
-
-/// The parts of a request that the door looks at.
-pub(crate) fn parts(request: &pingora::http::RequestHeader) -> http::request::Parts {
-    let mut builder = http::Request::builder().method(request.method.clone()).uri(request.uri.clone());
-    if let Some(headers) = builder.headers_mut() {
-        *headers = HeaderMap::clone(&request.headers);
-    }
-    // A request that pingora has read has a good method and address.
-    builder.body(()).unwrap_or_default().into_parts().0
 }

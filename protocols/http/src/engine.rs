@@ -12,8 +12,8 @@ use tapgate_audit::Deed;
 use tapgate_model::Clock;
 
 use crate::conn::{Connection, Way};
-use crate::door::{Admitted, Door, parts};
-use crate::headers::{self, Said};
+use crate::door::{Admitted, Door};
+use crate::headers::{self, Facts, Said};
 use crate::jwt::{Claims, Signer};
 use crate::limits::{BODY_PAUSE_MAX, WRITE_MAX};
 use crate::page::Answer;
@@ -49,7 +49,7 @@ impl Engine {
         Some(host.to_ascii_lowercase())
     }
 
-    async fn admit(&self, session: &mut Session, connection: &Arc<Connection>) -> Admitted {
+    async fn admit(&self, session: &Session, connection: &Arc<Connection>) -> Admitted {
         let host = match &connection.way {
             Way::Tunnel(known) if known.serves(None, connection.peer.ip()) => {
                 known.touch();
@@ -66,18 +66,22 @@ impl Engine {
             let other = Answer::new(421, "Misdirected", "This connection was made for another host.");
             return Admitted::Answer(Box::new(other));
         }
-        let request = parts(session.req_header());
-        self.door.admit(host, connection.peer, &request).await
+        self.door.admit(host, connection.peer, session.req_header()).await
     }
 
-    fn token(&self, session: &AppSession, roles: Option<&[String]>) -> Option<Arc<str>> {
-        let audience = session.host.clone().or_else(|| self.door.hosts.of(&session.app));
-        let audience = audience.map_or_else(|| session.app.uri.clone(), |host| self.door.hosts.origin(&host));
-        let number = session.live.id().to_string();
-        session.token(|| {
+    /// What the gate says in this session's requests.
+    fn said(&self, session: &AppSession, roles: Option<&[String]>) -> Option<Arc<Said>> {
+        session.said(|| {
+            let hosts = &self.door.hosts;
+            let public = hosts.public(session);
+            let audience = public.as_ref().map_or_else(|| session.app.uri.clone(), |host| hosts.origin(host));
+            let number = session.live.id().to_string();
             let user = session.user().as_str();
             let claims = Claims { user, audience: &audience, session: &number, roles, now: self.clock.now() };
-            self.signer.sign(&claims)
+            let token = self.signer.sign(&claims)?;
+            let host = public.map_or_else(|| session.app.addr.clone(), |host| hosts.authority(&host));
+            let rewrites = &session.app.rewrite.headers;
+            Said::new(&Facts { token: &token, user, host: &host, port: hosts.port(), rewrites })
         })
     }
 
@@ -217,22 +221,11 @@ impl ProxyHttp for Engine {
             return Error::e_explain(ErrorType::InternalError, "a request without a session");
         };
         let roles = self.roles(session);
-        let Some(token) = self.token(session, roles.as_deref()) else {
-            return Error::e_explain(ErrorType::InternalError, "the identity could not be signed");
+        let Some(said) = self.said(session, roles.as_deref()) else {
+            return Error::e_explain(ErrorType::InternalError, "what the gate says of the user could not be made");
         };
-        let hosts = &self.door.hosts;
-        let public = session.host.clone().or_else(|| hosts.of(&session.app));
-        let host = public.map_or_else(|| session.app.addr.clone(), |host| hosts.authority(&host));
         let roles = roles.map(|roles| roles.join(","));
-        let said = Said {
-            token: &token,
-            roles: roles.as_deref(),
-            peer: connection.peer.ip().to_canonical().to_string(),
-            host: &host,
-            port: hosts.port(),
-            session,
-        };
-        headers::rewrite(upstream, &said)
+        headers::rewrite(upstream, &said, connection.peer.ip().to_canonical(), roles.as_deref())
     }
 
     async fn response_filter(
@@ -254,9 +247,7 @@ impl ProxyHttp for Engine {
             connection.upgraded();
         }
         let hosts = &self.door.hosts;
-        let public = session.host.clone().or_else(|| hosts.of(&session.app));
-        let public = public.map(|host| hosts.authority(&host)).unwrap_or_default();
-        headers::answer(response, if public.is_empty() { &[] } else { &session.app.rewrite.redirect }, &public)
+        headers::answer(response, &session.app.rewrite.redirect, || Some(hosts.authority(&hosts.public(session)?)))
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, request: &mut Request) -> FailToProxy {

@@ -1,10 +1,15 @@
 //! Headers on the way: what a client may not say to an application, and what the gate says in its place.
 
-use http::{HeaderName, header};
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use crate::cookie;
-use crate::session::AppSession;
+
+/// How the names of the gate's own headers begin.
+const OWN: &str = "tapgate-";
 
 /// What says where a request comes from; only the gate knows, and says it.
 const ORIGINS: [&str; 14] = [
@@ -24,29 +29,59 @@ const ORIGINS: [&str; 14] = [
     "x-rewrite-url",
 ];
 
-/// What the gate says of a request.
-pub(crate) struct Said<'a> {
+/// What the gate says in every request of a session; made once, and again with each identity that is signed.
+#[derive(Debug)]
+pub(crate) struct Said(Vec<(Bytes, HeaderValue)>);
+
+/// Of what that is made.
+pub(crate) struct Facts<'a> {
     /// The signed identity.
     pub(crate) token: &'a str,
-    pub(crate) roles: Option<&'a str>,
-    /// From where the client connected.
-    pub(crate) peer: String,
+    pub(crate) user: &'a str,
     /// The host that the application shall believe to be asked, and its port.
     pub(crate) host: &'a str,
     pub(crate) port: u16,
-    /// The path before the application's own, where the client asked.
-    pub(crate) session: &'a AppSession,
+    /// What its resource adds or replaces.
+    pub(crate) rewrites: &'a [(String, String)],
+}
+
+impl Said {
+    /// `None`: something is no header's value.
+    pub(crate) fn new(facts: &Facts<'_>) -> Option<Self> {
+        let port = facts.port.to_string();
+        let own = [
+            ("host", facts.host),
+            ("x-forwarded-host", facts.host),
+            ("x-forwarded-port", &port),
+            ("x-forwarded-proto", "https"),
+            ("tapgate-user", facts.user),
+            ("tapgate-jwt", facts.token),
+        ];
+        let own = own.map(|(name, value)| Some((Bytes::from_static(name.as_bytes()), value.parse().ok()?)));
+        let theirs = facts.rewrites.iter().map(|(name, value)| {
+            let value = value.replace("{{internal.jwt}}", facts.token).replace("{{internal.user}}", facts.user);
+            Some((Bytes::copy_from_slice(name.as_bytes()), HeaderValue::try_from(value).ok()?))
+        });
+        own.into_iter().chain(theirs).collect::<Option<_>>().map(Self)
+    }
 }
 
 /// Whether a header is one of those that only the gate may send. Servers that make variables of headers take `-` and
 /// `_` for the same.
 fn is_the_gates(name: &HeaderName) -> bool {
-    let name = name.as_str().replace('_', "-");
-    name.starts_with("tapgate-") || ORIGINS.contains(&name.as_str())
+    let said = name.as_str().bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
+    let is = |known: &str| name.as_str().len() == known.len() && said.clone().eq(known.bytes());
+    said.clone().take(OWN.len()).eq(OWN.bytes()) || ORIGINS.iter().any(|known| is(known))
 }
 
-/// Makes a client's request one that the application may get.
-pub(crate) fn rewrite(request: &mut RequestHeader, said: &Said<'_>) -> pingora::Result<()> {
+/// Makes a client's request one that the application may get: from this address, and in these roles where it wants
+/// to know them.
+pub(crate) fn rewrite(
+    request: &mut RequestHeader,
+    said: &Said,
+    peer: IpAddr,
+    roles: Option<&str>,
+) -> pingora::Result<()> {
     let theirs: Vec<HeaderName> = request.headers.keys().filter(|name| is_the_gates(name)).cloned().collect();
     for name in theirs {
         request.remove_header(&name);
@@ -57,27 +92,23 @@ pub(crate) fn rewrite(request: &mut RequestHeader, said: &Said<'_>) -> pingora::
             request.insert_header(header::COOKIE, rest)?;
         }
     }
-    let user = said.session.user().as_str();
-    request.insert_header(header::HOST, said.host)?;
-    request.insert_header("x-forwarded-for", &said.peer)?;
-    request.insert_header("x-forwarded-host", said.host)?;
-    request.insert_header("x-forwarded-port", said.port.to_string())?;
-    request.insert_header("x-forwarded-proto", "https")?;
-    request.insert_header("tapgate-user", user)?;
-    request.insert_header("tapgate-jwt", said.token)?;
-    if let Some(roles) = said.roles {
+    request.insert_header("x-forwarded-for", peer.to_string())?;
+    if let Some(roles) = roles {
         request.insert_header("tapgate-roles", roles)?;
     }
-    for (name, value) in &said.session.app.rewrite.headers {
-        let value = value.replace("{{internal.jwt}}", said.token).replace("{{internal.user}}", user);
-        request.insert_header(name.clone(), value)?;
+    for (name, value) in &said.0 {
+        request.insert_header(name.clone(), value.clone())?;
     }
     Ok(())
 }
 
 /// Makes an application's answer one that the client may get: redirects to hosts that only the gate can reach lead
-/// back here, and the gate's own cookies are its own.
-pub(crate) fn answer(response: &mut ResponseHeader, redirect: &[String], public: &str) -> pingora::Result<()> {
+/// back here, to what `public` says, and the gate's own cookies are its own.
+pub(crate) fn answer(
+    response: &mut ResponseHeader,
+    redirect: &[String],
+    public: impl FnOnce() -> Option<String>,
+) -> pingora::Result<()> {
     let cookies: Vec<_> = response.headers.get_all(header::SET_COOKIE).iter().cloned().collect();
     if cookies.iter().any(|line| cookie::is_ours(line.as_bytes())) {
         response.remove_header(&header::SET_COOKIE);
@@ -87,8 +118,9 @@ pub(crate) fn answer(response: &mut ResponseHeader, redirect: &[String], public:
     }
     // It would lead browsers around the gate, or in vain.
     response.remove_header(&header::ALT_SVC);
-    let location = response.headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
-    if let Some(to) = location.and_then(|location| moved(location, redirect, public)) {
+    let location = response.headers.get(header::LOCATION).filter(|_| !redirect.is_empty());
+    let location = location.and_then(|value| value.to_str().ok());
+    if let Some(to) = location.and_then(|location| moved(location, redirect, &public()?)) {
         response.insert_header(header::LOCATION, to)?;
     }
     Ok(())

@@ -3,6 +3,8 @@
 use tapgate_model::TargetName;
 use tapgate_session::Gate;
 
+use crate::session::AppSession;
+
 /// The host names of applications.
 #[derive(Clone)]
 pub(crate) struct Hosts {
@@ -33,6 +35,11 @@ impl Hosts {
     /// The public host of an application.
     pub(crate) fn of(&self, app: &tapgate_session::AppResource) -> Option<String> {
         app.public_host(self.domain.as_deref())
+    }
+
+    /// The public host of a session: the one that its browser asks, or its application's.
+    pub(crate) fn public(&self, session: &AppSession) -> Option<String> {
+        session.host.clone().or_else(|| self.of(&session.app))
     }
 
     /// Host and port as browsers write them.

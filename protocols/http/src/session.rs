@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::conn::Connection;
 use crate::device::Binding;
+use crate::headers::Said;
 use crate::limits::{IDLE_MAX, RECHECK_EVERY};
 use crate::peer::Peers;
 
@@ -62,8 +63,8 @@ pub(crate) struct AppSession {
     clients: Mutex<Vec<Weak<Connection>>>,
     /// What ties it to the browser's device.
     pub(crate) binding: Binding,
-    /// The signed identity, and when it was signed.
-    token: Mutex<Option<(Instant, Arc<str>)>>,
+    /// What the gate says in its requests, the signed identity among it, and when that was signed.
+    said: Mutex<Option<(Instant, Arc<Said>)>>,
 }
 
 /// What a session is made of.
@@ -101,7 +102,7 @@ impl AppSession {
             first: Mutex::new(Some(socket)),
             clients: Mutex::default(),
             binding: Binding::default(),
-            token: Mutex::default(),
+            said: Mutex::default(),
         }
     }
 
@@ -212,17 +213,17 @@ impl AppSession {
         }
     }
 
-    /// The signed identity; `sign` makes another where the one at hand is half over.
-    pub(crate) fn token(&self, sign: impl FnOnce() -> Option<String>) -> Option<Arc<str>> {
-        let mut token = self.token.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((signed, text)) = token.as_ref()
+    /// What the gate says in its requests; `make` makes it anew where the identity in it is half over.
+    pub(crate) fn said(&self, make: impl FnOnce() -> Option<Said>) -> Option<Arc<Said>> {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((signed, known)) = said.as_ref()
             && signed.elapsed() < crate::limits::JWT_LIFE / 2
         {
-            return Some(Arc::clone(text));
+            return Some(Arc::clone(known));
         }
-        let text: Arc<str> = sign()?.into();
-        *token = Some((Instant::now(), Arc::clone(&text)));
-        Some(text)
+        let fresh = Arc::new(make()?);
+        *said = Some((Instant::now(), Arc::clone(&fresh)));
+        Some(fresh)
     }
 }
 
