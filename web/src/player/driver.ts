@@ -143,7 +143,8 @@ export class Driver {
       if (!frames) return null;
       // Of a piece that came just now the index knows no pauses yet, nor that the recording is longer.
       if (!this.index.has(this.piece)) {
-        await this.index.read(this.reel);
+        // One that can't be asked just now is asked with the next piece.
+        await this.index.read(this.reel).catch(() => {});
         this.metadata();
       }
       const frame = frames[this.frame];
