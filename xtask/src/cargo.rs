@@ -48,13 +48,14 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
     string_field(&text, "target_directory").map(PathBuf::from)
 }
 
-/// Builds the project's binaries and answers the directory they are in.
+/// Builds the project's binaries and answers the directory they are in. The libraries are named too: the one that OpenSSH
+/// loads in the tests (`tests/skprovider`) is linked into nothing.
 ///
 /// The selection is the whole workspace with its tests, as in every other command here: a smaller one would
 /// choose other features for the dependencies and compile them a second time.
 pub(crate) fn build_everything() -> Result<PathBuf> {
     let what = "building the binaries and the tests (a first build takes some minutes)";
-    run(what, &mut cargo(&["build", "--workspace", "--bins", "--tests"])?)?;
+    run(what, &mut cargo(&["build", "--workspace", "--lib", "--bins", "--tests"])?)?;
     Ok(target_dir()?.join("debug"))
 }
 

@@ -81,9 +81,14 @@ const ARROWS: &[(&str, May)] = &[
         ]),
     ),
     // The edge wires everything, but nothing of it is a test.
-    ("tapgate", May::AllBut(&["tapgate-client", "tapgate-lab", "tapgate-tests", "tapgate-benches"])),
+    (
+        "tapgate",
+        May::AllBut(&["tapgate-client", "tapgate-lab", "tapgate-skprovider", "tapgate-tests", "tapgate-benches"]),
+    ),
     // The lab knows only processes: it must not share a mistake with what it tests.
     ("tapgate-lab", May::Only(&[])),
+    // OpenSSH loads it, and it knows nothing of the gate that it signs for.
+    ("tapgate-skprovider", May::Only(&[])),
     ("tapgate-tests", May::AllBut(&[])),
     ("tapgate-fuzz-bodies", May::AllBut(&["tapgate-lab"])),
     // Some benches measure the programs as they are released, which takes what the tests take.

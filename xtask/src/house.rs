@@ -13,7 +13,17 @@ const LINES_MAX: usize = 600;
 /// How far above an `expect(` its INVARIANT comment may begin: a statement broken over a few lines.
 const INVARIANT_REACH: usize = 8;
 
-/// Checks every Rust file; says all that is wrong at once.
+/// The packages that go without the workspace's lints, and with them without its `unsafe_code = "forbid"`.
+const OTHER_LINTS: [&str; 3] = [
+    // Outside the workspace: libFuzzer's macros.
+    "fuzz/Cargo.toml",
+    // Its code is russh's.
+    "protocols/ssh/russh-relay/Cargo.toml",
+    // OpenSSH calls it by C's rules; the other lints stand in its own manifest.
+    "tests/skprovider/Cargo.toml",
+];
+
+/// Checks every Rust file and every manifest; says all that is wrong at once.
 pub(crate) fn run() -> Result<()> {
     let root = cargo::root()?;
     let is_rust = |path: &Path| path.extension().is_some_and(|extension| extension == "rs");
@@ -25,12 +35,25 @@ pub(crate) fn run() -> Result<()> {
         let found = problems_in(&text, is_test_code(shown));
         problems.extend(found.into_iter().map(|(line, what)| format!("{}:{line}: {what}", shown.display())));
     }
+    for path in &tree::files(&root, &|path: &Path| path.ends_with("Cargo.toml"))? {
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let shown = path.strip_prefix(&root).unwrap_or(path);
+        if !OTHER_LINTS.iter().any(|other| shown == Path::new(other)) && !has_lints(&text) {
+            problems.push(format!("{}: a package has the workspace's lints", shown.display()));
+        }
+    }
     for problem in &problems {
         eprintln!("{problem}");
     }
     ensure!(problems.is_empty(), "the house rules are broken in {} places", problems.len());
     println!("house: {} files hold the rules", files.len());
     Ok(())
+}
+
+/// Whether a manifest takes the workspace's lints.
+fn has_lints(manifest: &str) -> bool {
+    let mut lines = manifest.lines().map(str::trim).skip_while(|line| *line != "[lints]");
+    lines.nth(1) == Some("workspace = true")
 }
 
 /// Whether a whole file is test code: it lies in a folder of tests, or its name says so.
@@ -123,6 +146,14 @@ mod tests {
         }
         let long = format!("//! An idea.\n{}", "\n".repeat(LINES_MAX));
         assert_eq!(problems_in(&long, true).len(), 1);
+    }
+
+    #[test]
+    fn lints_of_the_workspace() {
+        assert!(has_lints("[package]\nname = \"x\"\n\n[lints]\nworkspace = true\n"));
+        for manifest in ["[package]\n", "[lints.rust]\nworkspace = true\n", "[workspace.lints]\nworkspace = true\n"] {
+            assert!(!has_lints(manifest), "{manifest}");
+        }
     }
 
     #[test]

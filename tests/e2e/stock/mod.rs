@@ -8,6 +8,7 @@ mod mysql;
 mod not_me;
 mod postgres;
 mod sk_agent;
+mod sk_provider;
 mod ssh;
 mod ssh_crowd;
 mod ssh_early;

@@ -41,7 +41,7 @@ pub use keys::KeyPair;
 pub use kube::{Kube, helm_program, kube_program};
 pub use lab::Lab;
 pub use mariadb::{MariaDb, MariaDbOptions};
-pub use missing::{node_package, own_binary, program};
+pub use missing::{node_package, own_binary, own_library, program};
 pub use mysql::{MySql, mysql_program};
 pub use pebble::Pebble;
 pub use postgres::{Postgres, PostgresOptions};

@@ -19,16 +19,24 @@ pub fn program(name: &str, package: &str) -> Result<PathBuf> {
 
 /// One of the project's own binaries: in `TAPGATE_BIN_DIR`, or beside the folder of the running test.
 pub fn own_binary(name: &str) -> Result<PathBuf> {
+    built(name, "cargo build --workspace --bins")
+}
+
+/// One of the project's own shared libraries, which lie beside the binaries: where it really is, without links.
+pub fn own_library(name: &str) -> Result<PathBuf> {
+    let path = built(&format!("lib{name}.so"), "cargo build --workspace")?;
+    path.canonicalize().with_context(|| format!("{} has no real path", path.display()))
+}
+
+/// A file that cargo has built, or how it is built.
+fn built(name: &str, by: &str) -> Result<PathBuf> {
     let folder = match std::env::var_os("TAPGATE_BIN_DIR") {
         Some(folder) => PathBuf::from(folder),
         None => folder_of_binaries()?,
     };
     let path = folder.join(name);
     if !path.is_file() {
-        bail!(
-            "{} is not built (run `cargo build --workspace --bins`, or the tests by `cargo xtask test`)",
-            path.display()
-        );
+        bail!("{} is not built (run `{by}`, or the tests by `cargo xtask test`)", path.display());
     }
     Ok(path)
 }
@@ -77,7 +85,9 @@ mod tests {
 
     #[test]
     fn a_missing_binary_says_how_it_is_built() {
-        let error = own_binary("tapgate-of-nowhere").unwrap_err().to_string();
-        assert!(error.contains("cargo build"), "{error}");
+        for error in [own_binary("tapgate-of-nowhere").unwrap_err(), own_library("of_nowhere").unwrap_err()] {
+            let error = error.to_string();
+            assert!(error.contains("cargo build --workspace"), "{error}");
+        }
     }
 }
