@@ -2,6 +2,8 @@
 
 #[path = "http/bare.rs"]
 mod bare;
+#[path = "http/hop.rs"]
+mod hop;
 #[path = "http/scene.rs"]
 mod scene;
 
@@ -18,7 +20,7 @@ use crate::scene::{Scene, Way};
 const PROGRAM_ROUNDS: usize = ROUNDS / 4;
 
 /// Requests of a run.
-const REQUESTS: u32 = 4_000;
+const REQUESTS: u32 = 8_000;
 
 /// Connections of a run that makes one for each request.
 const CONNECTIONS: u32 = 60;

@@ -1,6 +1,6 @@
 //! Pingora by itself, on its own listener: what a request costs in the engine that the gate's door is built on.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use pingora::http::RequestHeader;
 use pingora::prelude::{HttpPeer, Server, Session, http_proxy_service};
 use pingora::proxy::ProxyHttp;
-use tapgate_lab::{Lab, Process, app_identity};
+use tapgate_lab::{Lab, Process};
 
 /// The word by which this very program becomes the proxy.
 pub(crate) const WORD: &str = "--bare-pingora";
@@ -72,9 +72,8 @@ pub(crate) fn serve(words: &[String]) -> Result<()> {
     server.run_forever()
 }
 
-/// Starts the proxy before this application.
-pub(crate) fn start(lab: &Lab, application: u16) -> Result<(Process, u16)> {
-    let (certificate, key): (PathBuf, PathBuf) = app_identity(lab)?;
+/// Starts the proxy before this application, with this certificate and key.
+pub(crate) fn start(lab: &Lab, application: u16, (certificate, key): (&Path, &Path)) -> Result<(Process, u16)> {
     let port = lab.port()?;
     let mut command = Command::new(std::env::current_exe()?);
     command.arg(WORD).arg(format!("127.0.0.1:{port}")).arg(format!("127.0.0.1:{application}"));

@@ -1,6 +1,6 @@
 //! An application behind the gate and behind nginx, and one who asks it either way.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tapgate_benches::process::nanos;
 use tapgate_benches::world::{Pass, World};
 use tapgate_lab::{Lab, Nginx, Process, app_identity, own_binary, program};
 
-use crate::bare;
+use crate::{bare, hop};
 
 /// How long one run may take.
 const RUN_MAX: Duration = Duration::from_mins(3);
@@ -34,8 +34,10 @@ pub(crate) struct Scene {
     socket: PathBuf,
     nginx: Process,
     nginx_port: u16,
+    nginx_hop: PathBuf,
     bare: Process,
     bare_port: u16,
+    bare_hop: PathBuf,
     pass: Pass,
     _application: Nginx,
     world: World,
@@ -55,10 +57,24 @@ impl Scene {
         let tap = world.jerry.start(&own_binary("tap")?, ["proxy", "app", "page", "--socket", &path])?;
         tap.wait_for("Proxying to")?;
         let pass = world.pass()?;
-        let (nginx, nginx_port) = proxy(&world.lab, application.port)?;
-        let (bare, bare_port) = bare::start(&world.lab, application.port)?;
-        let scene =
-            Self { _tap: tap, socket, nginx, nginx_port, bare, bare_port, pass, _application: application, world };
+        let (certificate, key) = app_identity(&world.lab)?;
+        let (nginx, nginx_port) = proxy(&world.lab, application.port, (&certificate, &key))?;
+        let (bare, bare_port) = bare::start(&world.lab, application.port, (&certificate, &key))?;
+        let nginx_hop = hop::start(&world.lab.path().join("nginx.sock"), nginx_port, &certificate)?;
+        let bare_hop = hop::start(&world.lab.path().join("bare.sock"), bare_port, &certificate)?;
+        let scene = Self {
+            _tap: tap,
+            socket,
+            nginx,
+            nginx_port,
+            nginx_hop,
+            bare,
+            bare_port,
+            bare_hop,
+            pass,
+            _application: application,
+            world,
+        };
         scene.requests(Way::Nginx, 100)?;
         Ok(scene)
     }
@@ -76,16 +92,17 @@ impl Scene {
         }
     }
 
-    /// So many requests over four connections; the proxy's CPU nanoseconds for one.
+    /// So many requests over sixteen connections, each with its hop; the proxy's CPU nanoseconds for one.
     pub(crate) fn requests(&self, way: Way, requests: u32) -> Result<f64> {
         let before = nanos(&[self.proxy(way)])?;
         let mut command = Command::new(program("h2load", "nghttp2-client")?);
-        command.args(["--h1", "-c", "4", "-n", &requests.to_string()]);
-        match way {
-            Way::Gate => command.arg(format!("--base-uri=unix:{}", self.socket.display())).arg("http://page/"),
-            Way::Nginx => command.arg(format!("https://localhost:{}/", self.nginx_port)),
-            Way::Bare => command.arg(format!("https://localhost:{}/", self.bare_port)),
+        command.args(["--h1", "-c", "16", "-n", &requests.to_string()]);
+        let socket = match way {
+            Way::Gate => &self.socket,
+            Way::Nginx => &self.nginx_hop,
+            Way::Bare => &self.bare_hop,
         };
+        command.arg(format!("--base-uri=unix:{}", socket.display())).arg("http://page/");
         let ran = Process::start("h2load", &mut command)?.finish(RUN_MAX)?.success()?;
         ensure!(ran.stdout.contains(&format!("status codes: {requests} 2xx")), "not all was answered: {ran}");
         Ok((nanos(&[self.proxy(way)])? - before) / f64::from(requests))
@@ -135,8 +152,7 @@ impl Scene {
 }
 
 /// nginx as a proxy with TLS, connections to the application that stay, and a client certificate that is looked at.
-fn proxy(lab: &Lab, application: u16) -> Result<(Process, u16)> {
-    let (certificate, key) = app_identity(lab)?;
+fn proxy(lab: &Lab, application: u16, (certificate, key): (&Path, &Path)) -> Result<(Process, u16)> {
     let (port, folder) = (lab.port()?, lab.dir("nginx-proxy")?);
     let path = folder.display();
     let text = format!(

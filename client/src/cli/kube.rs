@@ -80,7 +80,7 @@ async fn log_in(
     wanted: Option<&str>,
     kubeconfig: Option<PathBuf>,
 ) -> Result<()> {
-    let login = login_at(&clusters(context).await?, cluster, wanted)?;
+    let login = login_at(&clusters(context).await?, cluster, wanted, "--as")?;
     let profile = &context.profile;
     let program = std::env::current_exe().act(|| "tap does not know where it is".to_owned())?;
     let mut arguments: Vec<String> =
@@ -102,7 +102,7 @@ async fn log_in(
 }
 
 async fn tap_now(context: &Context, cluster: &TargetName, wanted: Option<&str>) -> Result<()> {
-    let login = login_at(&clusters(context).await?, cluster, wanted)?;
+    let login = login_at(&clusters(context).await?, cluster, wanted, "--as")?;
     let login = Login::parse(Kind::KubeCluster, &login).act(|| "the login cannot be read".to_owned())?;
     if context.no_agent {
         return Err(
@@ -115,18 +115,23 @@ async fn tap_now(context: &Context, cluster: &TargetName, wanted: Option<&str>) 
     }
 }
 
-/// The login in a cluster that is wanted, or the only one.
-pub(crate) fn login_at(clusters: &[TargetEntry], cluster: &TargetName, wanted: Option<&str>) -> Result<String> {
+/// The login in a cluster that is wanted, by this option, or the only one.
+pub(crate) fn login_at(
+    clusters: &[TargetEntry],
+    cluster: &TargetName,
+    wanted: Option<&str>,
+    option: &str,
+) -> Result<String> {
     let entry = clusters.iter().find(|entry| entry.name == cluster.as_str());
     let entry = entry.ok_or_else(|| {
         Failure::new(format!("there is no cluster \"{cluster}\", or it is not yours"))
             .advise("tap kube ls shows what you may open")
     })?;
-    choose(&entry.logins, wanted)
+    choose(&entry.logins, wanted, option)
 }
 
 /// The login that is wanted, or the only one.
-fn choose(logins: &[String], wanted: Option<&str>) -> Result<String> {
+fn choose(logins: &[String], wanted: Option<&str>, option: &str) -> Result<String> {
     let user = |login: &String| login.split('[').next().unwrap_or_default().to_owned();
     let fits = |login: &&String| wanted.is_none_or(|wanted| user(login) == wanted || *login == wanted);
     let mut fitting = logins.iter().filter(fits);
@@ -138,7 +143,7 @@ fn choose(logins: &[String], wanted: Option<&str>) -> Result<String> {
         (Some(_), Some(_)) => {
             let users: Vec<String> = logins.iter().map(user).collect();
             Err(Failure::new("your roles give you several users here")
-                .advise(format!("choose one with --as: {}", users.join(", "))))
+                .advise(format!("choose one with {option}: {}", users.join(", "))))
         }
     }
 }
@@ -150,9 +155,9 @@ mod tests {
     #[test]
     fn whom_to_be() {
         let two = ["dev[edit,view]".to_owned(), "ops[admin]".to_owned()];
-        assert_eq!(choose(&two, Some("dev")).unwrap(), "dev[edit,view]");
-        assert_eq!(choose(&two[1..], None).unwrap(), "ops[admin]");
-        assert!(choose(&two, None).unwrap_err().to_string().contains("--as: dev, ops"));
-        assert!(choose(&two, Some("root")).is_err());
+        assert_eq!(choose(&two, Some("dev"), "--as").unwrap(), "dev[edit,view]");
+        assert_eq!(choose(&two[1..], None, "--as").unwrap(), "ops[admin]");
+        assert!(choose(&two, None, "--as").unwrap_err().to_string().contains("--as: dev, ops"));
+        assert!(choose(&two, Some("root"), "--as").is_err());
     }
 }

@@ -105,7 +105,7 @@ pub struct ConfigDb {
 pub async fn run(context: &Context, config: &ConfigDb) -> Result<()> {
     context.user()?;
     let database = one(context, &config.db).await?;
-    let user = database.user(config.db_user.as_ref())?;
+    let user = database.user(config.db_user.as_ref(), "--db-user")?;
     let authority = save_authority(context).await?;
     let socket = usual_socket(&context.home, &database.name, database.protocol)?;
     let port = config.port.unwrap_or_else(|| database.protocol.port() + 10_000);

@@ -53,7 +53,7 @@ pub async fn run(context: Context, connect: Connect) -> Result<u8> {
     let database = one(&context, &connect.db).await?;
     // Before the tap: nobody taps for a client that is not there.
     let program = Program::find(database.protocol)?;
-    let user = database.user(connect.db_user.as_ref())?;
+    let user = database.user(connect.db_user.as_ref(), "--db-user")?;
     let folder = folder(&context.home)?;
     let protocol = database.protocol;
     let name = match protocol {

@@ -87,14 +87,14 @@ impl Database {
         labels.join(",")
     }
 
-    /// The database user: the one that is named, or the only one that the roles allow.
-    pub fn user(&self, named: Option<&LoginName>) -> Result<LoginName> {
+    /// The database user: the one that is named, by this option, or the only one that the roles allow.
+    pub fn user(&self, named: Option<&LoginName>, option: &str) -> Result<LoginName> {
         self.only_user(named)?.ok_or_else(|| {
             let known: Vec<&str> = self.users.iter().map(String::as_str).filter(|user| *user != "*").collect();
             let allowed =
                 if known.is_empty() { "any is allowed".to_owned() } else { format!("allowed: {}", known.join(", ")) };
             Failure::new(format!("no database user is named for \"{}\"", self.name))
-                .advise(format!("pass --db-user; {allowed}"))
+                .advise(format!("pass {option}; {allowed}"))
         })
     }
 
@@ -177,7 +177,7 @@ pub(crate) mod tests {
     #[test]
     fn the_user_is_named_or_the_only_one() {
         let named: LoginName = "ann".parse().unwrap();
-        let user = |users: &[&str], named| database("a", Protocol::Mysql, users).user(named).map(|u| u.to_string());
+        let user = |users: &[&str], named| database("a", Protocol::Mysql, users).user(named, "--db-user").map(|u| u.to_string());
         assert_eq!(user(&["app"], None), Ok("app".to_owned()));
         assert_eq!(user(&["app", "root"], Some(&named)), Ok("ann".to_owned()));
         let error = user(&["app", "root"], None).unwrap_err().to_string();

@@ -25,6 +25,9 @@ use crate::proxy::{Opened, aside};
 use crate::session::{self, Signer};
 use crate::tls::{Alpn, Tls};
 
+/// The option that says whom to be at a target, of whatever kind.
+const LOGIN: &str = "--login";
+
 /// What bytes go over.
 pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 
@@ -155,9 +158,7 @@ async fn find(context: &Context, options: &Options, name: &str) -> Result<Found>
                     .advise(format!("pass --protocol {}", database.protocol.as_str())));
             }
             let named = login.map(str::parse).transpose().act(|| "the login is no database user".to_owned())?;
-            let user = database
-                .user(named.as_ref())
-                .map_err(|failure| Failure::new(failure.to_string().replace("--db-user", "--login")))?;
+            let user = database.user(named.as_ref(), LOGIN)?;
             let login = database.login(&user, options.db_name.as_deref())?;
             Ok(Found { target, login, mfa_required: database.mfa_required })
         }
@@ -171,8 +172,7 @@ async fn find(context: &Context, options: &Options, name: &str) -> Result<Found>
         }
         Protocol::Kube => {
             let known = clusters(context).await?;
-            let text = login_at(&known, &target, login)
-                .map_err(|failure| Failure::new(failure.to_string().replace("--as", "--login")))?;
+            let text = login_at(&known, &target, login, LOGIN)?;
             let login = Login::parse(TargetKind::KubeCluster, &text).act(|| "the login cannot be read".to_owned())?;
             let mfa_required = known.iter().any(|entry| entry.name == name && entry.mfa_required);
             Ok(Found { target, login, mfa_required })

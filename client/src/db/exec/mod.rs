@@ -84,7 +84,7 @@ pub async fn run(context: Context, exec: Exec) -> Result<u8> {
 /// The jobs, with everything looked at that could fail before the tap.
 fn jobs(databases: &[Database], exec: &Exec) -> Result<Vec<Job>> {
     let job = |database: &Database| {
-        let user = database.user(exec.db_user.as_ref())?;
+        let user = database.user(exec.db_user.as_ref(), "--db-user")?;
         let name = exec.db_name.clone();
         Ok(Job {
             goal: database.goal(&user, name.as_deref())?,
