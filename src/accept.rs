@@ -134,8 +134,9 @@ async fn shake(
         }
         Spoken::Tls => {
             spoken_first("tls");
-            // Boxed, as all around it stays as long as the connection.
-            let accepted = Box::pin(timeout_at(deadline, edge.tls.accept(Prefixed::new(head, stream))));
+            // Boxed, and so is what comes of it, as all around it stays as long as the connection.
+            let opened = async { edge.tls.accept(Prefixed::new(head, stream)).await.map(Box::new) };
+            let accepted = Box::pin(timeout_at(deadline, opened));
             let accepted = accepted.instrument(tracing::debug_span!("handshake")).await;
             drop(handshake);
             match accepted {
@@ -187,14 +188,15 @@ fn refused(why: &'static str) {
 }
 
 /// What is inside a TLS connection, by its ALPN.
-async fn inside(edge: &Arc<Edge>, opened: tls::Opened, peer: SocketAddr) {
+async fn inside(edge: &Arc<Edge>, opened: Box<tls::Opened>, peer: SocketAddr) {
     match opened.inside {
         tls::Inside::Protocol(n) => {
             let Some(protocol) = edge.protocols.get(n) else { return };
-            let io = Box::new(opened.stream);
-            Arc::clone(protocol).serve(Accepted { io, peer, tls: Some(opened.facts), handshake: None }).await;
+            let tls::Opened { stream, facts, .. } = *opened;
+            let io = Box::new(stream);
+            Arc::clone(protocol).serve(Accepted { io, peer, tls: Some(facts), handshake: None }).await;
         }
         // Boxed, or a connection of any other kind would hold the room for this.
-        tls::Inside::Http => Box::pin(edge.web.serve(opened, peer)).await,
+        tls::Inside::Http => Box::pin(edge.web.serve(*opened, peer)).await,
     }
 }

@@ -17,6 +17,7 @@ mod serve;
 mod session;
 mod sessions;
 mod tcp;
+mod turns;
 
 pub use codes::Place;
 pub use door::{Errand, Offer};

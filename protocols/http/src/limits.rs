@@ -64,6 +64,13 @@ pub const UPSTREAM_IDLE_MAX: usize = 1_024;
 /// How many requests share one HTTP/2 connection to an application.
 pub const UPSTREAM_STREAMS_MAX: usize = 100;
 
+/// How long a client's HTTP/1 connection may rest between two requests: longer than the pause of a person who reads
+/// on, and what pingora has by itself.
+pub const CLIENT_IDLE: Duration = Duration::from_mins(1);
+
+/// How much room a request's head gets to begin with: most fit.
+pub const HEAD_BUFFER: usize = 4096;
+
 /// How long a client's HTTP/2 connection may rest.
 pub const CLIENT_H2_IDLE: Duration = Duration::from_mins(3);
 

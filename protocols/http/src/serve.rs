@@ -29,6 +29,7 @@ use crate::jwt::Signer;
 use crate::limits::{CLIENT_H2_IDLE, HEAD_MAX, RETRIES_MAX, UPSTREAM_IDLE_MAX};
 use crate::session::{AppSession, Party, SessionKey};
 use crate::sessions::{NotOpened, Sessions, Wanted, WebSessions};
+use crate::turns;
 
 /// What the HTTP door is made of.
 pub struct HttpParts {
@@ -97,8 +98,12 @@ impl Http {
     async fn run(&self, io: Box<dyn Io>, h2: bool, peer: SocketAddr, way: Way) {
         let connection = Arc::new(Connection::new(peer, way));
         let Some(io) = ClientIo::new(io, h2, connection) else { return };
-        // The whole connection is served in here; what comes back is nothing.
-        drop(self.proxy.process_new(Box::new(io), &self.shutdown).await);
+        if h2 {
+            // The whole connection is served in here; what comes back is nothing.
+            drop(self.proxy.process_new(Box::new(io), &self.shutdown).await);
+        } else {
+            turns::serve(&self.proxy, Box::new(io), &self.shutdown).await;
+        }
     }
 
     /// A connection at an application's own host name.

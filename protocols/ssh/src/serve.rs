@@ -223,7 +223,7 @@ async fn serve(ssh: Arc<Ssh>, conn: Accepted, doorway: Doorway, config: Arc<russ
     match opened {
         Ok((target, live)) => {
             let (end, voice) = (ClientEnd::Leg(client), Voice::Client(guest.client));
-            Course { client: end, target, link, faults }.run(voice, live).await;
+            Box::pin(Course { client: end, target, link, faults }.run(voice, live)).await;
         }
         Err(message) => client.farewell(&format!("ERROR: {message}"), FAREWELL_MAX).await,
     }
@@ -264,7 +264,8 @@ async fn open(
             reason = refusal.reason(), "Refused a session");
         refusal.message().to_owned()
     })?;
-    reach(ssh, grant, &guest.destination.target, link).await
+    // Boxed, so that who waits for a tap does not hold the room for it.
+    Box::pin(reach(ssh, grant, &guest.destination.target, link)).await
 }
 
 /// Spends the grant and enters the target; the error is for the user.

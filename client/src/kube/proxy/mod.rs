@@ -54,7 +54,7 @@ pub async fn run(context: Context, proxy: ProxyKube) -> Result<()> {
     let known = clusters(&context).await?;
     let mut goals: Vec<Goal> = Vec::with_capacity(proxy.clusters.len());
     for target in proxy.clusters {
-        let login = login_at(&known, &target, proxy.wanted.as_deref())?;
+        let login = login_at(&known, &target, proxy.wanted.as_deref(), "--as")?;
         let login = Login::parse(Kind::KubeCluster, &login).act(|| "the login cannot be read".to_owned())?;
         if goals.iter().all(|goal| goal.target != target) {
             goals.push(Goal { kind: Kind::KubeCluster, target, login });
