@@ -20,9 +20,9 @@ pub const QUEUE_LEN_MAX: usize = 8192;
 pub const BATCH_LEN_MAX: usize = 512;
 
 /// How long after one batch the next one is written at the earliest, unless somebody waits for the disk: what happens by
-/// itself is written at once, and a busy gate syncs two hundred times a second, not once for each event. A crash loses so
+/// itself is written at once, and a busy gate syncs fifty times a second, not once for each event. A crash loses so
 /// much more.
-pub const GATHER: Duration = Duration::from_millis(5);
+pub const GATHER: Duration = Duration::from_millis(20);
 
 /// How many records may be without a checkpoint: what a crash leaves unsigned, or an intruder could rewrite unseen.
 pub const CHECKPOINT_RECORDS: u64 = 1024;

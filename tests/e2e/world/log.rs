@@ -12,7 +12,7 @@ use super::World;
 /// How long a record may take to be there: the log is written behind the session's back.
 const RECORD_MAX: Duration = Duration::from_secs(20);
 
-/// How long nothing was written where nothing is on its way: the log's writer gathers for 5 ms at most.
+/// How long nothing was written where nothing is on its way: the log's writer gathers for 20 ms at most.
 const QUIET: Duration = Duration::from_millis(40);
 
 /// Between two looks.
