@@ -13,7 +13,7 @@ use super::World;
 const RECORD_MAX: Duration = Duration::from_secs(20);
 
 /// How long nothing was written where nothing is on its way: the log's writer gathers for 20 ms at most.
-const QUIET: Duration = Duration::from_millis(40);
+const QUIET: Duration = Duration::from_millis(80);
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
