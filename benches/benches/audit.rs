@@ -119,7 +119,9 @@ fn append(report: &mut Report) -> Result<()> {
         },
         || {
             cost(&mut || {
-                (0..APPENDS).for_each(|_| drop(black_box(digest(&SHA256, &line))));
+                for _ in 0..APPENDS {
+                    black_box(digest(&SHA256, &line));
+                }
                 Ok(())
             })
         },
