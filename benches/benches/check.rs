@@ -1,4 +1,10 @@
-//! What `Gate::check` costs: with evidence at hand, against one look-up of it; without, against the signature.
+//! What `Gate::check` costs: with evidence at hand, against one look-up of it; without, against the signature; beside
+//! another thread, and where many sessions come at once.
+
+#[path = "check/stampede.rs"]
+mod stampede;
+#[path = "check/threads.rs"]
+mod threads;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -58,6 +64,8 @@ fn main() -> Result<ExitCode> {
     if report.wants("proof") {
         proof(&world, &mut report)?;
     }
+    threads::measure(&mut report)?;
+    stampede::measure(&mut report)?;
     report.finish()
 }
 

@@ -1,13 +1,12 @@
 //! What desktops cost through the gate: beside a bare relay with TLS in the same place, and in memory.
 
-#[path = "desktop/bare.rs"]
-mod bare;
 #[path = "desktop/scene.rs"]
 mod scene;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
+use tapgate_benches::bare;
 use tapgate_benches::harness::{Compared, Estimate, ROUNDS, in_turns, weigh};
 use tapgate_benches::process::{memory, rest};
 use tapgate_benches::report::{Figure, Report};

@@ -65,8 +65,7 @@ struct Connected {
 
 fn main() -> Result<ExitCode> {
     let mut report = Report::from_arguments()?;
-    if report.wants_any(&[held::NAME, tap::NAME, PAUSED, SESSION, DOWN, UP, FAR_DOWN, FAR_UP, CPU, WALL, TAPED, SHOWN])
-    {
+    if report.wants_any(&NAMES) {
         let target = Target::new()?;
         // Memory goes first: what came before would be held against it, or for it.
         held::measure(&target, &mut report)?;
@@ -98,7 +97,11 @@ const FAR_UP: &str = "ssh-far-upload";
 const CPU: &str = "ssh-connection-cpu";
 const WALL: &str = "ssh-connection-wall";
 const TAPED: &str = "ssh-recorded-download";
+const JUMP: &str = "ssh-connection-jump";
 const SHOWN: &str = "ssh-recorded-terminal";
+
+const NAMES: [&str; 13] =
+    [held::NAME, tap::NAME, PAUSED, SESSION, DOWN, UP, FAR_DOWN, FAR_UP, CPU, WALL, JUMP, TAPED, SHOWN];
 
 fn paused(target: &Target, report: &mut Report) -> Result<()> {
     if !report.wants(PAUSED) {
@@ -225,10 +228,9 @@ fn costing(ids: &[u32], run: impl FnOnce() -> Result<()>) -> Result<f64> {
 }
 
 fn connections(target: &Target, report: &mut Report) -> Result<()> {
-    if !report.wants_any(&[CPU, WALL]) {
+    if !report.wants_any(&[CPU, WALL, JUMP]) {
         return Ok(());
     }
-    target.renew()?;
     let connect = |way| {
         let (cpu, start) = (nanos(&[target.gate()])?, Instant::now());
         let status = target.ssh(way, "true")?.stdin(Stdio::null()).status()?;
@@ -237,11 +239,25 @@ fn connections(target: &Target, report: &mut Report) -> Result<()> {
         std::thread::sleep(LINGER);
         Ok(Connected { gate: nanos(&[target.gate()])? - cpu, wall })
     };
-    let rounds = in_turns(CONNECTION_ROUNDS, || connect(Way::Gate), || connect(Way::Direct))?;
-    let pick = |of: fn(Connected) -> f64| weigh(&rounds.iter().map(|round| round.only(of)).collect::<Vec<Round>>());
-    let what = "the gate's CPU time for one `ssh host true`: two key exchanges, the checks, the session's records";
-    report.add(CPU, Figure::nanoseconds(what, None, pick(|one| one.gate).a));
-    let what = "`ssh host true` by the wall clock, which a busy machine spoils: through the gate, against direct";
-    report.add(WALL, Figure::ratio(what, None, ["through the gate", "direct"], &pick(|one| one.wall)));
+    let against = |way| {
+        target.renew()?;
+        in_turns(CONNECTION_ROUNDS, || connect(Way::Gate), || connect(way))
+    };
+    let pick = |rounds: &[Round<Connected>], of: fn(Connected) -> f64| {
+        weigh(&rounds.iter().map(|round| round.only(of)).collect::<Vec<Round>>())
+    };
+    if report.wants_any(&[CPU, WALL]) {
+        let rounds = against(Way::Direct)?;
+        let what = "the gate's CPU time for one `ssh host true`: two key exchanges, the checks, the session's records";
+        report.add(CPU, Figure::nanoseconds(what, None, pick(&rounds, |one| one.gate).a));
+        let what = "`ssh host true` by the wall clock, which a busy machine spoils: through the gate, against direct";
+        report.add(WALL, Figure::ratio(what, None, ["through the gate", "direct"], &pick(&rounds, |one| one.wall)));
+    }
+    if report.wants(JUMP) {
+        let rounds = against(Way::Jump)?;
+        let what = "`ssh host true` by the wall clock: through the gate, against `ssh -J bastion host true`, which is \
+                    OpenSSH's own way over a host between";
+        report.add(JUMP, Figure::ratio(what, None, ["through the gate", "ProxyJump"], &pick(&rounds, |one| one.wall)));
+    }
     Ok(())
 }

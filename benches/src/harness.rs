@@ -149,6 +149,13 @@ fn shares(values: &mut [f64]) -> Values {
     kept
 }
 
+/// Of a few values that nothing is compared with: the middle one, from the lower quarter to the greatest.
+pub fn middle(mut values: Vec<f64>) -> Estimate {
+    values.sort_by(f64::total_cmp);
+    let at = |place: usize| values.get(place).copied().unwrap_or_default();
+    Estimate::new(at(values.len() / 2), at(values.len() / 4), at(values.len().saturating_sub(1)))
+}
+
 /// The CPU time of this thread, in nanoseconds.
 fn cpu_nanos() -> f64 {
     // INVARIANT: every Linux has this clock, and reading it takes no argument that could be wrong.
@@ -190,6 +197,13 @@ mod tests {
         let found = [0.0, 0.1, 0.5, 1.0].map(|share| percentile(&mut values, share).to_string());
         assert_eq!(found, ["0", "10", "50", "100"]);
         assert_eq!(percentile(&mut [], 0.1).to_string(), "0");
+    }
+
+    #[test]
+    fn the_middle_one() {
+        let found = middle([7.0, 1.0, 6.0, 2.0, 5.0, 3.0, 4.0].to_vec());
+        assert_eq!(found, Estimate::new(4.0, 2.0, 7.0));
+        assert_eq!(middle(Vec::new()), Estimate::new(0.0, 0.0, 0.0));
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! What the system says of processes: their CPU time, their memory, whose children they are.
+//! What the system says of processes: their CPU time, their memory, whose children they are, whether they listen.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tapgate_lab::Process;
 
 use crate::harness::process_nanos;
 
@@ -43,6 +45,33 @@ pub fn rest(id: u32) -> Result<()> {
         }
         before = now;
     }
+}
+
+/// How long a program may take until it listens.
+const START_MAX: Duration = Duration::from_secs(10);
+
+/// Waits until this process listens at its port, which nothing connects to meanwhile: what it has served would be held
+/// against it.
+pub fn listens(process: &mut Process, port: u16) -> Result<()> {
+    let until = Instant::now() + START_MAX;
+    while !is_listening(port)? {
+        ensure!(process.is_running() && Instant::now() < until, "nobody listens at {port}: {}", process.stderr());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Whether something listens there, as the system says.
+fn is_listening(port: u16) -> Result<bool> {
+    let sockets = fs::read_to_string("/proc/net/tcp").context("cannot read the sockets")?;
+    Ok(sockets.contains(&format!(":{port:04X} 00000000:0000 0A")))
+}
+
+/// Lets this process, and those that it starts from now on, have as many files open as the system allows: connections
+/// are files.
+pub fn allow_files() -> Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).context("cannot raise the limit of open files")
 }
 
 /// Every process of this name that this one has started, and what those have started.

@@ -37,6 +37,8 @@ pub enum Unit {
     Allocations,
     /// Bytes of memory.
     Bytes,
+    /// How often something came about: exact.
+    Count,
 }
 
 /// One figure, and the most that it may be.
@@ -88,21 +90,22 @@ impl Figure {
 
     /// A count of allocations an operation.
     pub fn allocations(what: &str, goal: f64, found: f64) -> Self {
-        let found = Estimate::new(found, found, found);
-        Self {
-            what: what.to_owned(),
-            unit: Unit::Allocations,
-            goal: Some(goal),
-            found,
-            sides: Vec::new(),
-            earlier: None,
-        }
+        Self::exact(Unit::Allocations, what, goal, found)
     }
 
     /// Bytes of memory, measured once.
     pub fn bytes(what: &str, goal: f64, found: f64) -> Self {
+        Self::exact(Unit::Bytes, what, goal, found)
+    }
+
+    /// How often something came about.
+    pub fn count(what: &str, goal: f64, found: f64) -> Self {
+        Self::exact(Unit::Count, what, goal, found)
+    }
+
+    fn exact(unit: Unit, what: &str, goal: f64, found: f64) -> Self {
         let found = Estimate::new(found, found, found);
-        Self { what: what.to_owned(), unit: Unit::Bytes, goal: Some(goal), found, sides: Vec::new(), earlier: None }
+        Self { what: what.to_owned(), unit, goal: Some(goal), found, sides: Vec::new(), earlier: None }
     }
 
     /// Whether the goal is missed for certain: a figure whose interval reaches the goal is not held against it.
@@ -125,7 +128,7 @@ impl Figure {
 
     fn found_text(&self) -> String {
         match self.unit {
-            Unit::Allocations | Unit::Bytes => self.unit.text(self.found.value),
+            Unit::Allocations | Unit::Bytes | Unit::Count => self.unit.text(self.found.value),
             unit => interval(unit, self.found),
         }
     }
@@ -137,7 +140,7 @@ impl Unit {
             Self::Ratio => format!("{value:.2}"),
             Self::Nanoseconds if value >= LONG => format!("{:.1} ms", value / 1e6),
             Self::Nanoseconds => format!("{value:.0} ns"),
-            Self::Allocations => format!("{value}"),
+            Self::Allocations | Self::Count => format!("{value}"),
             Self::Bytes if value >= MIB => format!("{:.1} MiB", value / MIB),
             Self::Bytes => format!("{:.1} KiB", value / KIB),
         }
@@ -231,9 +234,9 @@ impl Book {
              Every figure compares two things in one process, in turns A B B A over {rounds} rounds. What is counted \
              is the thread's CPU time; a figure is the quotient of the tenth percentiles, with the 95 % interval of \
              a bootstrap over the rounds. A goal counts as missed when the whole interval lies beyond it. \
-             Allocations are counted, not estimated.\n\n\
-             The figures `ssh-…`, `postgres-…`, `mysql-…`, `http-…` and `kube-…` are of real processes: `tapgate`, OpenSSH's \
-             `ssh` and `sshd`, PostgreSQL and PgBouncer, MariaDB, nginx. There the CPU time of whole processes is \
+             Allocations and other counts are exact, not estimated.\n\n\
+             The figures `ssh-…`, `postgres-…`, `mysql-…`, `http-…`, `kube-…` and `relay-…` are of real processes: `tapgate`, \
+             OpenSSH's `ssh` and `sshd`, PostgreSQL and PgBouncer, MariaDB, nginx, HAProxy. There the CPU time of whole processes is \
              counted, or the wall clock read where a figure says so, with fewer rounds where one takes long; memory \
              is what the system says of the gate's process.\n\n\
              Machine: {processor}, {processors} logical processors; Linux {kernel}; load {load}; {compiler}; \
@@ -297,6 +300,8 @@ mod tests {
         assert!(!figure(9.0, None).misses());
         assert!(!Figure::allocations("w", 0.0, 0.0).misses());
         assert!(Figure::allocations("w", 0.0, 1.0).misses());
+        assert!(!Figure::count("w", 1.0, 1.0).misses());
+        assert_eq!(Figure::count("w", 1.0, 2.0).found_text(), "2");
     }
 
     #[test]

@@ -62,6 +62,7 @@ const PARTS: &[Part] = &[
     Part { program: "pg_ctlcluster", package: "postgresql", purpose: "the database tests (a real server)" },
     Part { program: "setpriv", package: "util-linux", purpose: "the database tests (the server is not run by root)" },
     Part { program: "pgbouncer", package: "pgbouncer", purpose: "the benchmarks alone (what a program between costs)" },
+    Part { program: "haproxy", package: "haproxy", purpose: "the benchmarks alone (what a relay between costs)" },
     Part { program: "dpkg-deb", package: "dpkg", purpose: "the tests of what is shipped (packages)" },
     Part { program: "systemd-analyze", package: "systemd", purpose: "the tests of what is shipped (the service)" },
     Part { program: "script", package: "bsdutils", purpose: "the tests that need a terminal" },

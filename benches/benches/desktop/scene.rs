@@ -3,11 +3,10 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use tapgate_benches::bare;
 use tapgate_benches::process::nanos;
 use tapgate_benches::world::{Pass, World};
 use tapgate_lab::{Process, app_identity, program};
-
-use crate::bare;
 
 /// How many bytes one picture has.
 pub(crate) const BATCH: u32 = 32 * 1024 * 1024;
@@ -55,7 +54,7 @@ impl Scene {
              127.0.0.1:{port}\n  protocol: vnc\n"
         ))?;
         let (certificate, key) = app_identity(&world.lab)?;
-        let mut command = bare::command(&certificate, &key, &format!("127.0.0.1:{port}"))?;
+        let mut command = bare::command(&certificate, &key, &format!("127.0.0.1:{port}"), None)?;
         let bare = Process::start("the bare relay", &mut command)?;
         let bare_port = self::port(&bare)?;
         let pass = world.pass()?;

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tapgate_benches::process::allow_files;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpSocket;
 use tokio::time::{MissedTickBehavior, interval};
@@ -34,8 +34,7 @@ pub(crate) struct Flood {
 impl Flood {
     /// Begins it.
     pub(crate) fn begin(to: SocketAddr) -> Result<Self> {
-        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-        setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+        allow_files()?;
         let over = Arc::<AtomicBool>::default();
         let end = Arc::clone(&over);
         let thread = std::thread::spawn(move || {

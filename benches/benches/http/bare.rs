@@ -2,20 +2,17 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use async_trait::async_trait;
 use pingora::http::RequestHeader;
 use pingora::prelude::{HttpPeer, Server, Session, http_proxy_service};
 use pingora::proxy::ProxyHttp;
+use tapgate_benches::process::listens;
 use tapgate_lab::{Lab, Process};
 
 /// The word by which this very program becomes the proxy.
 pub(crate) const WORD: &str = "--bare-pingora";
-
-/// How long it may take until it listens.
-const START_MAX: Duration = Duration::from_secs(10);
 
 /// What the gate says of each request, but for the address and the identity.
 const ADDED: [(&str, &str); 5] = [
@@ -78,16 +75,6 @@ pub(crate) fn start(lab: &Lab, application: u16, (certificate, key): (&Path, &Pa
     let mut command = Command::new(std::env::current_exe()?);
     command.arg(WORD).arg(format!("127.0.0.1:{port}")).arg(format!("127.0.0.1:{application}"));
     let mut process = Process::start("pingora", command.arg(certificate).arg(key))?;
-    let until = Instant::now() + START_MAX;
-    while !is_listening(port)? {
-        ensure!(process.is_running() && Instant::now() < until, "pingora did not start: {}", process.stderr());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    listens(&mut process, port)?;
     Ok((process, port))
-}
-
-/// Whether something listens there, as the system says.
-fn is_listening(port: u16) -> Result<bool> {
-    let sockets = std::fs::read_to_string("/proc/net/tcp").context("cannot read the sockets")?;
-    Ok(sockets.contains(&format!(":{port:04X} 00000000:0000 0A")))
 }

@@ -6,13 +6,13 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use serde_json::{Value, json};
-use tapgate_benches::harness::Estimate;
+use serde_json::json;
+use tapgate_benches::harness::middle;
+use tapgate_benches::post::post;
 use tapgate_benches::report::{Figure, Report};
 use tapgate_client::gate_addr::{CaPin, GateAddr};
 use tapgate_client::solver::{SoftwareKey, Solver as _};
 use tapgate_client::tls::{Alpn, Tls, install_provider};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::target::Target;
@@ -65,12 +65,9 @@ pub(crate) fn measure(target: &Target, report: &mut Report) -> Result<()> {
     ensure!(taken.len() == TAPS, "of {TAPS} clients {} were asked: {:?}", taken.len(), clients.over().first());
     drop(clients);
     target.want_taps(false)?;
-    taken.sort_by(f64::total_cmp);
-    let at = |place: usize| taken.get(place).copied().unwrap_or_default();
-    let found = Estimate::new(at(TAPS / 2), at(TAPS / 4), at(TAPS - 1));
     let what = "from the tap's request at the gate to the first byte at the target of a held client: the middle one of \
                 7, the lower quarter and the longest";
-    report.add(NAME, Figure::nanoseconds(what, Some(GOAL), found));
+    report.add(NAME, Figure::nanoseconds(what, Some(GOAL), middle(taken)));
     Ok(())
 }
 
@@ -98,46 +95,18 @@ impl<'a> Tapper<'a> {
         self.runtime.block_on(async {
             let mut stream = self.tls.connect(Alpn::Http).await.map_err(|e| anyhow!("{e}"))?;
             let typed = json!({ "code": code, "also": [] });
-            let ceremony = self.post(&mut stream, &format!("/web/ask/{page}/code"), &typed).await?;
-            let origin = format!("https://{}", self.target.world().address).parse()?;
+            let address = &self.target.world().address;
+            let from_page = format!("Origin: https://{address}\r\nSec-Fetch-Site: same-origin\r\n");
+            let path = format!("/web/ask/{page}/code");
+            let ceremony = post(&mut stream, address, &path, &from_page, &typed).await?;
+            let origin = format!("https://{address}").parse()?;
             let mut key = SoftwareKey::at(self.target.world().jerry.home().join("software-key.json"));
             let request = ceremony.get("webauthn").cloned().context("no challenge")?;
             let signed = key.authenticate(&origin, serde_json::from_value(request)?).map_err(|e| anyhow!("{e}"))?;
             let tap = json!({ "id": ceremony.get("id"), "webauthn": signed });
             let begun = Instant::now();
-            self.post(&mut stream, &format!("/web/ask/{page}/approve"), &tap).await?;
+            post(&mut stream, address, &format!("/web/ask/{page}/approve"), &from_page, &tap).await?;
             Ok(begun)
         })
     }
-
-    /// What the page posts, and the answer.
-    async fn post<S>(&self, stream: &mut S, path: &str, body: &Value) -> Result<Value>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let (address, body) = (&self.target.world().address, body.to_string());
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {address}\r\nOrigin: https://{address}\r\nSec-Fetch-Site: same-origin\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all((head + &body).as_bytes()).await?;
-        stream.flush().await?;
-        let mut answer = Vec::new();
-        loop {
-            let text = String::from_utf8_lossy(&answer).into_owned();
-            if let Some((head, body)) = text.split_once("\r\n\r\n").filter(|(head, body)| body.len() >= length(head)) {
-                ensure!(head.starts_with("HTTP/1.1 200"), "{path}: {text}");
-                return Ok(serde_json::from_str(body)?);
-            }
-            ensure!(stream.read_buf(&mut answer).await? > 0, "{path}: {text}");
-        }
-    }
-}
-
-/// How long a body its head announces.
-fn length(head: &str) -> usize {
-    let lines = head.lines().filter_map(|line| line.split_once(':'));
-    let mut said = lines.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
-    said.next().and_then(|(_, length)| length.trim().parse().ok()).unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! What is measured: a gate as it is released, a real sshd behind it, and a user who may reach it both ways.
+//! What is measured: a gate as it is released, a real sshd behind it, a bastion before that, and a user who may reach it
+//! every way.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -14,6 +15,9 @@ const CIPHER: &str = "aes256-gcm@openssh.com";
 
 /// The one key exchange, for the same reason: OpenSSH's own first choice takes it tens of milliseconds.
 const KEX: &str = "curve25519-sha256";
+
+/// The bastion's name.
+const BASTION: &str = "bastion";
 
 /// How long a byte takes on the far ways, in either direction.
 const ONE_WAY: Duration = Duration::from_millis(10);
@@ -31,11 +35,14 @@ pub(crate) enum Way {
     FarDirect,
     /// The gate's way, with that line between ssh and the gate.
     FarGate,
+    /// By OpenSSH's own ProxyJump: from ssh to the bastion's sshd, and within that connection to the same sshd.
+    Jump,
 }
 
 /// The gate with its user jerry, and the target.
 pub(crate) struct Target {
     sshd: Sshd,
+    bastion: Sshd,
     far_gate: SlowLine,
     far_sshd: SlowLine,
     login: String,
@@ -55,12 +62,13 @@ impl Target {
         let lab = &world.lab;
         let (direct_ca, direct_key) = (KeyPair::make(lab, "direct-ca")?, KeyPair::make(lab, "direct")?);
         let sshd = Sshd::start(lab, "bench", options(&[&user_ca, direct_ca.public()]))?;
+        let bastion = Sshd::start(lab, BASTION, options(&[direct_ca.public()]))?;
         let node = sshd.node_yaml();
         let taped = node.replace("name: bench\n", "name: taped\n").replace("env: \"bench\"", "env: \"taped\"");
         world.put(&format!("{node}---\n{taped}"))?;
         let far_gate = SlowLine::start(world.running().address(), ONE_WAY)?;
         let far_sshd = SlowLine::start(sshd.address(), ONE_WAY)?;
-        Ok(Self { sshd, far_gate, far_sshd, login, direct_key, direct_ca, world })
+        Ok(Self { sshd, bastion, far_gate, far_sshd, login, direct_key, direct_ca, world })
     }
 
     /// The gate's process.
@@ -102,7 +110,7 @@ impl Target {
     /// The system's ssh on this way, with this command to be run on the target.
     pub(crate) fn ssh(&self, way: Way, command: &str) -> Result<Command> {
         let (user, port, alias) = match way {
-            Way::Direct => (self.login.clone(), self.sshd.address().port(), "bench"),
+            Way::Direct | Way::Jump => (self.login.clone(), self.sshd.address().port(), "bench"),
             Way::FarDirect => (self.login.clone(), self.far_sshd.address().port(), "bench"),
             Way::Gate => (format!("{}@bench", self.login), self.world.port(), "localhost"),
             Way::Recorded => (format!("{}@taped", self.login), self.world.port(), "localhost"),
@@ -110,9 +118,13 @@ impl Target {
         };
         let (key, known_hosts) = self.files(way)?;
         let mut ssh = Command::new(tapgate_lab::program("ssh", "openssh-client")?);
+        match way {
+            Way::Jump => ssh.arg("-F").arg(self.to_bastion()?).args(["-J", BASTION]),
+            _ => ssh.args(["-F", "none"]),
+        };
         // A command that sets its terminal needs one, though nobody sits at it.
         let terminal = if command.starts_with("stty ") { "-tt" } else { "-T" };
-        ssh.args([terminal, "-F", "none"])
+        ssh.arg(terminal)
             .args(["-o", "StrictHostKeyChecking=yes", "-o", "GlobalKnownHostsFile=none"])
             .args(["-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"])
             .args(["-o", &format!("Ciphers={CIPHER}"), "-o", &format!("HostKeyAlias={alias}")])
@@ -125,12 +137,27 @@ impl Target {
         Ok(ssh)
     }
 
+    /// The configuration by which ssh starts another ssh to the bastion, which gets none of its own options.
+    fn to_bastion(&self) -> Result<PathBuf> {
+        let (key, known_hosts) = self.files(Way::Jump)?;
+        let (key, known_hosts) = (key.display(), known_hosts.display());
+        let text = format!(
+            "Host {BASTION}\n  HostName 127.0.0.1\n  Port {}\n  User {}\n  HostKeyAlias {BASTION}\n  \
+             StrictHostKeyChecking yes\n  GlobalKnownHostsFile none\n  UserKnownHostsFile {known_hosts}\n  BatchMode yes\n  \
+             IdentitiesOnly yes\n  IdentityAgent none\n  IdentityFile {key}\n  CertificateFile {key}-cert.pub\n  \
+             Ciphers {CIPHER}\n  KexAlgorithms {KEX}\n",
+            self.bastion.address().port(),
+            self.login
+        );
+        self.world.lab.write("to-bastion", &text)
+    }
+
     /// The key and the list of known hosts.
     fn files(&self, way: Way) -> Result<(PathBuf, PathBuf)> {
         match way {
-            Way::Direct | Way::FarDirect => {
-                let line = format!("bench {}\n", self.sshd.host_key());
-                Ok((self.direct_key.path().to_path_buf(), self.world.lab.write("known_hosts", &line)?))
+            Way::Direct | Way::FarDirect | Way::Jump => {
+                let lines = format!("bench {}\n{BASTION} {}\n", self.sshd.host_key(), self.bastion.host_key());
+                Ok((self.direct_key.path().to_path_buf(), self.world.lab.write("known_hosts", &lines)?))
             }
             Way::Gate | Way::Recorded | Way::FarGate => {
                 let folder = self.world.keys();
@@ -140,7 +167,7 @@ impl Target {
     }
 }
 
-/// A server that both ways lead to.
+/// A server that one way or another leads to.
 fn options(user_cas: &[&str]) -> SshdOptions {
     SshdOptions {
         user_cas: user_cas.iter().map(|ca| (*ca).to_owned()).collect(),

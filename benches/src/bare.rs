@@ -1,12 +1,16 @@
-//! A relay that does TLS and nothing else: this very program, started anew with a word that nobody else says.
+//! A relay that does TLS and nothing else: the bench itself, started anew with a word that nobody else says.
 
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -18,34 +22,39 @@ const WORD: &str = "bare-relay";
 const BUFFER: usize = 16 * 1024;
 
 /// What it is told.
-pub(crate) struct Relay {
+#[derive(Debug)]
+pub struct Relay {
     certificate: String,
     key: String,
     target: String,
+    /// The file of its clients' authority; without one nobody is asked for a certificate.
+    clients: Option<String>,
 }
 
-/// Whether this process is to be one.
-pub(crate) fn asked() -> Option<Relay> {
+/// The relay that this process is to be, where it is to be one.
+pub fn asked() -> Option<Relay> {
     let mut words = std::env::args().skip_while(|word| word != WORD).skip(1);
-    Some(Relay { certificate: words.next()?, key: words.next()?, target: words.next()? })
+    Some(Relay { certificate: words.next()?, key: words.next()?, target: words.next()?, clients: words.next() })
 }
 
-/// A command that starts one.
-pub(crate) fn command(certificate: &std::path::Path, key: &std::path::Path, target: &str) -> Result<Command> {
+/// A command that starts one, which says `port N` once it listens. Where its clients' authority is given, it demands a
+/// certificate of each and verifies it.
+pub fn command(certificate: &Path, key: &Path, target: &str, clients: Option<&Path>) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg(WORD).arg(certificate).arg(key).arg(target);
+    command.arg(WORD).arg(certificate).arg(key).arg(target).args(clients);
     Ok(command)
 }
 
 impl Relay {
     /// Relays until it is killed.
-    pub(crate) fn run(self) -> Result<ExitCode> {
+    pub fn run(self) -> Result<ExitCode> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let clients = self.verifier(&provider)?;
         let chain = CertificateDer::pem_file_iter(&self.certificate)?.collect::<Result<Vec<_>, _>>()?;
         let key = PrivateKeyDer::from_pem_file(&self.key)?;
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
+            .with_client_cert_verifier(clients)
             .with_single_cert(chain, key)?;
         config.send_tls13_tickets = 0;
         let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -59,6 +68,13 @@ impl Relay {
                 tokio::spawn(async move { carry(client, acceptor, &target).await.ok() });
             }
         })
+    }
+
+    fn verifier(&self, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>> {
+        let Some(clients) = &self.clients else { return Ok(WebPkiClientVerifier::no_client_auth()) };
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(clients)?)?;
+        Ok(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build()?)
     }
 }
 
