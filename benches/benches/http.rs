@@ -73,7 +73,8 @@ fn main() -> Result<ExitCode> {
         if report.wants(BARE) {
             let run = |way| scene.requests(way, REQUESTS);
             let rounds = in_turns(PROGRAM_ROUNDS, || run(Way::Gate), || run(Way::Bare))?;
-            let what = "the same, against pingora on its own listener, which adds as many headers and looks up no session";
+            let what =
+                "the same, against pingora on its own listener, which adds as many headers and looks up no session";
             report.add(BARE, Figure::ratio(what, Some(BARE_GOAL), ["the gate", "pingora"], &weigh(&rounds)));
         }
         if report.wants(HANDSHAKE) {

@@ -177,7 +177,9 @@ pub(crate) mod tests {
     #[test]
     fn the_user_is_named_or_the_only_one() {
         let named: LoginName = "ann".parse().unwrap();
-        let user = |users: &[&str], named| database("a", Protocol::Mysql, users).user(named, "--db-user").map(|u| u.to_string());
+        let user = |users: &[&str], named| {
+            database("a", Protocol::Mysql, users).user(named, "--db-user").map(|u| u.to_string())
+        };
         assert_eq!(user(&["app"], None), Ok("app".to_owned()));
         assert_eq!(user(&["app", "root"], Some(&named)), Ok("ann".to_owned()));
         let error = user(&["app", "root"], None).unwrap_err().to_string();
