@@ -118,13 +118,12 @@ impl Line {
     /// Waits until the other end has gone; answers when it had.
     pub(crate) fn end(mut self) -> Result<Instant> {
         match self.0.read(&mut [0]) {
-            Ok(0) => Ok(Instant::now()),
             Ok(1..) => bail!("the application said something"),
             Err(error) if [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind()) => {
                 bail!("the line has not ended")
             }
             // Many hang up without a word within TLS.
-            Err(_) => Ok(Instant::now()),
+            Ok(0) | Err(_) => Ok(Instant::now()),
         }
     }
 }
