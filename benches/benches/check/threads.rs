@@ -43,10 +43,10 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
 /// A thread for each of them, all at once; the nanoseconds of one check by the wall clock, which also knows of the
 /// moments in which a thread stands still.
 fn at_once(world: &World, askings: &[Asking]) -> f64 {
-    let (gate, begin) = (&world.gate, Barrier::new(askings.len()));
+    let (gate, together) = (&world.gate, Barrier::new(askings.len()));
     let alone = &|asking: &Asking| {
         let ask = asking.ask();
-        begin.wait();
+        together.wait();
         let begun = Instant::now();
         for _ in 0..BATCH {
             drop(black_box(gate.check(&ask)));
