@@ -22,9 +22,6 @@ const GOAL: f64 = 20.0 * 1024.0;
 
 /// Holds many, and weighs the gate before and with them.
 pub(crate) fn measure(target: &Target, report: &mut Report) -> Result<()> {
-    if !report.wants(NAME) {
-        return Ok(());
-    }
     target.want_taps(true)?;
     let first = target.held("bench", vec![Ipv4Addr::LOCALHOST])?;
     rest(target.gate())?;
