@@ -130,7 +130,9 @@ impl Client {
             .chain(arguments.into_iter().map(|argument| argument.as_ref().to_os_string()));
         let line: Vec<String> = words.map(|word| quoted(&word.to_string_lossy())).collect();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let mut script = Command::new(program("script", "bsdutils")?);
+        // Whoever runs the tests in the background of a script has Ctrl-C ignored, and so would all that is started here.
+        let mut script = Command::new(program("env", "coreutils")?);
+        script.args(["--default-signal=INT,QUIT"]).arg(program("script", "bsdutils")?);
         script.args(["-q", "-e", "-c", &line.join(" "), "/dev/null"]);
         Process::start(&format!("{name} on a terminal"), self.surround(&mut script))
     }
