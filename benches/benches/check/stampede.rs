@@ -9,10 +9,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use metrics::{Counter, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use tapgate_benches::report::{Figure, Report};
-use tapgate_model::{Clock as _, Digest};
-use tapgate_proof::{Expected, Holder, Purpose, Uses};
-use tapgate_session::testing::{CountingTaps, GATE, World, facts, user};
-use tapgate_session::{Challenge, ConnectionFacts, Door, Invitation, NoPrompt, Prompt, PromptError, Tap};
+use tapgate_model::Digest;
+use tapgate_proof::{Holder, Uses};
+use tapgate_session::testing::{CountingTaps, World, facts};
+use tapgate_session::{Challenge, ConnectionFacts, Door, Invitation, NoPrompt, Prompt, PromptError};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Barrier, Semaphore};
 
@@ -85,7 +85,7 @@ fn challenges(runtime: &Runtime) -> Result<u32> {
     let holder = Holder::SshSession(connection);
     let held = ConnectionFacts { door: Door::InBand, holder: Some(holder.clone()), ..facts() };
     let asking = Arc::new(Asking { facts: held, ..Asking::of(world.login("jerry")) });
-    let tap = tap(&world, holder, connection)?;
+    let tap = world.tap(holder, Uses::Once, Duration::from_mins(1));
     let shown = Arc::new(Semaphore::new(0));
     runtime.block_on(async {
         let open = |_| {
@@ -104,23 +104,6 @@ fn challenges(runtime: &Runtime) -> Result<u32> {
         Ok::<_, anyhow::Error>(())
     })?;
     Ok(u32::try_from(taps.0.load(Ordering::SeqCst))?)
-}
-
-/// jerry's tap over the connection that all of them share.
-fn tap(world: &World, holder: Holder, connection: Digest) -> Result<Arc<Tap>> {
-    let entry = world.entry("prod3", "jerry", holder);
-    let statement = world.statement(vec![entry], Uses::Once, Duration::from_mins(1));
-    let proof = Arc::new(world.key.tap(&statement, *connection.as_bytes(), &world.rp));
-    let expected = Expected {
-        key: world.key.key(),
-        relying_party: &world.rp.clone().into(),
-        gate: &GATE,
-        purpose: Purpose::Session,
-        user: &user("jerry"),
-        user_verification: false,
-        at: world.clock.now(),
-    };
-    Ok(Arc::new(Tap::verify(&proof, &expected)?))
 }
 
 /// A client that can be asked, and says that it was.

@@ -1,10 +1,10 @@
 //! Carries a session's bytes both ways until one side ends, the session is cut, or nobody does anything for too long.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tapgate_session::{EndReason, Live};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
-use tokio::sync::Notify;
 use tokio::time::{Instant, Timeout, sleep_until, timeout};
 
 use crate::limits::{COPY_BUFFER, WRITE_MAX};
@@ -64,19 +64,44 @@ pub async fn carry(
 ) -> EndReason {
     let idle = live.terms().client_idle_timeout.unwrap_or(pace.idle_max).min(pace.idle_max);
     let mut cut = live.cut();
-    let stirred = Notify::new();
+    let stirred = Stirred::new();
     let (from_client, to_client) = split(client);
     let (from_target, to_target) = split(target);
     let mut upward = Box::pin(copy(from_client, to_target, up, &stirred));
     let mut downward = Box::pin(copy(from_target, to_client, down, &stirred));
-    let mut due = Instant::now() + idle;
-    loop {
-        tokio::select! {
-            reason = cut.wanted() => return EndReason::Cut(reason),
-            ended = &mut upward => return over(ended, EndReason::Client, timeout(pace.linger_max, &mut downward)).await,
-            ended = &mut downward => return over(ended, EndReason::Target, timeout(pace.linger_max, &mut upward)).await,
-            () = stirred.notified() => due = Instant::now() + idle,
-            () = sleep_until(due) => return EndReason::Idle,
+    // No loop: what waits on a clock is made once, and not with every byte that passes.
+    tokio::select! {
+        reason = cut.wanted() => EndReason::Cut(reason),
+        ended = &mut upward => over(ended, EndReason::Client, timeout(pace.linger_max, &mut downward)).await,
+        ended = &mut downward => over(ended, EndReason::Target, timeout(pace.linger_max, &mut upward)).await,
+        () = stirred.rests(idle) => EndReason::Idle,
+    }
+}
+
+/// When somebody last did something, in milliseconds since the session began.
+struct Stirred {
+    begun: Instant,
+    last: AtomicU64,
+}
+
+impl Stirred {
+    fn new() -> Self {
+        Self { begun: Instant::now(), last: AtomicU64::new(0) }
+    }
+
+    fn now(&self) {
+        let since = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(since, Ordering::Relaxed);
+    }
+
+    /// Waits until nobody has done anything for so long.
+    async fn rests(&self, idle: Duration) {
+        loop {
+            let due = self.begun + Duration::from_millis(self.last.load(Ordering::Relaxed)) + idle;
+            if due <= Instant::now() {
+                return;
+            }
+            sleep_until(due).await;
         }
     }
 }
@@ -98,7 +123,7 @@ async fn copy(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut eye: impl Eye,
-    stirred: &Notify,
+    stirred: &Stirred,
 ) -> Ended {
     let mut buffer = vec![0; COPY_BUFFER];
     loop {
@@ -114,7 +139,7 @@ async fn copy(
             Err(why) => return Ended::Barred(why),
         };
         if passed.stirs {
-            stirred.notify_one();
+            stirred.now();
         }
         match timeout(WRITE_MAX, write(&mut to, passed.bytes)).await {
             Ok(Ok(())) => {}

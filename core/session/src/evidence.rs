@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use moka::Equivalent;
-use moka::sync::Cache;
+use moka::sync::SegmentedCache;
 use tapgate_model::{Digest, Kind, Login, TargetName, UserName};
 use tapgate_proof::{Expected, ExpectedSso, ExpectedTouch, Holder, Proof, ProofError, VerifiedTap};
 
 use crate::grant::Basis;
-use crate::limits::{EVIDENCE_MAX, WINDOW_MAX};
+use crate::limits::{EVIDENCE_MAX, EVIDENCE_PARTS, WINDOW_MAX};
 use crate::{Ask, Door, ProtocolName};
 
 /// All that an ask must have in common with the ask that the tap was verified for: with owned names
@@ -115,11 +115,14 @@ impl Tap {
 
 /// The evidence that is at hand: verified taps, each as the basis of the grants that it is good for. Whether it
 /// still is, is compared on every use ([`Basis::opens`]); the cache's own expiry only collects what is over.
-pub(crate) struct Cached(Cache<Key, Arc<Basis>>);
+///
+/// In parts: each notes its hits in a queue, which all threads would otherwise write to.
+pub(crate) struct Cached(SegmentedCache<Key, Arc<Basis>>);
 
 impl Cached {
     pub(crate) fn new() -> Self {
-        Self(Cache::builder().max_capacity(EVIDENCE_MAX).time_to_live(WINDOW_MAX + Duration::from_secs(1)).build())
+        let parts = SegmentedCache::builder(EVIDENCE_PARTS).max_capacity(EVIDENCE_MAX);
+        Self(parts.time_to_live(WINDOW_MAX + Duration::from_secs(1)).build())
     }
 
     pub(crate) fn get(&self, probe: &Probe<'_>) -> Option<Arc<Basis>> {

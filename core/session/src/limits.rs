@@ -30,6 +30,9 @@ pub const DIAL_MAX: Duration = Duration::from_secs(10);
 /// How many pieces of evidence the cache keeps: at about 1 KiB each, 64 MiB at most.
 pub const EVIDENCE_MAX: u64 = 65_536;
 
+/// In how many parts the cache keeps them: a thread of every processor of a usual machine seldom meets another at one.
+pub(crate) const EVIDENCE_PARTS: usize = 8;
+
 /// How many taps may wait for the session that they were made for: at about 1 KiB each, 16 MiB at most.
 pub const BROUGHT_MAX: u64 = 16_384;
 

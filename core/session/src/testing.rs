@@ -14,11 +14,11 @@ use tapgate_model::{Clock, Digest, Kind, Login, ManualClock, SystemClock, Target
 use tapgate_policy::Policy;
 use tapgate_proof::testing::SoftKey;
 use tapgate_proof::{
-    Holder, Link, Proof, Purpose, Registration, RelyingParty, Statement, StatementParts, StatementTarget, Uses,
-    verify_chain,
+    Expected, Holder, Link, Proof, Purpose, Registration, RelyingParty, Statement, StatementParts, StatementTarget,
+    Uses, verify_chain,
 };
 
-use crate::evidence::Probe;
+use crate::evidence::{Probe, Tap};
 use crate::{
     Ask, ConnectionFacts, Door, Gate, GateParts, Invitation, Invited, NoTaps, ProtocolName, Snapshot, SpendError,
     Spender, Taps,
@@ -205,6 +205,22 @@ impl World {
         let entry = self.entry(name, login, client.holder());
         let statement = self.statement(vec![entry], uses, Duration::from_mins(5));
         self.session(&client, &self.key.tap(&statement, [9; 32], &self.rp))
+    }
+
+    /// jerry taps for prod3 as himself, good for this holder; verified as the gate verifies it.
+    pub fn tap(&self, holder: Holder, uses: Uses, window: Duration) -> Arc<Tap> {
+        let statement = self.statement(vec![self.entry("prod3", "jerry", holder)], uses, window);
+        let proof = Arc::new(self.key.tap(&statement, rand::random(), &self.rp));
+        let expected = Expected {
+            key: self.key.key(),
+            relying_party: &self.rp.clone().into(),
+            gate: &GATE,
+            purpose: Purpose::Session,
+            user: &user("jerry"),
+            user_verification: false,
+            at: self.clock.now(),
+        };
+        Arc::new(sound(Tap::verify(&proof, &expected)))
     }
 
     /// An entry of a statement.

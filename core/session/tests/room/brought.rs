@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapgate_identity::Identity;
-use tapgate_model::{Clock as _, Digest};
-use tapgate_proof::{Expected, Holder, Purpose, Uses};
+use tapgate_model::Digest;
+use tapgate_proof::{Holder, Uses};
 use tapgate_session::testing::{GATE, World, facts, user};
 use tapgate_session::{ConnectionFacts, CutReason, Door, Tap, Verdict};
 
@@ -29,19 +29,7 @@ fn tap(world: &World, session: &Identity, uses: Uses) -> Arc<Tap> {
 }
 
 fn tap_for(world: &World, holder: Holder, uses: Uses) -> Arc<Tap> {
-    let entry = world.entry("prod3", "jerry", holder);
-    let statement = world.statement(vec![entry], uses, Duration::from_mins(5));
-    let proof = Arc::new(world.key.tap(&statement, [7; 32], &world.rp));
-    let expected = Expected {
-        key: world.key.key(),
-        relying_party: &world.rp.clone().into(),
-        gate: &GATE,
-        purpose: Purpose::Session,
-        user: &user("jerry"),
-        user_verification: false,
-        at: world.clock.now(),
-    };
-    Arc::new(Tap::verify(&proof, &expected).unwrap())
+    world.tap(holder, uses, Duration::from_mins(5))
 }
 
 #[test]

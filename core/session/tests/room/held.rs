@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt as _, ready};
-use tapgate_model::{Clock as _, Digest, Kind};
-use tapgate_proof::{Expected, Holder, Purpose, Uses};
+use tapgate_model::{Digest, Kind};
+use tapgate_proof::{Holder, Uses};
 use tapgate_session::limits::HELD_PER_USER_AND_ADDRESS_MAX;
-use tapgate_session::testing::{CountingTaps, GATE, World, facts, target, unix, user};
+use tapgate_session::testing::{CountingTaps, World, facts, target, unix, user};
 use tapgate_session::{Ask, Challenge, ConnectionFacts, Door, Invitation, Prompt, PromptError, Tap, WaitKey};
 
 use super::world::policy;
@@ -37,20 +37,7 @@ fn tap(world: &World, number: u8) -> Arc<Tap> {
 }
 
 fn tap_for(world: &World, connection: Digest) -> Arc<Tap> {
-    let holder = Holder::SshSession(connection);
-    let entry = world.entry("prod3", "jerry", holder);
-    let statement = world.statement(vec![entry], Uses::Once, Duration::from_mins(1));
-    let proof = Arc::new(world.key.tap(&statement, *connection.as_bytes(), &world.rp));
-    let expected = Expected {
-        key: world.key.key(),
-        relying_party: &world.rp.clone().into(),
-        gate: &GATE,
-        purpose: Purpose::Session,
-        user: &user("jerry"),
-        user_verification: false,
-        at: world.clock.now(),
-    };
-    Arc::new(Tap::verify(&proof, &expected).unwrap())
+    world.tap(Holder::SshSession(connection), Uses::Once, Duration::from_mins(1))
 }
 
 async fn open(world: &World, number: u8) -> Result<(), String> {
