@@ -45,6 +45,8 @@ const WATCH_GOAL: f64 = 40.0 * 1024.0;
 const GET: &str = "kube-get-wall";
 const PLUGIN: &str = "kube-get-plugin-wall";
 const LIST: &str = "kube-list-cpu";
+const LIST_BARE: &str = "kube-list-bare-cpu";
+const PACKED: &str = "kube-list-packed-cpu";
 const PART: &str = "kube-list-part-cpu";
 const REQUEST: &str = "kube-request-cpu";
 const WATCH: &str = "kube-idle-watch-memory";
@@ -57,7 +59,7 @@ fn main() -> Result<ExitCode> {
     }
     let mut report = Report::from_arguments()?;
     watches(&mut report)?;
-    if report.wants_any(&[GET, PLUGIN, LIST, PART, REQUEST]) {
+    if report.wants_any(&[GET, PLUGIN, LIST, LIST_BARE, PACKED, PART, REQUEST]) {
         let scene = Scene::new()?;
         requests(&scene, &mut report)?;
         commands(&scene, &mut report)?;
@@ -124,27 +126,36 @@ fn commands(scene: &Scene, report: &mut Report) -> Result<()> {
 }
 
 fn lists(scene: &Scene, report: &mut Report) -> Result<()> {
-    if !report.wants_any(&[LIST, PART]) {
+    if !report.wants_any(&[LIST, LIST_BARE, PACKED, PART]) {
         return Ok(());
     }
     scene.fill(OBJECTS)?;
+    // What one and the same list costs a process.
+    let list = |id: u32, way, cluster, packed| {
+        let before = nanos(&[id])?;
+        scene.list(way, cluster, OBJECTS, packed)?;
+        Ok::<_, anyhow::Error>(nanos(&[id])? - before)
+    };
     let each = [
-        (LIST, "bench", Some(LIST_GOAL), "of which nothing is taken out"),
-        (PART, "part", None, "of which every other object is taken out"),
+        (LIST, "bench", false, Some(LIST_GOAL), "of which nothing is taken out"),
+        (PACKED, "bench", true, Some(LIST_GOAL), "packed by gzip, as client-go and so kubectl ask for it"),
+        (PART, "part", false, None, "of which every other object is taken out"),
     ];
-    for (name, cluster, goal, how) in each {
+    for (name, cluster, packed, goal, how) in each {
         if !report.wants(name) {
             continue;
         }
-        // What one and the same list costs both.
-        let list = |id: u32| {
-            let before = nanos(&[id])?;
-            scene.list(cluster, OBJECTS)?;
-            Ok::<_, anyhow::Error>(nanos(&[id])? - before)
-        };
-        let rounds = in_turns(PROGRAM_ROUNDS, || list(scene.gate()), || list(scene.api_server()))?;
+        let cost = |id| list(id, Way::Gate, cluster, packed);
+        let rounds = in_turns(PROGRAM_ROUNDS, || cost(scene.gate()), || cost(scene.api_server()))?;
         let what = format!("CPU time for a list of {OBJECTS} objects as JSON, {how}");
         report.add(name, Figure::ratio(&what, goal, ["the gate", "the API server"], &weigh(&rounds)));
+    }
+    if report.wants(LIST_BARE) {
+        let cost = |way| list(scene.proxy(way), way, "bench", false);
+        let rounds = in_turns(PROGRAM_ROUNDS, || cost(Way::Gate), || cost(Way::Bare))?;
+        let what = format!("CPU time of the proxy for a list of {OBJECTS} objects as JSON, not packed");
+        let sides = ["the gate", "hyper-util with nothing in it"];
+        report.add(LIST_BARE, Figure::ratio(&what, None, sides, &weigh(&rounds)));
     }
     Ok(())
 }

@@ -107,6 +107,11 @@ impl Scene {
         api.id()
     }
 
+    /// The process of whatever is between.
+    pub(crate) fn proxy(&self, way: Way) -> u32 {
+        if way == Way::Gate { self.gate() } else { self.proxy.id() }
+    }
+
     /// So many runs of `kubectl get`; the nanoseconds of one.
     pub(crate) fn kubectl(&self, way: Way, times: u32) -> Result<f64> {
         let [by_certificate, by_plugin, direct] = &self.kubeconfigs;
@@ -127,7 +132,7 @@ impl Scene {
 
     /// So many requests over one connection; the proxy's CPU nanoseconds for one.
     pub(crate) fn requests(&self, way: Way, times: u32) -> Result<f64> {
-        let id = if way == Way::Gate { self.gate() } else { self.proxy.id() };
+        let id = self.proxy(way);
         let before = nanos(&[id])?;
         let body = format!(
             "c = connect()\nfor _ in range({times}):\n    answer = ask(c, '/bench/api/v1/namespaces/idle')\n    assert \
@@ -150,14 +155,16 @@ impl Scene {
         self.python(Way::Bare, &body)?.finish(RUN_MAX)?.success().map(drop)
     }
 
-    /// Asks for the list of them through the gate.
-    pub(crate) fn list(&self, cluster: &str, objects: u32) -> Result<()> {
+    /// Asks for the list of them, as it is or packed, as client-go asks for it.
+    pub(crate) fn list(&self, way: Way, cluster: &str, objects: u32, packed: bool) -> Result<()> {
         let shown = if cluster == "part" { objects / 2 } else { objects };
+        let (asked, unpacked) =
+            if packed { (", {'Accept-Encoding': 'gzip'}", "gzip.decompress(answer)") } else { ("", "answer") };
         let body = format!(
-            "answer = ask(connect(), '/{cluster}/api/v1/namespaces/prod/configmaps')\nassert answer.count(b'\"uid\":') == \
-             {shown}, answer[:1000]\n"
+            "answer = ask(connect(), '/{cluster}/api/v1/namespaces/prod/configmaps', None{asked})\nanswer = \
+             {unpacked}\nassert answer.count(b'\"uid\":') == {shown}, answer[:1000]\n"
         );
-        self.python(Way::Gate, &body)?.finish(RUN_MAX)?.success().map(drop)
+        self.python(way, &body)?.finish(RUN_MAX)?.success().map(drop)
     }
 
     /// Watches through the gate that see nothing, until these are dropped: each over a connection of its own, or all
@@ -199,14 +206,14 @@ impl Scene {
     fn python(&self, way: Way, body: &str) -> Result<Process> {
         let Entrance { port, certificate, key } = if way == Way::Bare { &self.bare } else { &self.gate };
         let text = format!(
-            "import http.client, json, resource, socket, ssl, sys\nsoft, hard = \
+            "import gzip, http.client, json, resource, socket, ssl, sys\nsoft, hard = \
              resource.getrlimit(resource.RLIMIT_NOFILE)\nresource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))\ncontext \
              = ssl.create_default_context(); context.check_hostname = False; context.verify_mode = \
              ssl.CERT_NONE\ncontext.load_cert_chain('{}', '{}')\ndef connect():\n    c = \
              http.client.HTTPConnection('k8s.localhost')\n    c.sock = \
              context.wrap_socket(socket.create_connection(('127.0.0.1', {port})), server_hostname='k8s.localhost')\n    \
-             return c\ndef ask(c, path, body=None):\n    headers = {{}} if body is None else {{'Content-Type': \
-             'application/json'}}\n    c.request('GET' if body is None else 'POST', path, body=body, headers=headers)\n    \
+             return c\ndef ask(c, path, body=None, \
+             headers={{'Content-Type': 'application/json'}}):\n    c.request('GET' if body is None else 'POST', path, body=body, headers=headers)\n    \
              r = c.getresponse()\n    answer = r.read()\n    assert r.status in (200, 201), answer\n    return \
              answer\n{body}",
             certificate.display(),

@@ -22,11 +22,15 @@ pub(crate) fn verdict(gate: &Gate, ask: &Ask<'_>, fresh: Option<&Arc<Tap>>) -> V
     if ask.identity.source_ip().is_some_and(|ip| ip != ask.connection.peer.ip()) {
         return Verdict::Denial(Denial::address());
     }
-    let kept = if fresh.is_none() && may_bring_tap(ask) { gate.cached().get(&Probe::of(ask)) } else { None };
-    match kept {
-        Some(basis) if basis.opens(gate.epoch(), now) => {
-            Verdict::Grant(Grant::on_evidence(gate, ask.connection, basis))
-        }
+    let keeps = fresh.is_none() && may_bring_tap(ask);
+    let kept = || keeps.then(|| gate.cached().get(&Probe::of(ask))).flatten();
+    let opens = |basis: &Arc<Basis>| basis.opens(gate.epoch(), now);
+    if let Some(basis) = kept().filter(opens) {
+        return Verdict::Grant(Grant::on_evidence(gate, ask.connection, basis));
+    }
+    let _turn = (keeps && ask.identity.proof().is_some()).then(|| gate.cached().turn(ask.identity.fingerprint()));
+    match kept() {
+        Some(basis) if opens(&basis) => Verdict::Grant(Grant::on_evidence(gate, ask.connection, basis)),
         kept => {
             let tap = fresh.cloned().or_else(|| kept?.tap.clone());
             Check { gate, snapshot: &gate.current(), ask, now }.verdict(tap)

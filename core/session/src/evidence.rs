@@ -1,7 +1,7 @@
 //! Evidence: a verified tap that may be asked for grants until its deadline.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::Equivalent;
@@ -10,7 +10,7 @@ use tapgate_model::{Digest, Kind, Login, TargetName, UserName};
 use tapgate_proof::{Expected, ExpectedSso, ExpectedTouch, Holder, Proof, ProofError, VerifiedTap};
 
 use crate::grant::Basis;
-use crate::limits::{EVIDENCE_MAX, EVIDENCE_PARTS, WINDOW_MAX};
+use crate::limits::{EVIDENCE_MAX, EVIDENCE_PARTS, TURNS, WINDOW_MAX};
 use crate::{Ask, Door, ProtocolName};
 
 /// All that an ask must have in common with the ask that the tap was verified for: with owned names
@@ -117,23 +117,34 @@ impl Tap {
 /// still is, is compared on every use ([`Basis::opens`]); the cache's own expiry only collects what is over.
 ///
 /// In parts: each notes its hits in a queue, which all threads would otherwise write to.
-pub(crate) struct Cached(SegmentedCache<Key, Arc<Basis>>);
+pub(crate) struct Cached {
+    kept: SegmentedCache<Key, Arc<Basis>>,
+    turns: [Mutex<()>; TURNS],
+}
 
 impl Cached {
     pub(crate) fn new() -> Self {
         let parts = SegmentedCache::builder(EVIDENCE_PARTS).max_capacity(EVIDENCE_MAX);
-        Self(parts.time_to_live(WINDOW_MAX + Duration::from_secs(1)).build())
+        let kept = parts.time_to_live(WINDOW_MAX + Duration::from_secs(1)).build();
+        Self { kept, turns: std::array::from_fn(|_| Mutex::default()) }
+    }
+
+    /// The turn of one certificate: of those who come at once with it, one verifies its tap, and the others find that.
+    /// They wait for no longer than verifying it themselves would take.
+    pub(crate) fn turn(&self, credential: &Digest) -> Option<MutexGuard<'_, ()>> {
+        let turn = self.turns.get(usize::from(credential.as_bytes()[0]) % TURNS)?;
+        Some(turn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn get(&self, probe: &Probe<'_>) -> Option<Arc<Basis>> {
-        self.0.get(probe)
+        self.kept.get(probe)
     }
 
     pub(crate) fn put(&self, probe: &Probe<'_>, basis: Arc<Basis>) {
-        self.0.insert(probe.to_key(), basis);
+        self.kept.insert(probe.to_key(), basis);
     }
 
     pub(crate) fn drop(&self, probe: &Probe<'_>) {
-        self.0.invalidate(probe);
+        self.kept.invalidate(probe);
     }
 }

@@ -33,6 +33,10 @@ pub const EVIDENCE_MAX: u64 = 65_536;
 /// In how many parts the cache keeps them: a thread of every processor of a usual machine seldom meets another at one.
 pub(crate) const EVIDENCE_PARTS: usize = 8;
 
+/// How many certificates' taps may be verified at once: more than there are processors, so that two certificates seldom
+/// have one turn.
+pub(crate) const TURNS: usize = 64;
+
 /// How many taps may wait for the session that they were made for: at about 1 KiB each, 16 MiB at most.
 pub const BROUGHT_MAX: u64 = 16_384;
 
