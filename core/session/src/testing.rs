@@ -20,8 +20,8 @@ use tapgate_proof::{
 
 use crate::evidence::{Probe, Tap};
 use crate::{
-    Ask, ConnectionFacts, Door, Gate, GateParts, Invitation, Invited, NoTaps, ProtocolName, Snapshot, SpendError,
-    Spender, Taps,
+    Ask, ConnectionFacts, Door, Gate, GateParts, Grant, Invitation, Invited, NoTaps, ProtocolName, Snapshot,
+    SpendError, Spender, Taps,
 };
 
 /// The moment at which the world begins.
@@ -252,6 +252,11 @@ impl<'a> BareHit<'a> {
     pub fn hit(&self) -> bool {
         self.gate.cached().get(&self.probe).is_some()
     }
+}
+
+/// Whether a grant rests on evidence that was at hand, so that nothing was verified for it.
+pub const fn is_warm(grant: &Grant) -> bool {
+    grant.warm
 }
 
 /// A user's name.

@@ -1,12 +1,13 @@
 //! What a tap is good for, and what it is not.
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::Duration;
 
 use tapgate_proof::Uses;
 use tapgate_proof::testing::{Gesture, SoftKey};
 use tapgate_session::Verdict;
-use tapgate_session::testing::{ClientKey, World, facts};
+use tapgate_session::testing::{ClientKey, World, facts, is_warm};
 
 use super::world::{check, check_from, lock, policy, word, world};
 
@@ -30,6 +31,23 @@ fn a_tap_opens_what_it_names_and_nothing_else() {
     assert_eq!(word(check(&world, &tapped, "prod3", "jerry")), "grant", "warm");
     assert_eq!(word(check(&world, &tapped, "prod3", "root")), OTHER);
     assert_eq!(word(check(&world, &tapped, "dev1", "jerry")), OTHER, "not even where no tap is due");
+}
+
+#[test]
+fn of_many_at_once_with_one_certificate_one_verifies_its_tap() {
+    let world = world();
+    for _ in 0..20 {
+        let (tapped, begin) = (world.tapped("prod3", "jerry", Uses::Window), Barrier::new(8));
+        let open = || {
+            begin.wait();
+            matches!(check(&world, &tapped, "prod3", "jerry"), Verdict::Grant(grant) if !is_warm(&grant))
+        };
+        let cold = thread::scope(|scope| {
+            let all = [(); 8].map(|()| scope.spawn(open));
+            all.map(|one| one.join().unwrap()).into_iter().filter(|cold| *cold).count()
+        });
+        assert_eq!(cold, 1);
+    }
 }
 
 #[test]
