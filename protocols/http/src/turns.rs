@@ -20,15 +20,12 @@ pub(crate) async fn serve<A: HttpServerApp>(app: &Arc<A>, mut stream: Stream, sh
     let mut kept: Option<HttpPersistentSettings> = None;
     while let Some(head) = begun(&mut stream).await {
         let mut session = ServerSession::new_http1(stream);
-        match kept.take() {
-            Some(mut kept) => {
-                kept.set_pipelined_prefix(head);
-                kept.apply_to_session(&mut session);
-            }
-            None => {
-                session.set_keepalive(Some(CLIENT_IDLE.as_secs()));
-                session.set_pipelined_prefix(head);
-            }
+        if let Some(mut kept) = kept.take() {
+            kept.set_pipelined_prefix(head);
+            kept.apply_to_session(&mut session);
+        } else {
+            session.set_keepalive(Some(CLIENT_IDLE.as_secs()));
+            session.set_pipelined_prefix(head);
         }
         let Some(again) = app.process_new_http(session, shutdown).await else { return };
         (stream, kept) = again.consume();
