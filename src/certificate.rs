@@ -16,6 +16,7 @@ use tapgate_config::CertificateFiles;
 use tapgate_model::{Digest, UnixTime, tunnel};
 
 use crate::limits::CERTIFICATE_FILE_MAX;
+use crate::words::words;
 
 /// The operator's certificate, where there is one.
 #[derive(Debug, Default)]
@@ -38,7 +39,7 @@ impl OperatorCertificate {
         if one.files().is_some_and(|files| files.certificate.exists())
             && let Err(error) = one.reload()
         {
-            tracing::error!(error = format!("{error:#}"), "The certificate that was issued before can't be used");
+            tracing::error!(error = words(&error), "The certificate that was issued before can't be used");
         }
         one
     }

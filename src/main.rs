@@ -30,6 +30,7 @@ mod traces;
 mod vault;
 mod web;
 mod witness;
+mod words;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -131,7 +132,7 @@ fn main() -> ExitCode {
     match run::run(arguments.command) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("ERROR: {error:#}");
+            eprintln!("ERROR: {}", words::words(&error));
             ExitCode::FAILURE
         }
     }

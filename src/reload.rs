@@ -14,6 +14,7 @@ use crate::accept::Edge;
 use crate::certificate::OperatorCertificate;
 use crate::limits::RELOAD_LOOK;
 use crate::notify;
+use crate::words::words;
 
 /// What is looked at.
 pub(crate) struct Watched {
@@ -115,6 +116,6 @@ fn told(what: &'static str, reloaded: Result<()>) {
     metrics::counter!("tapgate_reloads_total", "what" => what, "result" => result).increment(1);
     match reloaded {
         Ok(()) => tracing::info!(what, "Read anew"),
-        Err(error) => tracing::error!(what, error = format!("{error:#}"), "Could not be read anew: the old stays"),
+        Err(error) => tracing::error!(what, error = words(&error), "Could not be read anew: the old stays"),
     }
 }

@@ -13,6 +13,7 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::sockets::Sockets;
 use crate::traces::Traces;
+use crate::words::words;
 use crate::{Command, bench, care, certificate, demo, keys, start, traces, vault};
 
 pub(crate) fn run(command: Command) -> Result<ExitCode> {
@@ -60,7 +61,7 @@ fn log() {
         Ok(told) => tracing_subscriber::registry().with(lines).with(told.with_filter(traces::own())).init(),
         Err(error) => {
             tracing_subscriber::registry().with(lines).init();
-            tracing::error!(error = format!("{error:#}"), "There are no traces");
+            tracing::error!(error = words(&error), "There are no traces");
         }
     }
 }
@@ -97,12 +98,12 @@ pub(crate) fn look(path: &Path, config: &Config) -> Result<usize> {
     let mut lines: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
     let at = |key: &str| format!("{}:{}", path.display(), tapgate_config::line_of(path, key));
     if let Some(Err(error)) = config.certificate.as_ref().map(certificate::read) {
-        lines.push(format!("  {}: the certificate for browsers can't be used: {error:#}", at("tls")));
+        lines.push(format!("  {}: the certificate for browsers can't be used: {}", at("tls"), words(&error)));
     }
     // A file is made at the first start; what comes from elsewhere must be there.
     let key = config.data_dir.exists() || !matches!(config.secrets_key, SecretsKeyPlace::File(_));
     if let Err(error) = key.then(|| vault::look_at_key(config)).transpose() {
-        lines.push(format!("  {}: {error:#}", at("secrets_key")));
+        lines.push(format!("  {}: {}", at("secrets_key"), words(&error)));
     }
     if !lines.is_empty() {
         return Err(anyhow!("the gate would not start with this (mend these and try again):\n{}", lines.join("\n")));

@@ -21,6 +21,7 @@ use crate::handover::{Elder, Heir, Voice, Wish};
 use crate::limits::{DRAIN_LOOK, DRAIN_MAX, SETTLE_MAX};
 use crate::notify;
 use crate::start::{Opened, alone_in};
+use crate::words::words;
 
 /// A gate that listens.
 pub(crate) struct Running {
@@ -257,5 +258,5 @@ async fn review(edge: &Arc<Edge>) -> bool {
     let edge = Arc::clone(edge);
     let read = tokio::task::spawn_blocking(move || edge.web.install()).await;
     let read = read.context("the reading broke").and_then(|read| Ok(read?));
-    read.inspect_err(|error| tracing::error!(error = format!("{error:#}"), "The policy can't be read")).is_ok()
+    read.inspect_err(|error| tracing::error!(error = words(error), "The policy can't be read")).is_ok()
 }

@@ -41,6 +41,7 @@ use crate::web::audit::AuditPlace;
 use crate::web::recordings::Library;
 use crate::web::{App, Tickets, Web};
 use crate::witness::Posted;
+use crate::words::words;
 use crate::{admin, doors, notify, run, shelf};
 
 /// The parts that have a state on the disk.
@@ -256,7 +257,7 @@ pub(crate) async fn serve(path: &Path, config: Config, mut sockets: Sockets, hei
             }
             HandedOver::Not(error) => {
                 metrics::counter!("tapgate_hand_overs_failed_total").increment(1);
-                tracing::error!(error = format!("{error:#}"), "The hand-over has failed: this process goes on");
+                tracing::error!(error = words(&error), "The hand-over has failed: this process goes on");
             }
             HandedOver::Lost(error) => {
                 return Err(error.context("the hand-over has failed, and this process can't go on"));

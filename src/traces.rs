@@ -24,6 +24,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::limits::{TRACES_AT_ONCE, TRACES_EVERY, TRACES_POST_MAX, TRACES_WAITING_MAX};
+use crate::words::words;
 
 /// What a collector takes traces at, below its address.
 const PATH: &str = "/v1/traces";
@@ -144,7 +145,7 @@ async fn post_all(to: Uri, mut ended: mpsc::Receiver<Value>) {
         let posted = timeout(TRACES_POST_MAX, post(&to, &spans)).await;
         let posted = posted.context("it does not answer").and_then(|posted| posted);
         if let (true, Err(error)) = (well, &posted) {
-            tracing::warn!(%to, error = format!("{error:#}"), "Traces do not reach their collector");
+            tracing::warn!(%to, error = words(error), "Traces do not reach their collector");
         }
         well = posted.is_ok();
     }

@@ -25,6 +25,7 @@ pub(crate) use challenge::Challenges;
 
 use crate::certificate::OperatorCertificate;
 use crate::limits::{ACME_LOOK, ACME_MAX, ACME_POLL_MAX, ACME_RETRY_FIRST, ACME_RETRY_LAST};
+use crate::words::words;
 
 /// How much of a directory's URL is in the name of its account's file: file systems take 255 bytes.
 const NAME_MAX: usize = 200;
@@ -87,7 +88,7 @@ impl Acme {
             }
             Err(error) => {
                 let next = *pause;
-                let error = format!("{error:#}");
+                let error = words(&error);
                 tracing::error!(error, next_in_secs = next.as_secs(), "No certificate was issued: what there is stays");
                 *pause = (next * 2).min(ACME_RETRY_LAST);
                 next

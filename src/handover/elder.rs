@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::desk::{Asked, Waiting};
 use super::{Desk, ElderWord, HeirWord, Log, Talk, hear, tell};
 use crate::limits::{DRAIN_MAX, FOLLOW_LOOK, HEIR_START_MAX};
+use crate::words::words;
 
 /// The process whose sockets this one has.
 pub(crate) struct Elder {
@@ -57,7 +58,7 @@ impl Elder {
                     Ok(Some(ElderWord::Sessions { number, sessions, more })) => waiting.told(number, sessions, more),
                     Ok(Some(ElderWord::Free)) => {}
                     Ok(None) => return tracing::info!("The old process has gone"),
-                    Err(error) => return tracing::error!(error = format!("{error:#}"), "The old process is lost"),
+                    Err(error) => return tracing::error!(error = words(&error), "The old process is lost"),
                 }
             }
         };

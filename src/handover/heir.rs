@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{ElderWord, FLAG, HeirWord, Question, Talk, hear, tell};
 use crate::limits::{DRAIN_LOOK, HEIR_START_MAX, LAST_WORDS_MAX, LOG_AWAY_MAX, SESSIONS_IN_A_WORD};
+use crate::words::words;
 
 /// Where handed sockets begin, as `sd_listen_fds(3)` has it.
 const FIRST_SOCKET: i32 = 3;
@@ -114,7 +115,7 @@ impl Heir {
                 };
                 if let Err(error) = tell(&mut writer, &word).await {
                     let what = if matches!(word, ElderWord::Event(_)) { "An event" } else { "An answer" };
-                    tracing::error!(error = format!("{error:#}"), "{what} did not reach the fresh process");
+                    tracing::error!(error = words(&error), "{what} did not reach the fresh process");
                 }
             }
         });

@@ -9,11 +9,12 @@
 //! | Step of the guides                                   | Where it stands                                          |
 //! |------------------------------------------------------|----------------------------------------------------------|
 //! | Installing the clients                               | not a matter of a running gate                           |
-//! | `teleport.yaml` of FIPS builds                       | the gate reads `tapgate.yaml`, and there is no FIPS build |
+//! | `teleport.yaml` of FIPS builds                       | the gate reads `tapgate.yaml`, of any build              |
 //! | Kubernetes and application sessions                  | the suites `kube` and `app`, with kubectl and Chromium   |
-//! | Desktop sessions                                     | not there yet                                            |
+//! | Desktop sessions                                     | the suite `desktop`, with FreeRDP, TigerVNC and Chromium |
 //! | MFA by an identity provider, beyond the prompt       | `mfa::sso`, with a real provider in a real browser       |
-//! | SSH in the web UI, VNet                              | not there                                                |
+//! | SSH in the web UI                                    | the suite `web`, with Chromium                           |
+//! | VNet                                                 | not there                                                |
 //! | The browser's part, from the link to `Approved`      | the suite `web`                                          |
 //! | `tsh mfa add --mfa-mode=browser`                     | the suite `web`: `terminal`                              |
 
