@@ -44,16 +44,11 @@ fn crowd(world: &World, thief: &Client, size: usize, each: usize) -> Result<SshC
     SshCrowd::start(&world.lab, &wish)
 }
 
-/// What those read who were sent away. A busy machine may take the two minutes that a client is held.
-fn sent_away(held: &SshCrowd) -> Vec<String> {
-    held.over().into_iter().filter(|why| !why.contains("nobody tapped in time")).collect()
-}
-
 #[test]
 fn a_thousand_held_clients_keep_nobody_out() -> Result<()> {
     let (world, approver, thief) = scene()?;
     let held = crowd(&world, &thief, CROWD, 25)?;
-    assert_eq!((held.asked().len(), sent_away(&held)), (CROWD, Vec::new()));
+    assert_eq!((held.asked().len(), held.over()), (CROWD, Vec::new()));
     // Somebody else's ask is answered, and the tap frees that one alone.
     let own = approver.ssh(&world, &["echo mine"])?;
     approver.approve(&Asked::of(&own)?)?;
@@ -63,8 +58,9 @@ fn a_thousand_held_clients_keep_nobody_out() -> Result<()> {
     let words = approver.ssh_words(&world, Some(login_files(&world, &world.jerry).ssh_key), "prod3");
     let owner = world.jerry.start_ssh(words.into_iter().chain(["localhost", "echo owner"].map(str::to_owned)))?;
     Asked::of(&owner)?;
-    // Nobody of the crowd was sent away for them.
-    assert_eq!((sent_away(&held), world.prod3.connections()), (Vec::new(), 1));
+    // Nobody of the crowd was sent away for them; a busy machine may have taken the two minutes that they are held.
+    let sent_away: Vec<_> = held.over().into_iter().filter(|why| !why.contains("nobody tapped in time")).collect();
+    assert_eq!((sent_away, world.prod3.connections()), (Vec::new(), 1));
     Ok(())
 }
 
