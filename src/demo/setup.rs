@@ -15,6 +15,7 @@ use super::database::{self, Database};
 use super::tools::User;
 use crate::running::Running;
 use crate::start::{self, Opened};
+use crate::words::words;
 
 /// The demo's roles: those of the story of Jerry and Olga.
 const ROLES: &str = include_str!("roles.yaml");
@@ -109,7 +110,7 @@ impl Demo {
         for user in [&self.jerry, &self.olga] {
             // A demo's agent has nothing to keep once its gate is gone.
             if let Err(error) = user.run("tap", &["logout"]).await {
-                eprintln!("{} could not log out: {error:#}", user.name);
+                eprintln!("{} could not log out: {}", user.name, words(&error));
             }
         }
         self.running.stop().await;
