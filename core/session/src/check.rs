@@ -23,13 +23,16 @@ pub(crate) fn verdict(gate: &Gate, ask: &Ask<'_>, fresh: Option<&Arc<Tap>>) -> V
         return Verdict::Denial(Denial::address());
     }
     let keeps = fresh.is_none() && may_bring_tap(ask);
-    let kept = || keeps.then(|| gate.cached().get(&Probe::of(ask))).flatten();
+    let look = || keeps.then(|| gate.cached().get(&Probe::of(ask))).flatten();
     let opens = |basis: &Arc<Basis>| basis.opens(gate.epoch(), now);
-    if let Some(basis) = kept().filter(opens) {
-        return Verdict::Grant(Grant::on_evidence(gate, ask.connection, basis));
+    let mut kept = look();
+    let is_cold = !kept.as_ref().is_some_and(opens);
+    let turn =
+        (keeps && is_cold && ask.identity.proof().is_some()).then(|| gate.cached().turn(ask.identity.fingerprint()));
+    if turn.is_some() {
+        kept = look();
     }
-    let _turn = (keeps && ask.identity.proof().is_some()).then(|| gate.cached().turn(ask.identity.fingerprint()));
-    match kept() {
+    match kept {
         Some(basis) if opens(&basis) => Verdict::Grant(Grant::on_evidence(gate, ask.connection, basis)),
         kept => {
             let tap = fresh.cloned().or_else(|| kept?.tap.clone());
