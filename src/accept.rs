@@ -11,6 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Instrument as _;
 
 use crate::acme::Challenges;
@@ -27,6 +29,8 @@ pub(crate) struct Edge {
     pub(crate) tls: Tls,
     pub(crate) web: Web,
     pub(crate) handshakes: Arc<Handshakes>,
+    /// Whoever accepts, and connections on their way to where they are counted: so none is ever between two counts.
+    pub(crate) arriving: TaskTracker,
     /// What a certificate authority looks for.
     pub(crate) challenges: Arc<Challenges>,
     /// Networks whose connections say whose they are.
@@ -45,6 +49,7 @@ pub(crate) struct Port {
 pub(crate) async fn accept(port: Port, edge: Arc<Edge>, stop: CancellationToken) {
     let room = Arc::clone(&edge.room);
     let Port { listener, only } = port;
+    let _arriving = edge.arriving.token();
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -64,8 +69,9 @@ pub(crate) async fn accept(port: Port, edge: Arc<Edge>, stop: CancellationToken)
             continue;
         };
         let (edge, only, id) = (Arc::clone(&edge), only.clone(), ConnectionId::next());
+        let arrival = edge.arriving.token();
         let served = async move {
-            serve(&edge, only, stream, peer).await;
+            serve(&edge, only, stream, (peer, arrival)).await;
             drop(permit);
         };
         // One number from here to the audit log.
@@ -86,7 +92,12 @@ pub(crate) fn room() -> usize {
     room.clamp(1, CONNECTIONS_MAX)
 }
 
-async fn serve(edge: &Arc<Edge>, only: Option<Arc<dyn Protocol>>, mut stream: TcpStream, peer: SocketAddr) {
+async fn serve(
+    edge: &Arc<Edge>,
+    only: Option<Arc<dyn Protocol>>,
+    mut stream: TcpStream,
+    (peer, arrival): (SocketAddr, TaskTrackerToken),
+) {
     let deadline = Instant::now() + HANDSHAKE_MAX;
     let Some(peer) = whose(edge, &mut stream, peer, deadline).await else { return };
     let Some(handshake) = edge.handshakes.begin(peer.ip()) else {
@@ -102,7 +113,7 @@ async fn serve(edge: &Arc<Edge>, only: Option<Arc<dyn Protocol>>, mut stream: Tc
             edge.handshakes.refuse("Gave up a handshake: too many are under way", peer);
             refused("crowd");
         }
-        () = shake(edge, only, stream, peer, (handshake, deadline)) => {}
+        () = shake(edge, only, stream, (peer, arrival), (handshake, deadline)) => {}
     }
 }
 
@@ -111,10 +122,11 @@ async fn shake(
     edge: &Arc<Edge>,
     only: Option<Arc<dyn Protocol>>,
     mut stream: TcpStream,
-    peer: SocketAddr,
+    (peer, arrival): (SocketAddr, TaskTrackerToken),
     (handshake, deadline): (Handshake, Instant),
 ) {
     if let Some(protocol) = only {
+        drop(arrival);
         let handshake: Option<Box<dyn Send + Sync>> = Some(Box::new(handshake));
         return protocol.serve(Accepted { io: Box::new(stream), peer, tls: None, handshake }).await;
     }
@@ -128,6 +140,7 @@ async fn shake(
         Spoken::Protocol(n) => {
             let Some(protocol) = edge.protocols.get(n) else { return };
             spoken_first(protocol.name().as_str());
+            drop(arrival);
             let io = Box::new(Prefixed::new(head, stream));
             let handshake: Option<Box<dyn Send + Sync>> = Some(Box::new(handshake));
             Arc::clone(protocol).serve(Accepted { io, peer, tls: None, handshake }).await;
@@ -140,7 +153,7 @@ async fn shake(
             let accepted = accepted.instrument(tracing::debug_span!("handshake")).await;
             drop(handshake);
             match accepted {
-                Ok(Ok(opened)) => Box::pin(inside(edge, opened, peer)).await,
+                Ok(Ok(opened)) => Box::pin(inside(edge, opened, peer, arrival)).await,
                 Ok(Err(error)) => {
                     tracing::debug!(%peer, %error, "A TLS handshake failed");
                     refused("handshake");
@@ -188,15 +201,16 @@ fn refused(why: &'static str) {
 }
 
 /// What is inside a TLS connection, by its ALPN.
-async fn inside(edge: &Arc<Edge>, opened: Box<tls::Opened>, peer: SocketAddr) {
+async fn inside(edge: &Arc<Edge>, opened: Box<tls::Opened>, peer: SocketAddr, arrival: TaskTrackerToken) {
     match opened.inside {
         tls::Inside::Protocol(n) => {
             let Some(protocol) = edge.protocols.get(n) else { return };
+            drop(arrival);
             let tls::Opened { stream, facts, .. } = *opened;
             let io = Box::new(stream);
             Arc::clone(protocol).serve(Accepted { io, peer, tls: Some(facts), handshake: None }).await;
         }
         // Boxed, or a connection of any other kind would hold the room for this.
-        tls::Inside::Http => Box::pin(edge.web.serve(*opened, peer)).await,
+        tls::Inside::Http => Box::pin(edge.web.serve(*opened, peer, arrival)).await,
     }
 }

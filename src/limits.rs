@@ -73,6 +73,10 @@ pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// Between two looks at whether the last session has ended.
 pub(crate) const DRAIN_LOOK: Duration = Duration::from_millis(20);
 
+/// How long a connection that rests is left open for a request that is on its way, where connections are to end: a round
+/// trip across the world.
+pub(crate) const LAST_REQUEST_MAX: Duration = Duration::from_millis(500);
+
 /// How long handshakes and requests that are under way get before another process takes over; what comes meanwhile waits
 /// in the kernel.
 pub(crate) const SETTLE_MAX: Duration = Duration::from_secs(2);

@@ -111,10 +111,12 @@ impl Running {
     /// Stops accepting (what comes waits in the kernel), lets what is under way come to its end, and frees the data
     /// directory.
     async fn make_way(&mut self) {
+        tracing::info!("Makes way: who comes now waits for the fresh process");
         self.accepting.cancel();
-        self.edge.web.wind_up();
+        self.edge.web.wind_up(true);
+        let Edge { arriving, handshakes, web, .. } = &*self.edge;
         let until = Instant::now() + SETTLE_MAX;
-        while self.edge.handshakes.count() + self.edge.web.open() > 0 && Instant::now() < until {
+        while arriving.len() + handshakes.count() + web.open() > 0 && Instant::now() < until {
             sleep(DRAIN_LOOK).await;
         }
         let (log, store) = (Arc::clone(&self.opened.sink), Arc::clone(&self.opened.store));
@@ -132,6 +134,7 @@ impl Running {
         self.opened.alone = Some(alone_in(&config.data_dir)?);
         self.opened.sink.take_back().context("the audit log can't be taken back")?;
         self.opened.store.set_away(false);
+        self.edge.web.wind_up(false);
         self.accept()
     }
 
@@ -201,7 +204,7 @@ impl Running {
         self.ports.clear();
         self.closing.cancel();
         self.gate.close();
-        self.edge.web.wind_up();
+        self.edge.web.wind_up(true);
     }
 
     /// Waits for the last session, so long at most, and then cuts what there is.

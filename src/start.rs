@@ -25,6 +25,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::accept::{self, Edge};
 use crate::acme::{self, Acme, Challenges};
@@ -397,6 +398,7 @@ fn edge(config: &Config, opened: &Opened, gate: &Gate, operator: &Arc<OperatorCe
         tls,
         web: Web::new(Arc::new(app)),
         handshakes: Arc::new(Handshakes::default()),
+        arriving: TaskTracker::new(),
         challenges,
         proxies: config.proxies.clone(),
         room,

@@ -21,6 +21,7 @@ mod terminal;
 mod tickets;
 mod version;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -31,6 +32,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tapgate_api::{LiveSessionEntry, web_path};
@@ -39,9 +41,11 @@ use tapgate_identity::Identity;
 use tapgate_model::{Clock, UnixTime, Version};
 use tapgate_session::Gate;
 use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::handover::{Desk, Question};
-use crate::limits::{BODY_MAX, BODY_READ_MAX, REQUEST_HEAD_MAX, REQUEST_MAX};
+use crate::limits::{BODY_MAX, BODY_READ_MAX, LAST_REQUEST_MAX, REQUEST_HEAD_MAX, REQUEST_MAX};
 use crate::tls::Opened;
 
 pub(crate) use terminal::Terminals;
@@ -105,8 +109,8 @@ impl Caller {
 pub(crate) struct Web {
     app: Arc<App>,
     router: Router,
-    /// Told when connections are to end after what they are at. Whoever serves one listens.
-    wind_up: watch::Sender<()>,
+    /// Whether connections are to end after what they are at. Whoever serves one listens.
+    wind_up: watch::Sender<bool>,
 }
 
 impl Web {
@@ -115,12 +119,12 @@ impl Web {
             .merge(page::router(&app, site::router(Arc::clone(&app))))
             .merge(sso::router(Arc::clone(&app)))
             .layer(middleware::from_fn_with_state(Arc::clone(&app), guard));
-        Self { app, router, wind_up: watch::Sender::new(()) }
+        Self { app, router, wind_up: watch::Sender::new(false) }
     }
 
-    /// Lets connections end after the request that they are at.
-    pub(crate) fn wind_up(&self) {
-        self.wind_up.send_replace(());
+    /// Lets connections end after the request that they are at, or is on its way; or no longer.
+    pub(crate) fn wind_up(&self, wanted: bool) {
+        self.wind_up.send_replace(wanted);
     }
 
     /// How many connections there are.
@@ -147,21 +151,37 @@ impl Web {
         api::read_and_install(&self.app)
     }
 
-    /// Serves one connection to its end.
-    pub(crate) async fn serve(&self, opened: Opened, peer: SocketAddr) {
+    /// Serves one connection to its end. It is counted here before its arrival is over.
+    pub(crate) async fn serve(&self, opened: Opened, peer: SocketAddr, arrival: TaskTrackerToken) {
+        let mut wind_up = self.wind_up.subscribe();
+        drop(arrival);
         let caller = Caller { peer, identity: opened.facts.identity, sni: opened.facts.sni };
-        let router = self.router.clone().layer(Extension(caller));
-        let service = TowerToHyperService::new(router);
+        let router = TowerToHyperService::new(self.router.clone().layer(Extension(caller)));
+        let service = service_fn(|request| {
+            let answered = router.call(request);
+            async {
+                let mut answer = answered.await?;
+                if *self.wind_up.borrow() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    answer.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
+        });
         let served = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(REQUEST_HEAD_MAX)
             .serve_connection(TokioIo::new(opened.stream), service)
             // Pages go on in a WebSocket.
             .with_upgrades();
-        let (mut served, mut wind_up) = (std::pin::pin!(served), self.wind_up.subscribe());
+        let mut served = std::pin::pin!(served);
+        // At once hyper would close connections that rest, and lose the requests that are on their way.
+        let winding_up = async {
+            wind_up.wait_for(|wanted| *wanted).await.map(drop).unwrap_or_default();
+            sleep(LAST_REQUEST_MAX).await;
+        };
         let ended = tokio::select! {
             ended = &mut served => ended,
-            _ = wind_up.changed() => {
+            () = winding_up => {
                 served.as_mut().graceful_shutdown();
                 served.await
             }
@@ -188,7 +208,7 @@ async fn guard(
         next.run(request).await
     } else {
         let late = (StatusCode::SERVICE_UNAVAILABLE, "the gate took too long (try again)\n");
-        tokio::time::timeout(REQUEST_MAX, answer(request, next)).await.unwrap_or_else(|_| late.into_response())
+        timeout(REQUEST_MAX, answer(request, next)).await.unwrap_or_else(|_| late.into_response())
     };
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(header::HeaderValue::from_static("no-store"));

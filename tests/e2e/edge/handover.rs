@@ -12,12 +12,15 @@ use tapgate_api::path;
 use tapgate_audit::verify_file;
 use tapgate_lab::{Gate, Lab};
 
-use super::bare::{Bare, SLACK, curl};
+use super::bare::{Bare, SLACK, curl, request, start_s_client};
 use super::reload::gate_with;
 use crate::world::{World, event, text, until};
 
 /// What the old process says when it has been relieved.
 const TAKEN: &str = "A fresh process has taken over";
+
+/// What it says when it accepts nobody any more.
+const MAKES_WAY: &str = "Makes way";
 
 /// What it says when it goes on itself.
 const GOES_ON: &str = "The hand-over has failed: this process goes on";
@@ -207,6 +210,31 @@ fn nobody_is_turned_away_while_the_gate_changes_hands_twice() -> Result<()> {
     let asked = asking.join().expect("the thread does not panic")?;
     assert!(asked > 3, "{asked}");
     Ok(())
+}
+
+#[test]
+fn a_request_that_is_on_its_way_when_the_gate_makes_way_is_answered() -> Result<()> {
+    let bare = Bare::new()?;
+    let last = request(path::FIND, bare.port);
+    let more = last.replace("Connection: close\r\n", "");
+    // One has said nothing yet, one rests after a request.
+    let mut fresh = start_s_client(bare.port, &[])?;
+    fresh.wait_for("Verify return code")?;
+    let mut rests = start_s_client(bare.port, &[])?;
+    rests.write(more.as_bytes())?;
+    rests.wait_for("HTTP/1.1 200 OK")?;
+    ask(&bare.gate)?;
+    bare.gate.process().wait_for_error(MAKES_WAY)?;
+    fresh.write(more.as_bytes())?;
+    rests.write(more.as_bytes())?;
+    // Answered, and then closed: s_client stays for as long as the gate does.
+    for (client, answers) in [(fresh, 1), (rests, 2)] {
+        let ran = client.finish(SLACK * 2)?;
+        assert_eq!(ran.stdout.matches("HTTP/1.1 200 OK").count(), answers, "{ran}");
+        assert_eq!(ran.stdout.to_lowercase().matches("connection: close").count(), 1, "{ran}");
+    }
+    bare.gate.process().wait_for_error(TAKEN)?;
+    bare.is_well()
 }
 
 #[test]
