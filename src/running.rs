@@ -114,11 +114,7 @@ impl Running {
         tracing::info!("Makes way: who comes now waits for the fresh process");
         self.accepting.cancel();
         self.edge.web.wind_up(true);
-        let Edge { arriving, handshakes, web, .. } = &*self.edge;
-        let until = Instant::now() + SETTLE_MAX;
-        while arriving.len() + handshakes.count() + web.open() > 0 && Instant::now() < until {
-            sleep(DRAIN_LOOK).await;
-        }
+        self.settle().await;
         let (log, store) = (Arc::clone(&self.opened.sink), Arc::clone(&self.opened.store));
         let freed = tokio::task::spawn_blocking(move || {
             store.set_away(true);
@@ -128,6 +124,15 @@ impl Running {
             tracing::error!(%error, "The data directory could not be freed in peace");
         }
         self.opened.alone = None;
+    }
+
+    /// Waits for handshakes and requests that are under way, for a moment.
+    async fn settle(&self) {
+        let Edge { arriving, handshakes, web, .. } = &*self.edge;
+        let until = Instant::now() + SETTLE_MAX;
+        while arriving.len() + handshakes.count() + web.open() > 0 && Instant::now() < until {
+            sleep(DRAIN_LOOK).await;
+        }
     }
 
     fn take_back(&mut self, config: &Config) -> Result<()> {
@@ -175,6 +180,8 @@ impl Running {
             }
         };
         self.drain(drain, ended).await;
+        // Who was too slow reads that the gate is closing.
+        self.settle().await;
         self.finish().await;
         // What is on its way to the log arrives before this process is gone.
         if timeout(DRAIN_MAX, told).await.is_err() {

@@ -99,10 +99,15 @@ impl Sink for Log {
         }
     }
 
-    /// Not while the file is another process's: that one opens sessions now.
+    /// A session that is opened while the log changes hands is in it before long: what is held reaches the file by one
+    /// way or the other. Whether this process opens any is the gate's to say.
     fn takes_sessions(&self) -> bool {
-        let place = self.place.read().unwrap_or_else(PoisonError::into_inner);
-        matches!(&*place, Place::File(file) if file.takes_sessions())
+        match &*self.place.read().unwrap_or_else(PoisonError::into_inner) {
+            Place::File(file) => file.takes_sessions(),
+            Place::Held(events, lost) => *lost == 0 && events.len() < LOG_HELD_MAX,
+            Place::Away(way) => way.capacity() > 0 && !way.is_closed(),
+            Place::Over => false,
+        }
     }
 }
 
@@ -124,7 +129,7 @@ mod tests {
         assert!(FileSink::open(&path, Arc::new(SystemClock)).is_err(), "one process has the file");
         log.let_go();
         log.record(Event::security_warning("held"));
-        assert!(!log.takes_sessions());
+        assert!(log.takes_sessions());
         drop(FileSink::open(&path, Arc::new(SystemClock)).unwrap());
 
         log.take_back().unwrap();
@@ -136,11 +141,33 @@ mod tests {
         let (way, mut come) = mpsc::channel(8);
         log.send_by(way);
         log.record(Event::security_warning("sent"));
+        assert!(log.takes_sessions());
         log.end().unwrap();
+        assert!(!log.takes_sessions());
         let mut seen = Vec::new();
         while let Some(event) = come.recv().await {
             seen.push(event);
         }
         assert_eq!(seen, ["held again", "sent"].map(Event::security_warning));
+    }
+
+    #[tokio::test]
+    async fn where_an_event_could_be_lost_no_session_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        let log = Log::open(move || Ok(FileSink::open(&path, Arc::new(SystemClock))?)).unwrap();
+        log.let_go();
+        for _ in 0..LOG_HELD_MAX {
+            assert!(log.takes_sessions());
+            log.record(Event::security_warning("held"));
+        }
+        assert!(!log.takes_sessions());
+        let (way, come) = mpsc::channel(LOG_HELD_MAX + 1);
+        log.send_by(way);
+        assert!(log.takes_sessions());
+        log.record(Event::security_warning("the last there is room for"));
+        assert!(!log.takes_sessions());
+        drop(come);
+        assert!(!log.takes_sessions());
     }
 }

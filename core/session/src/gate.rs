@@ -169,7 +169,7 @@ impl Gate {
 
     async fn answer(&self, ask: &Ask<'_>, prompt: &mut dyn Prompt) -> Result<Grant, Refusal> {
         let answer = match self.weigh(ask) {
-            _ if self.0.closing.load(Ordering::Relaxed) => Err(Refusal::from(Denial::closing())),
+            _ if self.is_closing() => Err(Refusal::from(Denial::closing())),
             Verdict::Grant(grant) => Ok(grant),
             Verdict::Denial(denial) => Err(Refusal::from(denial)),
             Verdict::Challenge(challenge) if Self::may_ask(ask, prompt, &challenge) => {
@@ -187,15 +187,15 @@ impl Gate {
         let begun = Instant::now();
         let verdict = self.check(ask);
         meter::checked(ask, &verdict, begun.elapsed());
-        match verdict {
-            Verdict::Grant(grant) => Ok(Some(grant)),
-            Verdict::Challenge(_) => Ok(None),
-            Verdict::Denial(denial) => {
-                let refusal = Refusal::from(denial);
-                report::denied(self.sink(), self.next_session_id(), ask, &refusal);
-                Err(refusal)
-            }
-        }
+        let denial = match verdict {
+            _ if self.is_closing() => Denial::closing(),
+            Verdict::Grant(grant) => return Ok(Some(grant)),
+            Verdict::Challenge(_) => return Ok(None),
+            Verdict::Denial(denial) => denial,
+        };
+        let refusal = Refusal::from(denial);
+        report::denied(self.sink(), self.next_session_id(), ask, &refusal);
+        Err(refusal)
     }
 
     fn may_ask(ask: &Ask<'_>, prompt: &dyn Prompt, challenge: &Challenge) -> bool {
@@ -386,6 +386,10 @@ impl Gate {
     pub fn close(&self) {
         self.0.closing.store(true, Ordering::Relaxed);
         self.0.waiting.turn_all_down(&CutReason::Shutdown.to_string());
+    }
+
+    fn is_closing(&self) -> bool {
+        self.0.closing.load(Ordering::Relaxed)
     }
 
     /// How many snapshots were installed since the start.

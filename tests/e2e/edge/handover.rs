@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
@@ -210,6 +210,43 @@ fn nobody_is_turned_away_while_the_gate_changes_hands_twice() -> Result<()> {
     let asked = asking.join().expect("the thread does not panic")?;
     assert!(asked > 3, "{asked}");
     Ok(())
+}
+
+#[test]
+fn sessions_are_opened_all_the_while() -> Result<()> {
+    let world = World::new()?;
+    let (over, opened) = (AtomicBool::new(false), AtomicU32::new(0));
+    thread::scope(|scope| -> Result<()> {
+        let come_and_go = |target: &'static str| {
+            let (world, over, opened) = (&world, &over, &opened);
+            scope.spawn(move || -> Result<()> {
+                while !over.load(Ordering::Relaxed) {
+                    world.ssh(target, &["true"])?.success().context(target)?;
+                    opened.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(())
+            })
+        };
+        let all = ["dev1", "prod3", "dev1"].map(come_and_go);
+        let hand_over = || -> Result<()> {
+            let mut process = world.gate().process().id();
+            for _ in 0..3 {
+                let before = opened.load(Ordering::Relaxed);
+                kill(Pid::from_raw(i32::try_from(process)?), Signal::SIGUSR2)?;
+                world.gate().process().wait_for_error(TAKEN)?;
+                process = heir(world.gate())?;
+                until("sessions through the fresh process", SLACK * 4, || {
+                    let any_failed = all.iter().any(thread::ScopedJoinHandle::is_finished);
+                    Ok(any_failed || opened.load(Ordering::Relaxed) > before + 3)
+                })?;
+            }
+            Ok(())
+        };
+        let handed_over = hand_over();
+        over.store(true, Ordering::Relaxed);
+        all.into_iter().try_for_each(|one| one.join().expect("the thread does not panic"))?;
+        handed_over
+    })
 }
 
 #[test]

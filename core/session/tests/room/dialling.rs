@@ -57,6 +57,25 @@ async fn a_tap_for_one_session_is_spent_by_the_first() {
 }
 
 #[tokio::test]
+async fn a_gate_that_closes_opens_nothing_more_and_lets_what_is_granted_begin() {
+    let (_listener, address) = listener().await;
+    let world = World::new(&policy("", &address));
+    let tapped = world.tapped("prod3", "jerry", Uses::Window);
+    let grant = granted(check(&world, &tapped, "prod3", "jerry"));
+    world.gate.close();
+    let (target, login, connection) = (target("prod3"), unix("jerry"), facts());
+    let ask = Ask { identity: &tapped, kind: Kind::Node, target: &target, login: &login, connection: &connection };
+    let refused = [world.gate.open(&ask, &mut NoPrompt).await.err(), world.gate.open_on_page(&ask).err()];
+    assert!(
+        refused.iter().flatten().filter(|refusal| refusal.reason().contains("closing")).count() == 2,
+        "{refused:?}"
+    );
+    let (_upstream, live) = grant.dial().await.unwrap();
+    assert_eq!(world.gate.live_count(), 1);
+    live.finish(&EndReason::Client);
+}
+
+#[tokio::test]
 async fn a_lock_between_check_and_dial_is_seen_before_anything_is_connected() {
     let (listener, address) = listener().await;
     let world = World::new(&policy("", &address));
