@@ -14,7 +14,7 @@ use crate::keeper::{Checkpoints, Keeper};
 use crate::parts::older;
 use crate::prune::{Doomed, Keep};
 use crate::queue::{Queue, Work};
-use crate::record::line;
+use crate::record::add_line;
 use crate::resume::{Resumed, open, resume};
 use crate::{Event, Sink, Summary, limits};
 
@@ -261,7 +261,7 @@ impl<D: Disk> Writer<D> {
     fn write(&mut self, batch: &[(UnixTime, Event)]) -> bool {
         let mut bytes = Vec::new();
         for (time, event) in batch {
-            bytes.extend_from_slice(&self.next_line(*time, event));
+            self.add_line(&mut bytes, *time, event);
         }
         // Closing ends the wait for the disk, and one last attempt is made.
         let mut last = false;
@@ -319,18 +319,20 @@ impl<D: Disk> Writer<D> {
         }
     }
 
-    fn next_line(&mut self, time: UnixTime, event: &Event) -> Vec<u8> {
-        let (mut bytes, mut hash) = line(&self.summary, time, event);
-        if bytes.len() > limits::LINE_LEN_MAX {
-            let what = format!("an event {} of {} bytes was too large for the log", event.name(), bytes.len());
-            (bytes, hash) = line(&self.summary, time, &Event::security_warning(what));
+    fn add_line(&mut self, bytes: &mut Vec<u8>, time: UnixTime, event: &Event) {
+        let begin = bytes.len();
+        let mut hash = add_line(bytes, &self.summary, time, event);
+        let len = bytes.len() - begin;
+        if len > limits::LINE_LEN_MAX {
+            bytes.truncate(begin);
+            let what = format!("an event {} of {len} bytes was too large for the log", event.name());
+            hash = add_line(bytes, &self.summary, time, &Event::security_warning(what));
         }
         self.summary.records += 1;
         self.summary.head = hash;
         if let Some(keeper) = &mut self.keeper {
             keeper.push(&hash);
         }
-        bytes
     }
 }
 

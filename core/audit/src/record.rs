@@ -65,18 +65,19 @@ const DOMAIN: &[u8] = b"tapgate/audit/v1";
 const HASH_START: &[u8] = b",\"hash\":\"";
 const HASH_END: &[u8] = b"\"}";
 
-/// The next record after `after` as a line with its end, and its hash.
-pub(crate) fn line(after: &Summary, time: UnixTime, event: &Event) -> (Vec<u8>, Digest) {
-    let body = serde_json::to_vec(&Body { seq: after.records, time, event, previous: after.head });
+/// Adds the next record after `after` to `lines`, as a line with its end, and gives its hash.
+pub(crate) fn add_line(lines: &mut Vec<u8>, after: &Summary, time: UnixTime, event: &Event) -> Digest {
+    let begin = lines.len();
+    let body = serde_json::to_writer(&mut *lines, &Body { seq: after.records, time, event, previous: after.head });
     // INVARIANT: events are made of texts and numbers under names that are texts, and all of that is JSON.
-    let mut line = body.expect("an event is JSON");
-    line.pop();
-    let hash = hash(&after.head, &line);
-    line.extend_from_slice(HASH_START);
-    line.extend_from_slice(hash.to_string().as_bytes());
-    line.extend_from_slice(HASH_END);
-    line.push(b'\n');
-    (line, hash)
+    body.expect("an event is JSON");
+    lines.pop();
+    let hash = hash(&after.head, lines.get(begin..).unwrap_or_default());
+    lines.extend_from_slice(HASH_START);
+    lines.extend_from_slice(hash.to_string().as_bytes());
+    lines.extend_from_slice(HASH_END);
+    lines.push(b'\n');
+    hash
 }
 
 /// A line's place and the hash that it ought to have; nothing where the line does not have the form of a record.

@@ -6,8 +6,8 @@ use std::str::FromStr;
 macro_rules! bytes_id {
     ($(#[$doc:meta])* $type:ident, $len:literal, $what:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $type([u8; $len]);
 
         impl $type {
@@ -24,7 +24,16 @@ macro_rules! bytes_id {
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+                // At once: the audit log is full of them.
+                let mut digits = [0; 2 * $len];
+                hex::encode_to_slice(self.0, &mut digits).map_err(|_| fmt::Error)?;
+                f.write_str(str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+            }
+        }
+
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
             }
         }
 
@@ -38,12 +47,12 @@ macro_rules! bytes_id {
             type Err = &'static str;
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let mut bytes = [0; $len];
-                let digits = text.as_bytes();
-                if digits.len() != 2 * $len {
+                if text.len() != 2 * $len {
                     return Err(concat!($what, " has the wrong length"));
                 }
-                for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-                    *byte = hex(pair).ok_or(concat!($what, " is not lower-case hex"))?;
+                let decoded = hex::decode_to_slice(text, &mut bytes);
+                if decoded.is_err() || text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                    return Err(concat!($what, " is not lower-case hex"));
                 }
                 Ok(Self(bytes))
             }
@@ -53,12 +62,6 @@ macro_rules! bytes_id {
             type Error = &'static str;
             fn try_from(text: String) -> Result<Self, Self::Error> {
                 text.parse()
-            }
-        }
-
-        impl From<$type> for String {
-            fn from(id: $type) -> Self {
-                id.to_string()
             }
         }
     };
@@ -77,18 +80,6 @@ bytes_id!(
     /// A SHA-256 digest.
     Digest, 32, "the digest"
 );
-
-fn hex(pair: &[u8]) -> Option<u8> {
-    let digit = |c: u8| match c {
-        b'0'..=b'9' => Some(c - b'0'),
-        b'a'..=b'f' => Some(c - b'a' + 10),
-        _ => None,
-    };
-    match pair {
-        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
-        _ => None,
-    }
-}
 
 #[cfg(test)]
 mod tests {

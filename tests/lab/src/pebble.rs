@@ -48,7 +48,7 @@ impl Pebble {
         names.wait_for("Starting management server")?;
         let mut command = Command::new(built("pebble")?);
         // Some nonces are refused, as in the world; the pauses that the world makes are not.
-        command.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", "20");
+        command.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_WFE_NONCEREJECT", "5");
         let process = Process::start("pebble", command.arg("-config").arg(&config).args(["-dnsserver", &dns]))?;
         process.wait_for("ACME directory available")?;
         let directory = format!("https://localhost:{port}/dir");
