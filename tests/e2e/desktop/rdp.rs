@@ -1,6 +1,6 @@
 //! RDP: xrdp and xfreerdp, with TLS on both legs.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tapgate_lab::{Process, Screen, VncDesktop, Xrdp};
 
 use super::scene::{Proxy, SEEN, Scene, auth, same_picture, typed};
@@ -105,8 +105,8 @@ fn a_wrong_password_of_the_gates_is_seen_on_the_desktop() -> Result<()> {
     let scene = Scene::new()?;
     let desk = Desk::new(&scene, "win1")?;
     std::fs::write(desk.vnc.password_file(), "nonsense")?;
-    let _process = scene.connect(&desk.viewer, &["win1", "--login", "ann", "--", "/size:800x600"])?;
-    let window = desk.viewer.window("FreeRDP")?;
+    let process = scene.connect(&desk.viewer, &["win1", "--login", "ann", "--", "/size:800x600"])?;
+    let window = desk.viewer.window("FreeRDP").with_context(|| process.stderr())?;
     // xrdp shows its own log in the picture, and not the desktop.
     until("xrdp's word on it", SEEN, || Ok(desk.xrdp.said().contains("password failed")))?;
     let likeness = desk.viewer.picture(&window)?.likeness(&desk.vnc.screen.picture("root")?);
