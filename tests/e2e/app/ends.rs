@@ -1,9 +1,9 @@
 //! How sessions of applications end by their roles' times, and what a role wants to be written down of them.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::scene::{EXCHANGE, Scene, sign_in_and_tap};
-use crate::world::{event, text, until};
+use crate::world::{event, hand_over_beside, text, until};
 
 #[test]
 fn a_role_ends_sessions_that_rest_or_last_and_may_ask_for_every_request() -> Result<()> {
@@ -50,4 +50,17 @@ fn a_connection_has_one_number_from_the_log_to_each_of_its_requests() -> Result<
     assert!(number.len() > 17, "{start}");
     assert_eq!([text(&first, "connection"), text(&second, "connection")], [number, number], "{first} {second}");
     Ok(())
+}
+
+#[test]
+fn applications_answer_all_the_while_the_gate_changes_hands() -> Result<()> {
+    let scene = Scene::new()?;
+    let [dash, open] = [scene.proxy("dash", &[])?, scene.proxy("open", &[])?];
+    let ask = |proxy, url: &str| -> Result<()> {
+        let answer = scene.through(proxy, &[url])?;
+        ensure!(answer.status == 200, "{answer:?}");
+        Ok(())
+    };
+    let (tapped, free) = (|| ask(&dash, "http://dash/a"), || ask(&open, "http://open/a"));
+    hand_over_beside(scene.world.gate(), &[&tapped, &free])
 }

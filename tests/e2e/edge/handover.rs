@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
@@ -14,10 +14,9 @@ use tapgate_lab::{Gate, Lab};
 
 use super::bare::{Bare, SLACK, curl, request, start_s_client};
 use super::reload::gate_with;
-use crate::world::{World, event, text, until};
-
-/// What the old process says when it has been relieved.
-const TAKEN: &str = "A fresh process has taken over";
+use crate::db::scene::Scene as DbScene;
+use crate::kube::scene::Scene as KubeScene;
+use crate::world::{TAKEN, World, event, hand_over_beside, heir, text, until};
 
 /// What it says when it accepts nobody any more.
 const MAKES_WAY: &str = "Makes way";
@@ -34,15 +33,6 @@ fn ask(gate: &Gate) -> Result<()> {
 fn runs(id: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     !stat.is_empty() && !stat.contains(") Z ")
-}
-
-/// The heir's process, by the old one's log.
-fn heir(gate: &Gate) -> Result<u32> {
-    let log = gate.process().stderr();
-    let line = log.lines().rev().find(|line| line.contains(TAKEN)).context("nobody has taken over")?;
-    let line: serde_json::Value = serde_json::from_str(line)?;
-    let id = line["fields"]["process"].as_u64().context("no process is named")?;
-    Ok(u32::try_from(id)?)
 }
 
 #[test]
@@ -215,38 +205,21 @@ fn nobody_is_turned_away_while_the_gate_changes_hands_twice() -> Result<()> {
 #[test]
 fn sessions_are_opened_all_the_while() -> Result<()> {
     let world = World::new()?;
-    let (over, opened) = (AtomicBool::new(false), AtomicU32::new(0));
-    thread::scope(|scope| -> Result<()> {
-        let come_and_go = |target: &'static str| {
-            let (world, over, opened) = (&world, &over, &opened);
-            scope.spawn(move || -> Result<()> {
-                while !over.load(Ordering::Relaxed) {
-                    world.ssh(target, &["true"])?.success().context(target)?;
-                    opened.fetch_add(1, Ordering::Relaxed);
-                }
-                Ok(())
-            })
-        };
-        let all = ["dev1", "prod3", "dev1"].map(come_and_go);
-        let hand_over = || -> Result<()> {
-            let mut process = world.gate().process().id();
-            for _ in 0..3 {
-                let before = opened.load(Ordering::Relaxed);
-                kill(Pid::from_raw(i32::try_from(process)?), Signal::SIGUSR2)?;
-                world.gate().process().wait_for_error(TAKEN)?;
-                process = heir(world.gate())?;
-                until("sessions through the fresh process", SLACK * 4, || {
-                    let any_failed = all.iter().any(thread::ScopedJoinHandle::is_finished);
-                    Ok(any_failed || opened.load(Ordering::Relaxed) > before + 3)
-                })?;
-            }
-            Ok(())
-        };
-        let handed_over = hand_over();
-        over.store(true, Ordering::Relaxed);
-        all.into_iter().try_for_each(|one| one.join().expect("the thread does not panic"))?;
-        handed_over
-    })
+    let dev = || world.ssh("dev1", &["true"])?.success().map(drop);
+    let prod = || world.ssh("prod3", &["true"])?.success().map(drop);
+    hand_over_beside(world.gate(), &[&dev, &prod, &dev])
+}
+
+#[test]
+fn databases_and_clusters_are_reached_all_the_while() -> Result<()> {
+    let databases = DbScene::new("")?;
+    let pass = databases.tap("app/shop")?;
+    let select = || databases.psql(Some(&pass), "", "select 1")?.success().map(drop);
+    hand_over_beside(databases.world.gate(), &[&select, &select])?;
+    let clusters = KubeScene::new("")?;
+    clusters.open_the_cluster()?;
+    let list = || clusters.kubectl(&["get", "namespaces"])?.success().map(drop);
+    hand_over_beside(clusters.world.gate(), &[&list, &list])
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The world of a test: a gate, its administrator olga, its user jerry, and the servers behind it.
 
+mod heirs;
 mod log;
 mod people;
 mod picture;
@@ -13,6 +14,7 @@ use anyhow::{Context as _, Result, anyhow};
 use tapgate_lab::{Client, Gate, Lab, Process, Ran, Sshd, SshdOptions, own_binary};
 use tapgate_model::Digest;
 
+pub(crate) use heirs::{TAKEN, hand_over_beside, heir};
 pub(crate) use log::{event, resident, text, until};
 pub(crate) use people::{copy, files_below, person};
 pub(crate) use picture::picture;
