@@ -60,7 +60,8 @@ impl Screen {
 
     /// The display of an X server that tells its number on standard output.
     pub(crate) fn of(lab: &Lab, name: &str, command: &mut Command) -> Result<Self> {
-        let process = Process::start(name, command)?;
+        // An X server begins anew when its last client leaves, and takes none meanwhile: programs that look come and go.
+        let process = Process::start(name, command.arg("-noreset"))?;
         let number = process.wait_for_line("the display's number", |line| line.trim().parse::<u16>().ok())?;
         Ok(Self { name: format!(":{number}"), folder: lab.path().to_owned(), _process: process })
     }
