@@ -111,9 +111,9 @@ impl Running {
     /// Stops accepting (what comes waits in the kernel), lets what is under way come to its end, and frees the data
     /// directory.
     async fn make_way(&mut self) {
-        tracing::info!("Makes way: who comes now waits for the fresh process");
         self.accepting.cancel();
         self.edge.web.wind_up(true);
+        tracing::info!("Makes way: who comes now waits for the fresh process");
         self.settle().await;
         let (log, store) = (Arc::clone(&self.opened.sink), Arc::clone(&self.opened.store));
         let freed = tokio::task::spawn_blocking(move || {

@@ -168,8 +168,7 @@ impl Gate {
     }
 
     async fn answer(&self, ask: &Ask<'_>, prompt: &mut dyn Prompt) -> Result<Grant, Refusal> {
-        let answer = match self.weigh(ask) {
-            _ if self.is_closing() => Err(Refusal::from(Denial::closing())),
+        let answer = match self.weigh_to_open(ask) {
             Verdict::Grant(grant) => Ok(grant),
             Verdict::Denial(denial) => Err(Refusal::from(denial)),
             Verdict::Challenge(challenge) if Self::may_ask(ask, prompt, &challenge) => {
@@ -184,18 +183,21 @@ impl Gate {
     /// Answers an ask of a page's own connection: none where a tap is due, which the page asks for itself. That is no
     /// refusal yet, and nothing for the log.
     pub fn open_on_page(&self, ask: &Ask<'_>) -> Result<Option<Grant>, Refusal> {
-        let begun = Instant::now();
-        let verdict = self.check(ask);
-        meter::checked(ask, &verdict, begun.elapsed());
-        let denial = match verdict {
-            _ if self.is_closing() => Denial::closing(),
-            Verdict::Grant(grant) => return Ok(Some(grant)),
-            Verdict::Challenge(_) => return Ok(None),
-            Verdict::Denial(denial) => denial,
-        };
-        let refusal = Refusal::from(denial);
-        report::denied(self.sink(), self.next_session_id(), ask, &refusal);
-        Err(refusal)
+        match self.weigh_to_open(ask) {
+            Verdict::Grant(grant) => Ok(Some(grant)),
+            Verdict::Challenge(_) => Ok(None),
+            Verdict::Denial(denial) => {
+                let refusal = Refusal::from(denial);
+                report::denied(self.sink(), self.next_session_id(), ask, &refusal);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The verdict for who opens a session now: a closing gate opens none.
+    fn weigh_to_open(&self, ask: &Ask<'_>) -> Verdict {
+        let verdict = self.weigh(ask);
+        if self.0.closing.load(Ordering::Relaxed) { Verdict::Denial(Denial::closing()) } else { verdict }
     }
 
     fn may_ask(ask: &Ask<'_>, prompt: &dyn Prompt, challenge: &Challenge) -> bool {
@@ -386,10 +388,6 @@ impl Gate {
     pub fn close(&self) {
         self.0.closing.store(true, Ordering::Relaxed);
         self.0.waiting.turn_all_down(&CutReason::Shutdown.to_string());
-    }
-
-    fn is_closing(&self) -> bool {
-        self.0.closing.load(Ordering::Relaxed)
     }
 
     /// How many snapshots were installed since the start.

@@ -10,24 +10,19 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tapgate_api::path;
 use tapgate_audit::verify_file;
-use tapgate_lab::{Gate, Lab};
+use tapgate_lab::Lab;
 
 use super::bare::{Bare, SLACK, curl, request, start_s_client};
 use super::reload::gate_with;
 use crate::db::scene::Scene as DbScene;
 use crate::kube::scene::Scene as KubeScene;
-use crate::world::{TAKEN, World, event, hand_over_beside, heir, text, until};
+use crate::world::{TAKEN, World, ask, event, hand_over, hand_over_beside, text, until};
 
 /// What it says when it accepts nobody any more.
 const MAKES_WAY: &str = "Makes way";
 
 /// What it says when it goes on itself.
 const GOES_ON: &str = "The hand-over has failed: this process goes on";
-
-fn ask(gate: &Gate) -> Result<()> {
-    // To the one process: its heir is of the same group.
-    kill(Pid::from_raw(i32::try_from(gate.process().id())?), Signal::SIGUSR2).context("the gate is gone")
-}
 
 /// Whether a process runs: one that nobody has collected yet does not.
 fn runs(id: u32) -> bool {
@@ -42,9 +37,7 @@ fn a_live_session_goes_on_beside_a_fresh_process_and_a_lock_there_ends_it() -> R
     session.write(b"before\n")?;
     session.wait_for("before")?;
     let old = world.gate().process().id();
-    ask(world.gate())?;
-    world.gate().process().wait_for_error(TAKEN)?;
-    let heir = heir(world.gate())?;
+    let heir = hand_over(world.gate(), old)?;
     assert!(runs(old) && runs(heir));
 
     session.write(b"after\n")?;
@@ -93,9 +86,7 @@ fn the_fresh_process_lists_the_sessions_of_those_before_it_and_ends_them() -> Re
     let mut before = live()?;
     assert_eq!(before.len(), 2);
     let first = world.gate().process().id();
-    ask(world.gate())?;
-    world.gate().process().wait_for_error(TAKEN)?;
-    let second = heir(world.gate())?;
+    let second = hand_over(world.gate(), first)?;
     let mut after = live()?;
     before.sort();
     after.sort();
@@ -114,8 +105,7 @@ fn the_fresh_process_lists_the_sessions_of_those_before_it_and_ends_them() -> Re
     world.olga.tapctl(["sessions", "kill", dev])?.failure(1)?;
 
     // The session on prod3 is two processes back now.
-    kill(Pid::from_raw(i32::try_from(second)?), Signal::SIGUSR2)?;
-    world.gate().process().wait_for_error(TAKEN)?;
+    hand_over(world.gate(), second)?;
     let mut left: Vec<_> = live()?.into_iter().map(|(target, _)| target).collect();
     left.sort();
     assert_eq!(left, ["dev1", "prod3"]);
@@ -139,9 +129,7 @@ fn a_session_that_outlasts_its_gate_is_cut_with_a_word_and_its_end_is_recorded()
     let session = world.start_ssh("dev1", &["echo here; exec sleep 60"])?;
     session.wait_for("here")?;
     let old = world.gate().process().id();
-    ask(world.gate())?;
-    world.gate().process().wait_for_error(TAKEN)?;
-    let heir = heir(world.gate())?;
+    let heir = hand_over(world.gate(), old)?;
     // Only the fresh process is told to end, as a supervisor does it that knows one main process.
     kill(Pid::from_raw(i32::try_from(heir)?), Signal::SIGTERM)?;
     let ran = session.finish(SLACK * 2)?.failure(255)?;
@@ -160,9 +148,8 @@ fn sessions_end_where_the_fresh_process_dies_as_nothing_could_be_recorded() -> R
     let mut world = World::new()?;
     let session = world.start_ssh("dev1", &["echo here; exec sleep 60"])?;
     session.wait_for("here")?;
-    ask(world.gate())?;
-    world.gate().process().wait_for_error(TAKEN)?;
-    kill(Pid::from_raw(i32::try_from(heir(world.gate())?)?), Signal::SIGKILL)?;
+    let heir = hand_over(world.gate(), world.gate().process().id())?;
+    kill(Pid::from_raw(i32::try_from(heir)?), Signal::SIGKILL)?;
     let ran = session.finish(SLACK * 2)?.failure(255)?;
     assert!(ran.stderr.contains("the gate is shutting down"), "{ran}");
     world.stop()?;
@@ -185,15 +172,12 @@ fn nobody_is_turned_away_while_the_gate_changes_hands_twice() -> Result<()> {
         Ok(asked)
     });
     let first = bare.gate.process().id();
-    ask(&bare.gate)?;
-    bare.gate.process().wait_for_error(TAKEN)?;
-    let second = heir(&bare.gate)?;
+    let second = hand_over(&bare.gate, first)?;
     until("the first process to end", SLACK, || Ok(!runs(first)))?;
     let admin = |path: &str| curl(&format!("http://127.0.0.1:{}{path}", bare.admin_port), &[]);
     assert_eq!(admin("/readyz")?.body, "ready, 0 sessions\n");
 
-    kill(Pid::from_raw(i32::try_from(second)?), Signal::SIGUSR2)?;
-    bare.gate.process().wait_for_error(TAKEN)?;
+    hand_over(&bare.gate, second)?;
     until("the second process to end", SLACK, || Ok(!runs(second)))?;
     bare.is_well()?;
     over.store(true, Ordering::Relaxed);
@@ -233,7 +217,7 @@ fn a_request_that_is_on_its_way_when_the_gate_makes_way_is_answered() -> Result<
     let mut rests = start_s_client(bare.port, &[])?;
     rests.write(more.as_bytes())?;
     rests.wait_for("HTTP/1.1 200 OK")?;
-    ask(&bare.gate)?;
+    ask(bare.gate.process().id())?;
     bare.gate.process().wait_for_error(MAKES_WAY)?;
     fresh.write(more.as_bytes())?;
     rests.write(more.as_bytes())?;
@@ -259,7 +243,7 @@ fn a_fresh_process_that_cannot_serve_leaves_the_old_one_in_its_place() -> Result
         good.replace(&format!("listen: \"127.0.0.1:{}\"", bare.port), &format!("listen: \"127.0.0.1:{port}\""));
     assert_ne!(elsewhere, good);
     let fails = |why: &str| -> Result<()> {
-        ask(&bare.gate)?;
+        ask(bare.gate.process().id())?;
         bare.gate.process().wait_for_error(GOES_ON).context(why.to_owned())?;
         assert!(bare.gate.process().stderr().contains(why), "{why}: {}", bare.gate.process().stderr());
         bare.is_well()
@@ -277,8 +261,7 @@ fn a_fresh_process_that_cannot_serve_leaves_the_old_one_in_its_place() -> Result
     let metrics = curl(&format!("http://127.0.0.1:{}/metrics", bare.admin_port), &[])?.body;
     assert!(metrics.contains("tapgate_hand_overs_failed_total 3"), "{metrics}");
     fs::write(&bare.config, &good)?;
-    ask(&bare.gate)?;
-    bare.gate.process().wait_for_error(TAKEN)?;
+    hand_over(&bare.gate, bare.gate.process().id())?;
     bare.is_well()?;
     verify_file(bare.lab.path().join("data/audit.jsonl"))?;
     Ok(())

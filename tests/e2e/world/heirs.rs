@@ -23,8 +23,15 @@ const EACH: Duration = Duration::from_mins(1);
 /// What somebody does over and over.
 pub(crate) type Deed<'a> = &'a (dyn Fn() -> Result<()> + Sync);
 
-/// The heir's process, by the old one's log.
-pub(crate) fn heir(gate: &Gate) -> Result<u32> {
+/// Asks this very process of a gate for an heir: its own heirs are of the same group.
+pub(crate) fn ask(process: u32) -> Result<()> {
+    kill(Pid::from_raw(i32::try_from(process)?), Signal::SIGUSR2).context("the gate is gone")
+}
+
+/// Has this process of a gate hand over, and gives the heir's, which the gate's log names.
+pub(crate) fn hand_over(gate: &Gate, process: u32) -> Result<u32> {
+    ask(process)?;
+    gate.process().wait_for_error(TAKEN)?;
     let log = gate.process().stderr();
     let line = log.lines().rev().find(|line| line.contains(TAKEN)).context("nobody has taken over")?;
     let line: serde_json::Value = serde_json::from_str(line)?;
@@ -45,19 +52,17 @@ pub(crate) fn hand_over_beside(gate: &Gate, deeds: &[Deed<'_>]) -> Result<()> {
     };
     thread::scope(|scope| {
         let doing: Vec<_> = deeds.iter().map(|deed| scope.spawn(|| again_and_again(*deed))).collect();
-        let mut hand_over = || -> Result<()> {
+        let mut all = || -> Result<()> {
             for _ in 0..HAND_OVERS {
                 let due = done.load(Ordering::Relaxed) + u32::try_from(deeds.len())?;
-                kill(Pid::from_raw(i32::try_from(process)?), Signal::SIGUSR2)?;
-                gate.process().wait_for_error(TAKEN)?;
-                process = heir(gate)?;
+                process = hand_over(gate, process)?;
                 until("something to be done by the fresh process", EACH, || {
                     Ok(doing.iter().any(thread::ScopedJoinHandle::is_finished) || done.load(Ordering::Relaxed) > due)
                 })?;
             }
             Ok(())
         };
-        let handed_over = hand_over();
+        let handed_over = all();
         over.store(true, Ordering::Relaxed);
         doing.into_iter().try_for_each(|one| one.join().expect("the thread does not panic"))?;
         handed_over

@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, anyhow};
 use tapgate_lab::{Client, Gate, Lab, Process, Ran, Sshd, SshdOptions, own_binary};
 use tapgate_model::Digest;
 
-pub(crate) use heirs::{TAKEN, hand_over_beside, heir};
+pub(crate) use heirs::{TAKEN, ask, hand_over, hand_over_beside};
 pub(crate) use log::{event, resident, text, until};
 pub(crate) use people::{copy, files_below, person};
 pub(crate) use picture::picture;
